@@ -1,0 +1,252 @@
+"""The run configuration: one schema with every default, strict YAML, `--set key=value`, one error for all mistakes.
+
+Nothing here imports torch: a wrong key is answered in a fraction of a second. Config stops at the front door of training;
+networks take plain numbers.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from artgan.augment import AUGMENTATIONS
+from artgan.backbones import BACKBONES
+from artgan.errors import ConfigError
+from artgan.models import DISCRIMINATORS, GENERATORS
+from artgan.objectives import OBJECTIVES
+from artgan.strict_yaml import Document, parse_document, parse_scalar
+from artgan.tables import check_name, nearest
+
+Positive = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+Features = Literal["inception-64", "inception-192", "inception-768", "inception-2048", "random"]
+FEATURES: tuple[str, ...] = get_args(Features)
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, strict in types, closed to unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+class ModelConfig(Section):
+    """The networks. Resolution and classes come from the collection."""
+
+    generator: str = "fastgan"
+    """Architecture of the generator."""
+    discriminator: str = "projected"
+    """Architecture of the discriminator; `projected` needs pretrained weights, `fastgan` needs none."""
+    width: PositiveInt = 32
+    """Feature channels of the generator at 128 px; the other sizes scale with it."""
+    discriminator_width: PositiveInt = 64
+    """Feature channels in the discriminator's heads (`projected`) or at 128 px (`fastgan`)."""
+    latent_dim: PositiveInt = 256
+    """Width of the latents z."""
+    style_dim: PositiveInt = 256
+    """Width of the styles w."""
+    mapping_layers: PositiveInt = 2
+    """Layers from z to w."""
+    conditional: bool = False
+    """Condition both networks on the collection's classes."""
+    backbone: str = "squeezenet1_1"
+    """Feature network of the `projected` discriminator."""
+    backbone_input_px: PositiveInt | None = None
+    """Side at which the backbone sees pictures; by default the resolution, within 128 and 256."""
+
+    @field_validator("generator")
+    @classmethod
+    def _known_generator(cls, name: str) -> str:
+        return check_name(GENERATORS, name, "generator")
+
+    @field_validator("discriminator")
+    @classmethod
+    def _known_discriminator(cls, name: str) -> str:
+        return check_name(DISCRIMINATORS, name, "discriminator")
+
+    @field_validator("backbone")
+    @classmethod
+    def _known_backbone(cls, name: str) -> str:
+        return check_name(BACKBONES, name, "backbone")
+
+
+class ObjectiveConfig(Section):
+    """The adversarial loss."""
+
+    name: str = "hinge"
+    """Which loss."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return check_name(OBJECTIVES, name, "objective")
+
+
+class AugmentConfig(Section):
+    """What the discriminator sees of each image, real or generated."""
+
+    name: str = "diffaugment"
+    """Which augmentation."""
+    policies: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation", "cutout")
+    """Policies of `diffaugment`, in order."""
+    horizontal_flip: bool = False
+    """Mirror half of the real images; leave off where writing or handedness matters."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return check_name(AUGMENTATIONS, name, "augmentation")
+
+
+class TrainingConfig(Section):
+    """The loop. Intervals count real images shown to the discriminator, in thousands (kimg)."""
+
+    batch_size: PositiveInt = 16
+    """Images per step."""
+    total_kimg: Positive = 1000.0
+    """Where training ends."""
+    generator_lr: Positive = 4e-4
+    """Adam's learning rate for the generator."""
+    discriminator_lr: Positive = 4e-4
+    """Adam's learning rate for the discriminator."""
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.0, 0.99)
+    """Adam's decay rates."""
+    ema_halflife_kimg: Positive = 3.0
+    """Half-life of the generator's moving average; it ramps up with 5 % of what was seen."""
+    log_every_kimg: Positive = 0.5
+    """A console line, a line in metrics.jsonl and TensorBoard scalars."""
+    sample_every_kimg: Positive = 5.0
+    """A sheet of samples."""
+    evaluate_every_kimg: Positive = 20.0
+    """Metrics against the collection; the best model is kept."""
+    checkpoint_every_kimg: Positive = 5.0
+    """A checkpoint that resumes exactly."""
+    keep_checkpoints: PositiveInt = 2
+    """How many of the newest checkpoints stay."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    """`auto` takes a CUDA GPU when there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the networks' arithmetic; weights, losses and optimizers stay float32. `auto` takes bfloat16 where it is fast."""
+
+
+class EvaluationConfig(Section):
+    """The judge of training runs."""
+
+    features: Features = "inception-2048"
+    """Feature space: layers of the 2015 Inception network, or an untrained network that needs no weights."""
+    num_generated: Annotated[int, Field(ge=2)] = 1000
+    """Samples per evaluation."""
+
+
+class RunConfig(Section):
+    """Everything that determines a run, besides the collection."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """All random numbers follow from it."""
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    augment: AugmentConfig = AugmentConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _intervals_meet(self) -> "RunConfig":
+        """A sheet, a metric or a checkpoint must fall on a log point, where the losses were just checked to be finite."""
+        training = self.training
+        for name in ("sample_every_kimg", "evaluate_every_kimg", "checkpoint_every_kimg"):
+            ratio = getattr(training, name) / training.log_every_kimg
+            if ratio < 0.999 or not math.isclose(ratio, round(ratio), rel_tol=1e-6):
+                raise ValueError(
+                    f"training.{name} = {getattr(training, name):g} must be a multiple of training.log_every_kimg = "
+                    f"{training.log_every_kimg:g}"
+                )
+        return self
+
+
+def load_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a YAML file (None: all defaults) and apply `key=value` overrides.
+
+    Raises:
+        ConfigError: the file is missing, is not plain YAML, or some values are wrong; one message names all of them, each
+            with file and line, dotted path, what was expected and what was got.
+    """
+    document = parse_document(path) if path else Document({}, {}, "")
+    data, places = document.data, dict(document.places)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set {override}: expected key=value, for example --set training.batch_size=16")
+        _set_leaf(data, key.strip().split("."), parse_scalar(text), override)
+        places[key.strip()] = f"--set {override}"
+    return _validated(data, places, document.source)
+
+
+def config_from_dict(data: Mapping[str, Any], source: str) -> RunConfig:
+    """Check a configuration that artgan wrote itself, such as a checkpoint's; `source` names it in errors."""
+    return _validated(data, {}, source)
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the whole resolved configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def json_schema() -> str:
+    """Return the JSON schema that editors complete and check from."""
+    return json.dumps(RunConfig.model_json_schema(), indent=2)
+
+
+def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """Return a copy with some leaves set, each by its dotted path."""
+    data = config.model_dump(mode="json")
+    for key, value in values.items():
+        _set_leaf(data, key.split("."), value, key)
+    return _validated(data, {}, "")
+
+
+def _set_leaf(data: dict[str, Any], path: list[str], value: Any, where: str) -> None:
+    for key in path[:-1]:
+        child = data.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {where}: '{key}' is a value, not a section")
+        data = child
+    data[path[-1]] = value
+
+
+def _validated(data: Mapping[str, Any], places: Mapping[str, str], source: str) -> RunConfig:
+    try:
+        return RunConfig.model_validate_json(json.dumps(data))
+    except ValidationError as failure:
+        lines = [_describe(error, places, source) for error in failure.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{source or 'config'}: {error}") from None
+
+
+def _describe(error: Any, places: Mapping[str, str], source: str) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    parent = places.get(path) or places.get(path.rpartition(".")[0])
+    where = f"{parent or source}: " if (parent or source) else ""
+    if error["type"] == "extra_forbidden":
+        section = _section_at([str(part) for part in error["loc"][:-1]])
+        known = list(section.model_fields)
+        return f"{where}unknown key '{path}'{nearest(str(error['loc'][-1]), known) or ': known are ' + ', '.join(known)}"
+    if error["type"] == "value_error":
+        message = str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
+        return f"{where}{path + ': ' if path else ''}{message}"
+    reason = error["msg"][0].lower() + error["msg"][1:]
+    return f"{where}{path} = {error['input']!r}: {reason}"
+
+
+def _section_at(path: list[str]) -> type[BaseModel]:
+    section: type[BaseModel] = RunConfig
+    for name in path:
+        annotation = section.model_fields[name].annotation
+        assert isinstance(annotation, type)
+        section = annotation
+    return section

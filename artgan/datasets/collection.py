@@ -1,0 +1,142 @@
+"""The prepared collection on disk: `collection.json`, `images.npy`, `index.jsonl`, `contact_sheet.png`."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artgan.decode import decode_file
+from artgan.errors import DataError
+
+FORMAT_VERSION = 1
+TRAIN, HOLDOUT = "train", "holdout"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A prepared collection, open for reading.
+
+    Attributes:
+        folder: where it is.
+        name: its folder's name.
+        images: uint8 `[N, H, W, 3]`, memory-mapped.
+        classes: class names; empty when the collection has no labels.
+        labels: int64 `[N]`, indices into `classes`; zeros when it has none.
+        train_rows, holdout_rows: int64 row numbers of the two splits.
+        pixel_hash: identity of pixels, labels and splits; checkpoints and metric caches carry it.
+    """
+
+    folder: Path
+    name: str
+    images: np.ndarray
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    train_rows: np.ndarray
+    holdout_rows: np.ndarray
+    pixel_hash: str
+
+    @property
+    def height(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.images.shape[2]
+
+
+def is_collection(path: Path) -> bool:
+    """Return whether a folder is a prepared collection."""
+    return (path / "collection.json").is_file()
+
+
+def pixel_hash(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the identity of a collection from its kept index lines, in row order."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{row['pixels_sha256']} {row['split']} {row['label']}\n".encode())
+    return digest.hexdigest()
+
+
+def open_collection(folder: Path) -> Collection:
+    """Open a collection and check that its parts fit together.
+
+    Raises:
+        DataError: the folder is missing or no collection, or its parts are damaged or do not fit.
+    """
+    if not is_collection(folder):
+        state = "is not a prepared collection" if folder.exists() else "does not exist"
+        raise DataError(f"collection {folder} {state}. Make one with: artgan prepare SOURCE --out {folder} --resolution 256")
+    summary = _read_json(folder / "collection.json")
+    try:
+        if summary["format"] != FORMAT_VERSION:
+            raise DataError(
+                f"collection {folder} has format {summary['format']}, this artgan reads {FORMAT_VERSION}; prepare it again"
+            )
+        rows = [line for line in read_index(folder) if line["status"] == "kept"]
+        classes = tuple(str(name) for name in summary["classes"])
+        shape = (int(summary["count"]), int(summary["height"]), int(summary["width"]), 3)
+        label_of = {name: index for index, name in enumerate(classes)}
+        labels = np.array([label_of[row["label"]] if classes else 0 for row in rows], dtype=np.int64)
+        splits = np.array([row["split"] for row in rows])
+        expected_hash, actual_hash = summary["pixel_hash"], pixel_hash(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"collection {folder} is damaged: {error!r} in collection.json or index.jsonl; prepare it again"
+        ) from error
+    images = _map_images(folder / "images.npy", shape)
+    if len(rows) != shape[0] or expected_hash != actual_hash:
+        raise DataError(f"collection {folder} is damaged: index.jsonl does not fit collection.json; prepare it again")
+    return Collection(
+        folder=folder,
+        name=folder.resolve().name,
+        images=images,
+        classes=classes,
+        labels=labels,
+        train_rows=np.flatnonzero(splits == TRAIN),
+        holdout_rows=np.flatnonzero(splits == HOLDOUT),
+        pixel_hash=expected_hash,
+    )
+
+
+def pictures_of(path: Path, limit: int) -> list[np.ndarray]:
+    """Return up to `limit` evenly spread training pictures of a collection, or the one picture of a file; uint8 `[H, W, 3]`."""
+    if path.is_file():
+        return [decode_file(path).pixels]
+    collection = open_collection(path)
+    rows = collection.train_rows
+    shown = min(limit, len(rows))
+    return [collection.images[rows[index * len(rows) // shown]] for index in range(shown)]
+
+
+def read_index(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of `index.jsonl`, one for every source file."""
+    try:
+        with (folder / "index.jsonl").open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{folder / 'index.jsonl'} cannot be read ({error}); prepare the collection again") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read ({error}); prepare the collection again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected an object, got a {type(content).__name__}; prepare the collection again")
+    return content
+
+
+def _map_images(path: Path, shape: tuple[int, int, int, int]) -> np.ndarray:
+    try:
+        # Copy-on-write: torch wants writable memory, the file must never change.
+        images = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); prepare the collection again") from error
+    if images.dtype != np.uint8 or images.shape != shape:
+        raise DataError(f"{path}: expected uint8 {shape}, got {images.dtype} {images.shape}; prepare the collection again")
+    return images

@@ -1,0 +1,176 @@
+"""The one safe way from a picture file to sRGB pixels; every file may be broken or hostile.
+
+Order: format allow-list and bomb limit -> load -> EXIF orientation -> 16-bit scaled -> palette and alpha composited on
+a matte -> CMYK through its profile -> ICC to sRGB -> uint8. Whatever was done to the picture is noted in words.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from artgan.errors import DataError
+
+# MPO comes in through JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "TGA")
+SUFFIXES = frozenset(
+    ".apng .avif .bmp .dib .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pgm .png .pnm .ppm .tga .tif .tiff .webp".split()
+)
+WHITE = (255, 255, 255)
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_SIXTEEN_BIT_MAX = 65535
+_UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        pixels: uint8 `[H, W, 3]`, sRGB, upright.
+        format, mode: of the file, as Pillow names them.
+        width, height: of the file, before its orientation was applied.
+        profile: description of the embedded ICC profile, or None.
+        orientation: the EXIF orientation, 1 when there is none.
+        notes: what was done on the way, in words.
+    """
+
+    pixels: np.ndarray
+    format: str
+    mode: str
+    width: int
+    height: int
+    profile: str | None
+    orientation: int
+    notes: tuple[str, ...]
+
+
+def decode_file(path: Path, *, matte: tuple[int, int, int] = WHITE) -> Picture:
+    """Read one picture file that a user named.
+
+    Raises:
+        DataError: as `decode`, with the file's name in front.
+    """
+    try:
+        return decode(path.read_bytes(), matte=matte)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def decode(data: bytes, *, matte: tuple[int, int, int] = WHITE) -> Picture:
+    """Decode the bytes of one picture file.
+
+    Args:
+        data: the whole file; its name and suffix do not matter.
+        matte: the color under transparent pixels.
+
+    Raises:
+        DataError: not a picture of an allowed format, too large, truncated or damaged; the message names the reason but
+            not the file, which the caller knows.
+    """
+    if not data:
+        raise DataError("the file is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns from 89 megapixels on and refuses from 179: its refusal is our limit
+        try:
+            with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
+                image.load()
+                return _convert(image, matte)
+        except UnidentifiedImageError as error:
+            raise DataError("not a picture of a known format") from error
+        except Image.DecompressionBombError as error:
+            raise DataError(
+                f"too many pixels: the limit is {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
+            ) from error
+        except _UNREADABLE as error:
+            raise DataError(f"damaged or truncated: {error}") from error
+
+
+@cache
+def _readable_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF, for one, is not in every build of Pillow
+
+
+def _convert(image: Image.Image, matte: tuple[int, int, int]) -> Picture:
+    notes: list[str] = []
+    file_format, mode = image.format or "", image.mode
+    width, height = image.size
+    icc = image.info.get("icc_profile")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"first of {frames} frames")
+    orientation = _orientation(image, notes)
+    if orientation != 1:
+        image = ImageOps.exif_transpose(image)
+        notes.append(f"EXIF orientation {orientation} applied")
+    image = _flatten(_to_eight_bits(image, notes), matte, notes)
+    image, profile = _to_srgb(image, icc, notes)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return Picture(pixels, file_format, mode, width, height, profile, orientation, tuple(notes))
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except _UNREADABLE:
+        notes.append("EXIF unreadable, ignored")
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _to_eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT_MODES:
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > _SIXTEEN_BIT_MAX:
+            raise DataError(f"32-bit values from {values.min()} to {values.max()}: only 0..{_SIXTEEN_BIT_MAX} can be scaled")
+        notes.append("16-bit scaled to 8")
+        return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    if image.mode == "F":
+        raise DataError("floating-point pixels have no known white: save the picture with 8 or 16 bits")
+    return image
+
+
+def _flatten(image: Image.Image, matte: tuple[int, int, int], notes: list[str]) -> Image.Image:
+    """Return the picture in mode L, RGB, CMYK or LAB, with palette expanded and transparency over the matte."""
+    has_alpha = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
+    if has_alpha:
+        rgba = image.convert("RGBA")
+        notes.append("transparency composited on the matte")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, (*matte, 255)), rgba).convert("RGB")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+        return image
+    return image.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[Image.Image, str | None]:
+    if not icc:
+        if image.mode == "CMYK":
+            notes.append("CMYK without a profile, converted without one")
+        return image.convert("RGB"), None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        name = ImageCms.getProfileDescription(source).strip()
+        converted = ImageCms.profileToProfile(
+            image,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        notes.append("ICC profile unreadable or not for these channels, pixels taken as sRGB")
+        return image.convert("RGB"), None
+    assert converted is not None
+    if "srgb" not in name.lower():
+        notes.append(f"converted from the profile '{name}' to sRGB")
+    return converted, name

@@ -1,0 +1,186 @@
+"""The whole way in a few minutes: draw a collection, prepare, train, evaluate, sample, refine, and show it on one page.
+
+No network, no GPU and no weights are needed; SqueezeNet's weights are used when they are at hand, and the page says which.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import artgan
+from artgan import weights
+from artgan.config import RunConfig, with_values
+from artgan.datasets.collection import Collection, open_collection
+from artgan.datasets.prepare import Recipe, Summary, prepare
+from artgan.datasets.synthetic import MANNERS, draw_work, write_collection_sources
+from artgan.devices import choose_device, describe_device
+from artgan.evaluation import Judge, evaluate_generator
+from artgan.generation.model_folder import load_model
+from artgan.generation.sample import save_samples
+from artgan.progress import Listener, format_seconds
+from artgan.refine.files import refine_files
+from artgan.refine.recipe import make_recipe
+from artgan.report.page import curves, picture, render
+from artgan.training.run_log import read_metrics
+from artgan.training.start import Say, train_run
+
+_SIDE_PX = 64
+_WORKS_PER_CLASS = 120
+_NUM_JUDGED = 500
+_NUM_SAMPLES = 64
+_NUM_REFINED = 6
+
+
+def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> Path:
+    """Run the demo and return its HTML page.
+
+    Args:
+        out: folder for everything; it exists.
+        minutes: of training.
+        say: shows a line.
+        on_progress: told about long work.
+    """
+    timings: list[tuple[str, float]] = []
+
+    @contextmanager
+    def timed(name: str) -> Iterator[None]:
+        say(f"== {name}")
+        started = time.perf_counter()
+        yield
+        timings.append((name, time.perf_counter() - started))
+
+    with timed("draw"):
+        num_files = write_collection_sources(out / "sources", _WORKS_PER_CLASS, on_progress=on_progress)
+    with timed("prepare"):
+        workers = min(4, os.cpu_count() or 1)
+        recipe = Recipe(_SIDE_PX, _SIDE_PX)
+        summary = prepare(
+            [out / "sources"], out / "collection", recipe, workers=workers, overwrite=True, on_progress=on_progress
+        )
+        collection = open_collection(out / "collection")
+    config = _config()
+    with timed("train"):
+        train_run(collection, out / "run", config, overrides=[], minutes=minutes, say=say, on_progress=on_progress)
+    device = choose_device("auto")
+    with timed("evaluate"):
+        model = load_model(out / "run" / "model" / "latest", device)
+        judge = Judge("random", collection, device)
+        line = evaluate_generator(judge, model.generator, _NUM_JUDGED, on_progress=on_progress)
+    with timed("sample"):
+        (out / "samples").mkdir(exist_ok=True)
+        paths = save_samples(model, out / "samples", range(_NUM_SAMPLES), 1.0, on_progress=on_progress)
+    with timed("refine"):
+        (out / "refined").mkdir(exist_ok=True)
+        backbone = "squeezenet1_1" if weights.find("squeezenet1_1") else "random"
+        look = make_recipe(engine="optimize", backbone=backbone, size_px=192, iterations=40, color="match", color_strength=0.6)
+        draw_work("waves", 7, 3).save(out / "style.png")
+        refine_files(
+            paths[:_NUM_REFINED], out / "refined", look, style=out / "style.png", device=device, on_progress=on_progress
+        )
+    page = out / "index.html"
+    context = _page(out, collection, summary, num_files, config, line, timings, device)
+    page.write_text(render("demo.html.j2", context | {"refine_note": _refine_note(backbone)}), encoding="utf-8")
+    return page
+
+
+def _config() -> RunConfig:
+    """Return the demo's configuration: small networks, `projected` only where the weights are at hand."""
+    discriminator = "projected" if weights.find("squeezenet1_1") else "fastgan"
+    return with_values(
+        RunConfig(),
+        {
+            "model.discriminator": discriminator,
+            "model.width": 16,
+            "training.total_kimg": 500.0,
+            "training.sample_every_kimg": 4.0,
+            "training.evaluate_every_kimg": 8.0,
+            "training.checkpoint_every_kimg": 8.0,
+            "evaluation.features": "random",
+            "evaluation.num_generated": 300,
+        },
+    )
+
+
+def _refine_note(backbone: str) -> str:
+    known = "SqueezeNet features" if backbone == "squeezenet1_1" else "random features: no pretrained weights were at hand"
+    return f"Style by optimisation on {known}, at 192 px, then colors matched to the style picture in Oklab, one map for all."
+
+
+def _page(
+    out: Path,
+    collection: Collection,
+    summary: Summary,
+    num_files: int,
+    config: RunConfig,
+    line: dict[str, Any],
+    timings: list[tuple[str, float]],
+    device: torch.device,
+) -> dict[str, Any]:
+    lines = read_metrics(out / "run")
+    train_lines = [entry for entry in lines if entry["kind"] == "train"]
+    judged = [entry for entry in lines if entry["kind"] == "metrics"]
+    last = train_lines[-1]
+    return {
+        "version": artgan.__version__,
+        "torch_version": torch.__version__,
+        "device": describe_device(device),
+        "total_time": format_seconds(sum(seconds for _, seconds in timings)),
+        "num_files": num_files,
+        "classes": list(MANNERS),
+        "count": summary.count,
+        "side": collection.width,
+        "holdout": summary.holdout,
+        "duplicates": summary.duplicates,
+        "rejected": summary.rejected.total(),
+        "contact_sheet": picture(out / "collection" / "contact_sheet.png"),
+        "training_note": (
+            f"A {config.model.generator} generator against a {config.model.discriminator} discriminator: "
+            f"{last['images_seen'] / 1000:.1f} thousand images in {last['training_minutes']:.1f} minutes."
+        ),
+        "sheets": _sheets(out / "run" / "samples"),
+        "loss_chart": _loss_chart(train_lines),
+        "evaluation_note": (
+            f"{line['num_generated']} samples against the {line['protocol']['num_reference']} training pictures, in the "
+            f"features of an untrained network: it needs no weights, and its numbers compare only with themselves."
+        ),
+        "metrics": [_metric_row(name, entry, line["floor"].get(name)) for name, entry in line["metrics"].items()],
+        "warnings": line["warnings"],
+        "metric_chart": _metric_chart(judged),
+        "samples": picture(out / "samples" / "grid.png"),
+        "style_picture": picture(out / "style.png"),
+        "refine_sheet": picture(out / "refined" / "sheet.png"),
+        "timings": [(name, format_seconds(seconds)) for name, seconds in timings],
+    }
+
+
+def _sheets(folder: Path) -> list[dict[str, Any]]:
+    """Return an early, a middle and the last sheet of samples."""
+    paths = sorted(folder.glob("images-*.png"))
+    shown = sorted({0, len(paths) // 2, len(paths) - 1})
+    return [{"src": picture(paths[index]), "kimg": f"{int(paths[index].stem[7:]) / 1000:.0f}"} for index in shown if paths]
+
+
+def _loss_chart(lines: list[dict[str, Any]]) -> str:
+    kimg = [line["images_seen"] / 1000 for line in lines]
+    names = {"logits of real": "logits/real", "logits of generated": "logits/fake"}
+    return curves({title: (kimg, [line[key] for line in lines]) for title, key in names.items()}, "kimg", "mean logit")
+
+
+def _metric_chart(lines: list[dict[str, Any]]) -> str | None:
+    if len(lines) < 2:
+        return None
+    kimg = [line["images_seen"] / 1000 for line in lines]
+    entries = [line["metrics"]["kid"] for line in lines]
+    bands = {"kid": ([entry["low"] for entry in entries], [entry["high"] for entry in entries])}
+    return curves({"kid": (kimg, [entry["value"] for entry in entries])}, "kimg", "KID, random features", bands)
+
+
+def _metric_row(name: str, entry: dict[str, Any], floor: dict[str, Any] | None) -> dict[str, str]:
+    interval = "" if entry["low"] is None else f"{entry['low']:.4g} to {entry['high']:.4g}"
+    real = f"{floor['value']:.4g}: {floor['of']}" if floor else ""
+    return {"name": name, "value": f"{entry['value']:.4g}", "interval": interval, "floor": real}

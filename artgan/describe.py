@@ -1,0 +1,87 @@
+"""What a picture, a model, a collection or a run is, in a few facts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from artgan.errors import DataError
+from artgan.strict_yaml import parse_document
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return facts about whatever artgan made or can read, as plain JSON values.
+
+    Raises:
+        DataError: there is nothing, or it is none of these.
+        CheckpointError: a model folder is damaged.
+    """
+    if path.is_dir():
+        if (path / "collection.json").is_file():
+            return _collection(path)
+        if (path / "config.json").is_file():
+            return _model(path)
+        if (path / "config.yaml").is_file():
+            return _run(path)
+        raise DataError(f"{path}: is neither a collection, nor a model, nor a run of artgan")
+    if path.is_file():
+        return _picture(path)
+    raise DataError(f"{path}: no such file or folder")
+
+
+def _collection(path: Path) -> dict[str, Any]:
+    from collections import Counter
+
+    from artgan.datasets.collection import open_collection, read_index
+
+    collection = open_collection(path)
+    lines = read_index(path)
+    per_class = Counter(line["label"] for line in lines if line["status"] == "kept")
+    return {
+        "kind": "collection",
+        "size": f"{collection.width}x{collection.height} px",
+        "training": len(collection.train_rows),
+        "holdout": len(collection.holdout_rows),
+        "files": dict(Counter(line["status"] for line in lines)),
+        "rejected": dict(Counter(line["reason"] for line in lines if line["status"] == "rejected")),
+        "classes": dict(sorted(per_class.items())) if collection.classes else {},
+        "profiles": dict(Counter(line["profile"] for line in lines if line.get("profile"))),
+        "pixel_hash": collection.pixel_hash,
+    }
+
+
+def _model(path: Path) -> dict[str, Any]:
+    from artgan.sealed import read_sealed_json, verify_seal
+
+    digests = verify_seal(path)
+    return {"kind": "model", "sha256": digests["model.safetensors"], **read_sealed_json(path / "config.json")}
+
+
+def _run(path: Path) -> dict[str, Any]:
+    status_file = path / "status.json"
+    try:
+        status = json.loads(status_file.read_text(encoding="utf-8")) if status_file.is_file() else {"state": "not started"}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{status_file} cannot be read: {error}") from error
+    return {
+        "kind": "run",
+        **status,
+        "checkpoints": sorted(folder.name for folder in (path / "checkpoints").glob("images-*")),
+        "models": sorted(folder.name for folder in (path / "model").glob("[!.]*")),
+        "config": parse_document(path / "config.yaml").data,
+    }
+
+
+def _picture(path: Path) -> dict[str, Any]:
+    from artgan.decode import decode_file
+    from artgan.images import read_metadata
+
+    picture = decode_file(path)
+    return {
+        "kind": "picture",
+        "format": picture.format,
+        "mode": picture.mode,
+        "size": f"{picture.width}x{picture.height} px",
+        "profile": picture.profile,
+        "notes": list(picture.notes),
+        "made_by_artgan": read_metadata(path),
+    }

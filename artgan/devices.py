@@ -1,0 +1,72 @@
+"""Which device, which precision, which memory layout."""
+
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from artgan.errors import ConfigError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        ConfigError: a CUDA device is asked for that this machine lacks.
+    """
+    available = torch.cuda.device_count()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= available:
+        found = f"{available} CUDA device(s)" if available else "no CUDA device"
+        raise ConfigError(f"training.device = '{name}': this machine has {found}; use auto or cpu")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return float32 or bfloat16; `auto` takes bfloat16 where the hardware multiplies it faster.
+
+    That is every CUDA GPU of compute capability 8 or higher, and CPUs with AVX512-BF16 or AMX.
+
+    Raises:
+        ConfigError: bfloat16 is asked for on a GPU that lacks it.
+    """
+    fast = _has_fast_bfloat16(device)
+    if name == "auto":
+        return torch.bfloat16 if fast else torch.float32
+    if name == "bfloat16" and device.type == "cuda" and not fast:
+        raise ConfigError(
+            f"training.precision = 'bfloat16': {torch.cuda.get_device_name(device)} lacks it; use auto or float32"
+        )
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    # torch before 2.12 cannot tell; float32 is then the safe answer.
+    features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
+    """Return the context in which convolutions and matrix products run in `precision`."""
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def place(network: Network, device: torch.device) -> Network:
+    """Move a network to a device with channels-last weights, the layout that convolutions are fastest in."""
+    network.to(device)
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,170 @@
+"""The model folder: the EMA generator and all that is needed to use it, without pickle.
+
+`model.safetensors`, `config.json`, `README.md` (the model card), `samples.png`, and `manifest.json` with the sha256 of
+each. The layout is that of the model hubs, so a folder can be shared as it is.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import artgan
+from artgan.errors import ArtganError, CheckpointError
+from artgan.models import GENERATORS
+from artgan.models.contract import GeneratorNetwork
+from artgan.sealed import read_sealed_json, seal, verify_seal
+from artgan.tables import resolve
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is and where it comes from.
+
+    Attributes:
+        architecture: the generator's name in the table.
+        arguments: every argument of its constructor.
+        classes: class names, empty for an unconditional model.
+        images_seen: real images shown to the discriminator up to here.
+        collection: name, pixel hash and number of pictures of the training collection.
+        metrics: the metrics line of its evaluation, or None.
+    """
+
+    architecture: str
+    arguments: dict[str, int]
+    classes: tuple[str, ...]
+    images_seen: int
+    collection: dict[str, Any]
+    metrics: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: the generator in evaluation mode, its card, and the hash of its weights."""
+
+    generator: GeneratorNetwork
+    card: ModelCard
+    sha256: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.card.collection.get('name', 'model')}-{self.card.images_seen // 1000}k"
+
+
+def save_model(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet: np.ndarray) -> None:
+    """Write a model folder beside `folder` and move it there.
+
+    Args:
+        folder: the target, replaced when it exists.
+        generator: the EMA generator.
+        card: its description.
+        sheet: a grid of samples, uint8 `[H, W, 3]`.
+    """
+    building = folder.with_name(f".{folder.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    save_file(tensors, building / "model.safetensors", metadata={"format": "pt"})
+    content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **asdict(card)}
+    (building / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (building / "README.md").write_text(_readme(card), encoding="utf-8")
+    Image.fromarray(sheet).save(building / "samples.png")
+    seal(building)
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(building, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def is_model_or_run(path: Path) -> bool:
+    """Return whether a folder is a model or a run, rather than a folder of pictures."""
+    return (path / "config.json").is_file() or (path / "config.yaml").is_file()
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder that a user means: the folder itself, or the best or else the latest model of a run.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    for candidate in (path, path / "model" / "best", path / "model" / "latest"):
+        if (candidate / "config.json").is_file():
+            return candidate
+    if not path.exists():
+        raise CheckpointError(f"model {path}: no such folder; give a run or a model folder")
+    if (path / "config.yaml").is_file():
+        raise CheckpointError(f"run {path} has no model yet: it appears with the first checkpoint; train on and try again")
+    raise CheckpointError(f"{path} is neither a model folder (config.json) nor a run (config.yaml)")
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
+    """Load a model folder, or the best model of a run.
+
+    Raises:
+        CheckpointError: missing, damaged, of a newer format, or not fitting its own description.
+    """
+    folder = find_model(path)
+    digests = verify_seal(folder)
+    content = read_sealed_json(folder / "config.json")
+    if content.get("format") != FORMAT_VERSION:
+        raise CheckpointError(f"model {folder} has format {content.get('format')}, this artgan reads {FORMAT_VERSION}")
+    try:
+        card = _card_from(content)
+        generator = resolve(GENERATORS, card.architecture, "generator")(**card.arguments)
+        generator.load_state_dict(load_file(folder / "model.safetensors"))
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ArtganError) as error:
+        raise CheckpointError(f"model {folder} does not fit its config.json: {error}") from error
+    return Model(generator.to(device).eval().requires_grad_(False), card, digests["model.safetensors"], folder)
+
+
+def _card_from(content: Mapping[str, Any]) -> ModelCard:
+    return ModelCard(
+        architecture=str(content["architecture"]),
+        arguments={str(name): int(value) for name, value in content["arguments"].items()},
+        classes=tuple(str(name) for name in content["classes"]),
+        images_seen=int(content["images_seen"]),
+        collection=dict(content["collection"]),
+        metrics=content["metrics"],
+    )
+
+
+def _readme(card: ModelCard) -> str:
+    lines = [
+        "---",
+        "library_name: artgan",
+        "tags: [gan, art, unconditional-image-generation]",
+        "---",
+        f"# {card.collection.get('name', 'model')}",
+        "",
+        f"A {card.architecture} generator at {card.arguments['width_px']} x {card.arguments['height_px']} px, trained with "
+        f"artgan on {card.collection.get('count')} pictures ({card.images_seen / 1000:,.0f} thousand images seen).",
+        "",
+        "![samples](samples.png)",
+        "",
+        "Sample it: `artgan sample FOLDER --out samples --seeds 0-15`",
+        "",
+    ]
+    if card.classes:
+        lines += ["Classes: " + ", ".join(card.classes), ""]
+    if card.metrics:
+        lines += [f"- {name}: {entry['value']:.4g}" for name, entry in card.metrics["metrics"].items()]
+        lines += [f"- protocol {card.metrics['protocol_hash'][:12]}: {json.dumps(card.metrics['protocol'])}", ""]
+    lines += [
+        "The rights in the training pictures are their owners'; say here what they allow before you share this model.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Numbers from features, in float64: nothing here knows images or networks."""

@@ -1,0 +1,126 @@
+"""FastGAN's generator, with a mapping network.
+
+Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity few-shot image synthesis" (2101.04775),
+section 3.1. From the paper: few channels at high resolution, one gated convolution at most sizes and two at some, and
+skip-layer excitation. Departures: styles w from a mapping network modulate and demodulate every convolution in place of
+batch norm and spectral norm, so that truncation, mixing and directions exist and an image never depends on its neighbours;
+equalized learning rate; no noise inputs, so that a seed is all there is; one image, not two.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artgan.errors import ConfigError
+from artgan.models.contract import GeneratorNetwork
+from artgan.models.layers import EqualConv, EqualLinear, Mapping, ModulatedConv, gated_linear_unit
+
+# Feature channels after each doubling of the base grid, as multiples of `width` (the paper's ngf): 4, 8, 16, ... px.
+_CHANNELS = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
+_DEEP_STAGES = (1, 3, 5, 7)  # 8, 32, 128, 512 px
+_EXCITATION_SPAN = 4  # 4 -> 64, 8 -> 128, 16 -> 256, 32 -> 512 px
+_FIRST_EXCITED, _LAST_EXCITED = 4, 7
+_MIN_CHANNELS = 8
+_BASE_MIN, _BASE_MAX = 4, 12
+
+
+def base_grid(height_px: int, width_px: int) -> tuple[int, int, int]:
+    """Return (rows, columns, doublings) with height = rows * 2^doublings, and a shorter side of the grid of 4 to 7.
+
+    Raises:
+        ConfigError: there is no such grid.
+    """
+    for doublings in range(len(_CHANNELS) - 1, 2, -1):
+        rows, columns = height_px >> doublings, width_px >> doublings
+        fits = rows << doublings == height_px and columns << doublings == width_px
+        if fits and min(rows, columns) >= _BASE_MIN and max(rows, columns) <= _BASE_MAX:
+            return rows, columns, doublings
+    raise ConfigError(
+        f"the fastgan generator cannot make {width_px}x{height_px} px: each side must be a small number ({_BASE_MIN} to "
+        f"{_BASE_MAX}) times the same power of two, from 8 to 256, such as 256x256 or 320x256"
+    )
+
+
+class SkipLayerExcitation(nn.Module):
+    """Gate the channels of a large map with a small one (paper, eq. 1), by 1 on average at the start (paper: 1/2)."""
+
+    def __init__(self, channels_small: int, channels_large: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels_small, channels_large, 4)
+        self.excite = nn.Conv2d(channels_large, channels_large, 1)
+
+    def forward(self, small: Tensor, large: Tensor) -> Tensor:
+        """Map `[N, C_small, h, w]` and `[N, C_large, H, W]` to `[N, C_large, H, W]`."""
+        gate = F.silu(self.squeeze(F.adaptive_avg_pool2d(small, 4)))  # [N, C_large, 1, 1]
+        return large * (2 * self.excite(gate).sigmoid())
+
+
+class Stage(nn.Module):
+    """Double the side: nearest upsampling, then modulated gated convolutions."""
+
+    def __init__(self, channels_in: int, channels_out: int, style_dim: int, deep: bool) -> None:
+        super().__init__()
+        widths = [channels_in, channels_out] + ([channels_out] if deep else [])
+        self.convs = nn.ModuleList(ModulatedConv(a, 2 * b, 3, style_dim) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor, styles: Tensor) -> Tensor:
+        """Map `[N, C_in, H, W]` to `[N, C_out, 2H, 2W]`."""
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        for conv in self.convs:
+            x = gated_linear_unit(conv(x, styles))
+        return x
+
+
+class Generator(GeneratorNetwork):
+    """Latents to images; `mapping` and `synthesis` can be called apart.
+
+    Args:
+        height_px, width_px: of the images.
+        width: feature channels at 128 px; the paper's is 64.
+        latent_dim, style_dim: widths of z and w.
+        mapping_layers: layers from z to w.
+        num_classes: 0 for unconditional.
+
+    Raises:
+        ConfigError: the size has no base grid.
+    """
+
+    def __init__(
+        self,
+        *,
+        height_px: int,
+        width_px: int,
+        width: int,
+        latent_dim: int,
+        style_dim: int,
+        mapping_layers: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid(height_px, width_px)
+        channels = [max(_MIN_CHANNELS, int(factor * width)) for factor in _CHANNELS[: doublings + 1]]
+        self.latent_dim = latent_dim
+        self.base_shape = (2 * channels[0], rows, columns)
+        self.mapping = Mapping(latent_dim, style_dim, mapping_layers, num_classes)
+        self.base = EqualLinear(style_dim, 2 * channels[0] * rows * columns)
+        self.stages = nn.ModuleList(
+            Stage(channels[i - 1], channels[i], style_dim, i in _DEEP_STAGES) for i in range(1, doublings + 1)
+        )
+        excited = range(_FIRST_EXCITED, min(_LAST_EXCITED, doublings) + 1)
+        self.excitations = nn.ModuleDict(
+            {str(i): SkipLayerExcitation(channels[i - _EXCITATION_SPAN], channels[i]) for i in excited}
+        )
+        self.to_rgb = EqualConv(channels[-1], 3, 3)
+
+    def synthesis(self, styles: Tensor) -> Tensor:
+        """Map styles `[N, style_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
+        base = self.base(styles).view(-1, *self.base_shape).contiguous(memory_format=torch.channels_last)
+        maps = [gated_linear_unit(base)]  # [N, C, rows, columns]
+        for index, stage in enumerate(self.stages, start=1):
+            x = stage(maps[-1], styles)
+            if str(index) in self.excitations:
+                x = self.excitations[str(index)](maps[index - _EXCITATION_SPAN], x)
+            maps.append(x)
+        return torch.tanh(self.to_rgb(maps[-1]))

@@ -1,0 +1,142 @@
+"""Projected discriminator: small heads on the features of a frozen, pretrained network.
+
+Sauer et al. 2021, "Projected GANs converge faster" (2111.01007): features of several layers, mixed across channels by
+random 1x1 convolutions (CCM) and across scales by random 1x1 convolutions and upsampling (CSM, section 3.2), one
+spectral-norm head for each scale. Departures: features are standardised, with statistics of the training pictures taken
+once, instead of batch norm in the heads; a channel that shows how much the images of a group differ comes before the
+last convolution of each head; a light backbone (SqueezeNet 1.1) with its own normalisation.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artgan import seeding
+from artgan.backbones.backbone import Backbone
+from artgan.models.contract import DiscriminatorNetwork, Features
+from artgan.models.layers import LEAKY_SLOPE, LogitConv, minibatch_deviation, spectral_conv
+
+# Layers that are mixed, from fine to coarse, about one a halving.
+TAPS = {
+    "squeezenet1_1": ("relu1", "fire3", "fire5", "fire9"),
+    "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+    "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
+    "random": ("stage2", "stage3", "stage4", "stage5"),
+}
+_MIXED_CHANNELS = (64, 64, 128, 256)
+_HEAD_PX = 4
+_GROUP_SIZE = 4
+_SEED = 0
+
+
+class Head(nn.Module):
+    """Halve a map down to a few pixels, then one convolution to logits."""
+
+    def __init__(self, channels: int, width: int, side_px: int, num_classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        while side_px >= 3 * _HEAD_PX:
+            layers += [spectral_conv(channels, width, 4, 2, 1), nn.LeakyReLU(LEAKY_SLOPE)]
+            channels, side_px = width, side_px // 2
+        self.layers = nn.Sequential(*layers)
+        self.logit = LogitConv(channels + 1, min(_HEAD_PX, side_px), num_classes)
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Map `[N, C, H, W]` to logits `[N, K]`."""
+        return self.logit(minibatch_deviation(self.layers(x), _GROUP_SIZE), labels)
+
+
+class Discriminator(DiscriminatorNetwork):
+    """Frozen backbone, frozen random mixing, trained heads. Call `calibrate` once before training.
+
+    Args:
+        backbone: returns the layers `TAPS[name]`.
+        input_px: side that images are resized to for the backbone.
+        width: channels within the heads.
+        num_classes: 0 for unconditional.
+    """
+
+    def __init__(self, *, backbone: Backbone, input_px: int, width: int, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.input_px = input_px
+        with torch.no_grad():
+            maps = list(backbone(torch.zeros(1, 3, input_px, input_px)).values())
+        self.across_channels = nn.ModuleList(
+            _random_mix(f"channels/{i}", x.shape[1], c) for i, (x, c) in enumerate(zip(maps, _MIXED_CHANNELS, strict=True))
+        )
+        self.across_scales = nn.ModuleList(
+            _random_mix(f"scales/{i}", _MIXED_CHANNELS[i + 1], _MIXED_CHANNELS[i]) for i in range(len(maps) - 1)
+        )
+        self.standardize = nn.ModuleList(Standardize(channels) for channels in _MIXED_CHANNELS)
+        self.heads = nn.ModuleList(Head(c, width, x.shape[-1], num_classes) for x, c in zip(maps, _MIXED_CHANNELS, strict=True))
+
+    @staticmethod
+    def taps(backbone_name: str) -> tuple[str, ...]:
+        """Return the layers that the discriminator needs of a backbone."""
+        return TAPS[backbone_name]
+
+    def _mixed(self, images: Tensor) -> list[Tensor]:
+        """Return the mixed features of each scale, from fine to coarse, before standardisation."""
+        if images.shape[-1] != self.input_px or images.shape[-2] != self.input_px:
+            images = F.interpolate(images, (self.input_px, self.input_px), mode="bilinear", align_corners=False)
+        maps = [mix(x) for mix, x in zip(self.across_channels, self.backbone(images).values(), strict=True)]
+        for i in reversed(range(len(maps) - 1)):
+            coarse = self.across_scales[i](maps[i + 1])
+            maps[i] = maps[i] + F.interpolate(coarse, maps[i].shape[-2:], mode="bilinear", align_corners=False)
+        return maps
+
+    @torch.no_grad()
+    def calibrate(self, images: Tensor) -> None:
+        """Take the statistics of the mixed features from training pictures `[N, 3, H, W]` in [-1, 1]."""
+        for standardize, x in zip(self.standardize, self._mixed(images), strict=True):
+            assert isinstance(standardize, Standardize)
+            standardize.take(x)
+
+    def features(self, images: Tensor) -> Features:
+        """Map images `[N, 3, H, W]` in [-1, 1] to standardised mixed features, from fine to coarse; nothing here learns."""
+        return tuple(scale(x) for scale, x in zip(self.standardize, self._mixed(images), strict=True))
+
+    def logits(self, features: Features, labels: Tensor | None = None) -> Tensor:
+        """Map features to the logits `[N, K]` of all heads."""
+        return torch.cat([head(x, labels) for head, x in zip(self.heads, features, strict=True)], 1)
+
+
+class Standardize(nn.Module):
+    """Subtract a mean and divide by a deviation that were taken once, for each channel."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("scale", torch.ones(1, channels, 1, 1))
+
+    def take(self, x: Tensor) -> None:
+        """Take mean and deviation from `[N, C, H, W]`."""
+        self.mean.copy_(x.mean((0, 2, 3), keepdim=True))
+        self.scale.copy_(1 / x.std((0, 2, 3), keepdim=True).clamp_min(1e-8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean.to(x.dtype)) * self.scale.to(x.dtype)
+
+
+class FrozenConv(nn.Module):
+    """A 1x1 convolution that never learns; its weight is saved with the discriminator."""
+
+    weight: Tensor
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight.to(x.dtype))
+
+
+def _random_mix(stream: str, channels_in: int, channels_out: int) -> FrozenConv:
+    values = seeding.normal(_SEED, f"projected/{stream}", 0, channels_out, channels_in) / math.sqrt(channels_in)
+    return FrozenConv(torch.from_numpy(values).view(channels_out, channels_in, 1, 1))

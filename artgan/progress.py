@@ -1,0 +1,140 @@
+"""Typed progress events and the three listeners that show them: a terminal bar, plain lines, JSON lines.
+
+Work reports with `Progress` and knows no listener; the command line chooses one.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TextIO, TypeVar
+
+Item = TypeVar("Item")
+_PLAIN_LINE_EVERY_SECONDS = 5.0
+_QUIET_BEFORE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one task is.
+
+    Attributes:
+        task: what is being done, in a few words; a new task is a new name.
+        done, total: counts in `unit`; `total` is None when it is not known.
+        unit: what is counted, such as "images" or "B".
+        note: a few words on the current state, such as a loss.
+    """
+
+    task: str
+    done: float
+    total: float | None = None
+    unit: str = ""
+    note: str = ""
+
+
+Listener = Callable[[Progress], None]
+
+
+def silent(event: Progress) -> None:
+    """Listen to nothing."""
+
+
+def track(items: Iterable[Item], task: str, total: int, unit: str, on_progress: Listener) -> Iterator[Item]:
+    """Yield the items and report after each."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        on_progress(Progress(task, done, total, unit))
+
+
+class PlainListener:
+    """Writes a line every few seconds: for logs and pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.task = ""
+        self.started = self.last = 0.0
+
+    def __call__(self, event: Progress) -> None:
+        now = time.monotonic()
+        if event.task != self.task:
+            self.task, self.started, self.last = event.task, now, now
+        finished = event.total is not None and event.done >= event.total
+        due = now - self.last >= _PLAIN_LINE_EVERY_SECONDS
+        if due or (finished and now - self.started >= _QUIET_BEFORE_SECONDS):
+            self.last = now
+            print(describe(event, now - self.started), file=self.stream, flush=True)
+
+
+class JsonListener:
+    """Writes every event as one JSON line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __call__(self, event: Progress) -> None:
+        print(json.dumps(asdict(event)), file=self.stream, flush=True)
+
+
+def describe(event: Progress, elapsed_seconds: float) -> str:
+    """Return one line with counts, rate and time left."""
+    count = f"{event.done:,.0f}" + (f"/{event.total:,.0f}" if event.total else "")
+    rate = event.done / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    line = f"{event.task}: {count} {event.unit}, {rate:,.1f} {event.unit}/s"
+    if event.total and rate:
+        line += f", {format_seconds((event.total - event.done) / rate)} left"
+    return line + (f", {event.note}" if event.note else "")
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration as people read it: `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@contextmanager
+def terminal_listener(stream: TextIO | None = None) -> Iterator[Listener]:
+    """Yield a listener that draws one bar per task, gone when the block ends."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(file=stream or sys.stderr), transient=True) as bars:
+        tasks: dict[str, tuple] = {}
+
+        def listen(event: Progress) -> None:
+            if event.task not in tasks:
+                tasks[event.task] = (bars.add_task(event.task, total=event.total, count="", note=""), time.monotonic())
+            task_id, started = tasks[event.task]
+            rate = event.done / max(time.monotonic() - started, 1e-9)
+            count = f"{event.done:,.0f}" + (f"/{event.total:,.0f}" if event.total else "")
+            shown = f"{count} {event.unit} ({rate:,.1f}/s)"
+            bars.update(task_id, completed=event.done, total=event.total, count=shown, note=event.note)
+
+        yield listen
+
+
+@contextmanager
+def listener_for(*, quiet: bool = False, json_lines: bool = False) -> Iterator[Listener]:
+    """Yield the listener that suits the user: none, JSON lines, a terminal bar, or plain lines when not a terminal."""
+    if quiet:
+        yield silent
+    elif json_lines:
+        yield JsonListener(sys.stderr)
+    elif sys.stderr.isatty():
+        with terminal_listener() as listen:
+            yield listen
+    else:
+        yield PlainListener(sys.stderr)

@@ -1,0 +1,1 @@
+"""HTML pages that stand alone: one file, pictures and curves inside, no network."""

@@ -1,0 +1,67 @@
+"""Pieces of a page: embedded pictures and curves, and the templates that hold them."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from PIL import Image
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """Fill a template of `artgan/report/templates`; text is escaped, a missing value is an error."""
+    environment = Environment(
+        loader=PackageLoader("artgan.report"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True
+    )
+    style = resources.files("artgan.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(style=Markup(style), **context)
+
+
+def picture(source: Path | np.ndarray, zoom: int = 1) -> Markup:
+    """Return a data URL of a picture file or of uint8 `[H, W, 3]`, enlarged by whole pixels."""
+    image = Image.open(source) if isinstance(source, Path) else Image.fromarray(source)
+    if zoom > 1:
+        image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, format="PNG")
+    return Markup("data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode())
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x_label: str,
+    y_label: str,
+    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+) -> Markup:
+    """Draw named curves as inline SVG.
+
+    Args:
+        lines: name -> (x, y).
+        x_label, y_label: axis titles.
+        bands: name -> (low, high), drawn behind the curve of that name.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    for name, (x, y) in lines.items():
+        (line,) = axes.plot(x, y, label=name, linewidth=1.6, marker="." if len(x) < 30 else None)
+        if bands and name in bands:
+            axes.fill_between(x, *bands[name], color=line.get_color(), alpha=0.18, linewidth=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(lines) > 1:
+        axes.legend(frameon=False)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return Markup(svg[svg.index("<svg") :])

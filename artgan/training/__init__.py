@@ -1,0 +1,1 @@
+"""The adversarial training of a generator and a discriminator on a collection."""

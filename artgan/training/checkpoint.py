@@ -1,0 +1,127 @@
+"""Checkpoints that resume exactly: safetensors and JSON with a manifest, written whole or not at all."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import artgan
+from artgan.errors import CheckpointError, StorageError
+from artgan.sealed import flush_to_disk, read_sealed_json, seal, verify_seal
+
+FORMAT_VERSION = 1
+_PREFIX = "images-"
+_BUILDING, _DELETING = ".building-", ".deleting-"
+_SPACE_FACTOR = 1.2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read and verified.
+
+    Attributes:
+        folder: where it is.
+        tensors: every tensor of the state, on the CPU.
+        info: images_seen, training_seconds, the configuration, and the collection's identity.
+    """
+
+    folder: Path
+    tensors: dict[str, Tensor]
+    info: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[str, Any], keep: int) -> Path:
+    """Write `folder/images-NNN`, then delete all but the newest `keep`.
+
+    The files are written and flushed under another name and renamed last: a process killed at any moment leaves the old
+    checkpoints whole and at most a folder that `list_checkpoints` does not see and the next save removes.
+
+    Raises:
+        StorageError: no space or not writable; the checkpoints that are there stay.
+    """
+    name = f"{_PREFIX}{info['images_seen']:012d}"
+    building = folder / f"{_BUILDING}{name}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        _check_space(folder, tensors)
+        building.mkdir()
+        on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        save_file(on_cpu, building / "state.safetensors")
+        content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **info}
+        (building / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        seal(building)
+        target = folder / name
+        if target.exists():
+            _delete(target)
+        os.replace(building, target)
+        flush_to_disk(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(building, ignore_errors=True)
+        raise StorageError(
+            f"cannot save a checkpoint in {folder}: {error}. Earlier checkpoints are whole; free space and run again"
+        ) from error
+    for old in list_checkpoints(folder)[:-keep]:
+        _delete(old)
+    return target
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints of a run, oldest first."""
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
+
+
+def load_newest(folder: Path) -> Checkpoint | None:
+    """Read and verify the newest checkpoint; None when there is none.
+
+    Raises:
+        CheckpointError: it is damaged or of a newer format. Going back to an older one is the user's decision: the message
+            says how.
+    """
+    checkpoints = list_checkpoints(folder)
+    if not checkpoints:
+        return None
+    newest = checkpoints[-1]
+    try:
+        return _load(newest)
+    except CheckpointError as error:
+        older = f"to go on from {checkpoints[-2].name}" if len(checkpoints) > 1 else "to start from the beginning"
+        raise CheckpointError(f"{error}. Restore it from a copy, or delete {newest} {older}") from error
+
+
+def _load(folder: Path) -> Checkpoint:
+    verify_seal(folder)
+    info = read_sealed_json(folder / "state.json")
+    if info.get("format") != FORMAT_VERSION:
+        raise CheckpointError(f"checkpoint {folder} has format {info.get('format')}, this artgan reads {FORMAT_VERSION}")
+    try:
+        return Checkpoint(folder, load_file(folder / "state.safetensors"), info)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{folder / 'state.safetensors'} cannot be read: {error}") from error
+
+
+def _check_space(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    needed = _SPACE_FACTOR * sum(tensor.nbytes for tensor in tensors.values())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
+
+
+def _delete(folder: Path) -> None:
+    doomed = folder.with_name(f"{_DELETING}{folder.name}")
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name.startswith((_BUILDING, _DELETING)):
+            shutil.rmtree(path, ignore_errors=True)

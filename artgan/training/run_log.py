@@ -1,0 +1,129 @@
+"""What a run leaves behind for people: metrics.jsonl, TensorBoard events, sample sheets, status.json."""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from artgan.errors import ArtganError, StorageError
+
+METRICS_FILE = "metrics.jsonl"
+STATUS_FILE = "status.json"
+
+
+class RunLog:
+    """Collects scalars on the device and writes them at log points.
+
+    Lines and events beyond `images_seen` are dropped on opening: a killed session may have written past the checkpoint
+    that training goes on from, and no images_seen may stand twice.
+
+    Args:
+        run: the run folder.
+        images_seen: where this session starts.
+    """
+
+    def __init__(self, run: Path, images_seen: int) -> None:
+        self.run = run
+        try:
+            (run / "samples").mkdir(parents=True, exist_ok=True)
+            _drop_lines_after(run / METRICS_FILE, images_seen)
+            self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
+            self._events = SummaryWriter(str(run), purge_step=images_seen + 1)
+        except OSError as error:
+            raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
+        self._sums: dict[str, Tensor] = {}
+        self._count = 0
+
+    def add(self, scalars: dict[str, Tensor]) -> None:
+        """Add one step's scalars, without waiting for the device."""
+        for name, value in scalars.items():
+            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
+
+    def count_step(self) -> None:
+        """End a step: means are over steps."""
+        self._count += 1
+
+    def flush(self, images_seen: int, extra: dict[str, float]) -> dict[str, float]:
+        """Write and return the means since the last log point: the one place where the loop waits for the device.
+
+        Raises:
+            ArtganError: a mean is not finite; training must not go on, and nothing after the last log point was saved.
+        """
+        if not self._count:
+            return {}
+        names = list(self._sums)
+        values = (torch.stack([self._sums[name].float() for name in names]) / self._count).tolist()
+        scalars = dict(zip(names, values, strict=True)) | extra
+        self._sums, self._count = {}, 0
+        broken = [name for name, value in scalars.items() if not math.isfinite(value)]
+        if broken:
+            raise ArtganError(
+                f"training broke down: {', '.join(broken)} is not finite at {images_seen:,} images seen. Run the same command "
+                f"again to go on from the last checkpoint; if it happens again, lower the learning rates or use "
+                f"--set training.precision=float32 in a new run"
+            )
+        self._write(images_seen, {"kind": "train"} | scalars)
+        for name, value in scalars.items():
+            self._events.add_scalar(name, value, images_seen)
+        return scalars
+
+    def metrics(self, images_seen: int, line: dict[str, Any], minutes: float) -> None:
+        """Write a metrics line of `artgan.evaluation`."""
+        self._write(images_seen, {"kind": "metrics", "minutes": minutes} | line)
+        for name, entry in line["metrics"].items():
+            self._events.add_scalar(f"metrics/{name}", entry["value"], images_seen)
+
+    def sheet(self, images_seen: int, sheet: np.ndarray) -> None:
+        """Save a sheet of samples, uint8 `[H, W, 3]`."""
+        path = self.run / "samples" / f"images-{images_seen:012d}.png"
+        Image.fromarray(sheet).save(path)
+        self._events.add_image("samples", sheet, images_seen, dataformats="HWC")
+
+    def status(self, state: str, images_seen: int, total_images: int) -> None:
+        """Write `status.json`, the truth about a run for whoever watches it."""
+        content = {"state": state, "images_seen": images_seen, "total_images": total_images, "updated": time.time()}
+        partial = self.run / f".{STATUS_FILE}.partial"
+        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        os.replace(partial, self.run / STATUS_FILE)
+        self._lines.flush()
+        self._events.flush()
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        self._lines.close()
+        self._events.close()
+
+    def _write(self, images_seen: int, content: dict[str, Any]) -> None:
+        self._lines.write(json.dumps({"images_seen": images_seen} | content) + "\n")
+        self._lines.flush()
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's metrics.jsonl; a last line that was cut by a kill is left out."""
+    path = run / METRICS_FILE
+    if not path.is_file():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def _drop_lines_after(path: Path, images_seen: int) -> None:
+    if not path.is_file():
+        return
+    kept = [line for line in read_metrics(path.parent) if line["images_seen"] <= images_seen]
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(partial, path)

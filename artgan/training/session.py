@@ -1,0 +1,189 @@
+"""What surrounds the loop: opening or resuming a run, one trainer per run, asking it to stop."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from artgan.config import RunConfig, config_from_dict, dump_config, with_values
+from artgan.datasets.collection import Collection
+from artgan.devices import choose_device, choose_precision
+from artgan.errors import CheckpointError, ConfigError, StorageError
+from artgan.training.checkpoint import Checkpoint, load_newest
+from artgan.training.state import TrainState, build_state, load_tensors
+
+CHECKPOINTS = "checkpoints"
+# What may change between sessions of one run: how long, how often, how many, and where; never the maths.
+_FREE_KEYS = (
+    "training.total_kimg",
+    "training.log_every_kimg",
+    "training.sample_every_kimg",
+    "training.evaluate_every_kimg",
+    "training.checkpoint_every_kimg",
+    "training.keep_checkpoints",
+    "training.device",
+    "evaluation.features",
+    "evaluation.num_generated",
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open run.
+
+    Attributes:
+        config: resolved; `training.precision` is no longer `auto`.
+        resumed_at: images seen in the checkpoint that this session goes on from, 0 for a new run.
+    """
+
+    run: Path
+    config: RunConfig
+    collection: Collection
+    device: torch.device
+    precision: torch.dtype
+    state: TrainState
+    resumed_at: int
+
+
+def open_session(config: RunConfig, collection: Collection, run: Path) -> Session:
+    """Start a run, or go on from its newest checkpoint.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or the collection or the configuration are not the run's own.
+        ConfigError: a device, precision or combination that cannot be; a batch larger than the collection.
+        StorageError: the run folder is not writable.
+    """
+    device = choose_device(config.training.device)
+    checkpoint = load_newest(run / CHECKPOINTS)
+    if checkpoint:
+        config = _same_run(config, collection, checkpoint)
+    precision = choose_precision(config.training.precision, device)
+    config = with_values(config, {"training.precision": str(precision).removeprefix("torch.")})
+    _check_batch(config, collection)
+    state = build_state(config, collection, device)
+    if checkpoint:
+        load_tensors(state, checkpoint.tensors, str(checkpoint.folder))
+        state.images_seen = int(checkpoint.info["images_seen"])
+        state.training_seconds = float(checkpoint.info["training_seconds"])
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
+    return Session(run, config, collection, device, precision, state, state.images_seen)
+
+
+def checkpoint_info(session: Session) -> dict[str, Any]:
+    """Return what a checkpoint says about itself."""
+    collection = session.collection
+    return {
+        "images_seen": session.state.images_seen,
+        "training_seconds": session.state.training_seconds,
+        "config": session.config.model_dump(mode="json"),
+        "collection": {
+            "name": collection.name,
+            "pixel_hash": collection.pixel_hash,
+            "height": collection.height,
+            "width": collection.width,
+        },
+    }
+
+
+def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint) -> RunConfig:
+    """Return the configuration to go on with, after checking that it is the run's own in all that matters."""
+    info, run = checkpoint.info, checkpoint.folder.parent.parent
+    try:
+        theirs, saved = info["collection"], config_from_dict(info["config"], str(checkpoint.folder))
+        shape, pixel_hash = (int(theirs["height"]), int(theirs["width"])), theirs["pixel_hash"]
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{checkpoint.folder / 'state.json'} cannot be used: {error!r}") from error
+    if shape != (collection.height, collection.width):
+        raise CheckpointError(
+            f"run {run} was trained at {shape[1]}x{shape[0]} px, the collection {collection.folder} has {collection.width}x"
+            f"{collection.height} px: give the run's own collection ('{theirs.get('name')}') or another --run"
+        )
+    if pixel_hash != collection.pixel_hash:
+        raise CheckpointError(
+            f"run {run} was trained on other pictures than {collection.folder} holds (collection '{theirs.get('name')}', "
+            f"{pixel_hash[:12]}, now {collection.pixel_hash[:12]}): give the run's own collection or another --run"
+        )
+    if config.training.precision == "auto":
+        config = with_values(config, {"training.precision": saved.training.precision})
+    changed = _changed_keys(saved.model_dump(mode="json"), config.model_dump(mode="json"))
+    if changed:
+        raise CheckpointError(
+            f"run {run} was started with other values: {'; '.join(changed)}. Give the same ones, leave CONFIG out to "
+            f"go on as before, or choose another --run"
+        )
+    return config
+
+
+def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    changed = []
+    for key in new:
+        path = f"{prefix}{key}"
+        if isinstance(new[key], dict):
+            changed += _changed_keys(old[key], new[key], f"{path}.")
+        elif old[key] != new[key] and path not in _FREE_KEYS:
+            changed.append(f"{path} was {old[key]}, is {new[key]}")
+    return changed
+
+
+def _check_batch(config: RunConfig, collection: Collection) -> None:
+    available = len(collection.train_rows)
+    if config.training.batch_size > available:
+        raise ConfigError(
+            f"training.batch_size = {config.training.batch_size} is larger than the training split of {collection.folder} "
+            f"({available} pictures): lower it with --set training.batch_size={max(1, available // 2)}"
+        )
+
+
+@contextmanager
+def only_trainer(run: Path) -> Iterator[None]:
+    """Hold the run's lock; the system drops it when the process ends, however it ends.
+
+    Raises:
+        ConfigError: another process is training this run.
+    """
+    lock = FileLock(run / ".lock")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(
+            f"run {run} is being trained by another process: wait for it, stop it, or choose another --run"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], int | None]]:
+    """Yield a function that returns the signal that asked to stop, or None.
+
+    The first SIGINT or SIGTERM is noted, so that the loop can end its step and save; a second one acts at once.
+    """
+    received: list[int] = []
+    previous: dict[signal.Signals, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        previous[asked] = signal.signal(asked, note)
+    try:
+        yield lambda: received[0] if received else None
+    finally:
+        for asked, handler in previous.items():
+            signal.signal(asked, handler)

@@ -1,0 +1,166 @@
+"""Everything that a checkpoint holds: networks, their average, optimizers, and how far training is."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from artgan import seeding
+from artgan.backbones.backbone import load_backbone
+from artgan.config import RunConfig
+from artgan.datasets.collection import Collection
+from artgan.datasets.sampler import epoch_rows
+from artgan.devices import place
+from artgan.errors import CheckpointError, ConfigError
+from artgan.images import to_float
+from artgan.models import DISCRIMINATORS, GENERATORS
+from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
+from artgan.tables import resolve
+
+_BACKBONE_MIN_PX, _BACKBONE_MAX_PX = 128, 256
+_CALIBRATION_IMAGES = 128
+
+
+@dataclass
+class TrainState:
+    """The whole state of a run; randomness needs no part of it, being a function of `images_seen`.
+
+    Attributes:
+        images_seen: real images shown to the discriminator, the one measure of progress.
+        training_seconds: time spent in training steps, over all sessions of the run.
+    """
+
+    generator: GeneratorNetwork
+    discriminator: DiscriminatorNetwork
+    ema: GeneratorNetwork
+    optimizer_generator: torch.optim.Optimizer
+    optimizer_discriminator: torch.optim.Optimizer
+    images_seen: int = 0
+    training_seconds: float = 0.0
+
+
+def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, int]:
+    """Return the arguments that build the run's generator."""
+    return {
+        "height_px": collection.height,
+        "width_px": collection.width,
+        "width": config.model.width,
+        "latent_dim": config.model.latent_dim,
+        "style_dim": config.model.style_dim,
+        "mapping_layers": config.model.mapping_layers,
+        "num_classes": num_classes(config, collection),
+    }
+
+
+def num_classes(config: RunConfig, collection: Collection) -> int:
+    """Return the number of classes that the networks are conditioned on, 0 for none.
+
+    Raises:
+        ConfigError: conditioning is asked for on a collection without labels.
+    """
+    if not config.model.conditional:
+        return 0
+    if not collection.classes:
+        raise ConfigError(
+            f"model.conditional = true, but the collection {collection.folder} has no classes: prepare it from one "
+            f"sub-folder per class, or set model.conditional=false"
+        )
+    return len(collection.classes)
+
+
+def build_state(config: RunConfig, collection: Collection, device: torch.device) -> TrainState:
+    """Build the networks and optimizers of a new run; the initial weights follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.stream_key(config.seed, "init/generator") % 2**63)
+        arguments = generator_arguments(config, collection)
+        generator = resolve(GENERATORS, config.model.generator, "generator")(**arguments)
+        torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
+        discriminator = _build_discriminator(config, collection)
+    generator, discriminator = place(generator, device), place(discriminator, device)
+    ema = copy.deepcopy(generator).eval().requires_grad_(False)
+    training = config.training
+    return TrainState(
+        generator=generator,
+        discriminator=discriminator.eval(),  # see `layers.step_power_iterations`
+        ema=ema,
+        optimizer_generator=_adam(generator, training.generator_lr, training.adam_betas),
+        optimizer_discriminator=_adam(discriminator, training.discriminator_lr, training.adam_betas),
+    )
+
+
+def backbone_input_px(config: RunConfig, collection: Collection) -> int:
+    """Return the side at which the projected discriminator's backbone sees pictures."""
+    side = min(collection.height, collection.width)
+    return config.model.backbone_input_px or max(_BACKBONE_MIN_PX, min(side, _BACKBONE_MAX_PX))
+
+
+def _build_discriminator(config: RunConfig, collection: Collection) -> DiscriminatorNetwork:
+    build = resolve(DISCRIMINATORS, config.model.discriminator, "discriminator")
+    arguments = {"width": config.model.discriminator_width, "num_classes": num_classes(config, collection)}
+    if config.model.discriminator == "projected":
+        backbone = load_backbone(config.model.backbone, build.taps(config.model.backbone))
+        discriminator = build(backbone=backbone, input_px=backbone_input_px(config, collection), **arguments)
+        rows = epoch_rows(collection.train_rows, config.seed, 0, min(_CALIBRATION_IMAGES, len(collection.train_rows)))
+        discriminator.calibrate(to_float(torch.from_numpy(collection.images[rows])))
+        return discriminator
+    return build(height_px=collection.height, width_px=collection.width, **arguments)
+
+
+def _adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
+
+
+def state_tensors(state: TrainState) -> dict[str, Tensor]:
+    """Return every tensor of the state under a dotted name; frozen backbones are not part of it."""
+    tensors: dict[str, Tensor] = {}
+    for part in ("generator", "discriminator", "ema"):
+        tensors |= {f"{part}.{name}": tensor for name, tensor in getattr(state, part).state_dict().items()}
+    for part in ("optimizer_generator", "optimizer_discriminator"):
+        for index, moments in getattr(state, part).state_dict()["state"].items():
+            tensors |= {f"{part}.{index}.{name}": tensor for name, tensor in moments.items()}
+    return tensors
+
+
+def load_tensors(state: TrainState, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Put the tensors of a checkpoint into a state that was built from the same configuration.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown, or of another shape; the message names the first ones.
+    """
+    network_names = {
+        f"{part}.{name}": tensor
+        for part in ("generator", "discriminator", "ema")
+        for name, tensor in getattr(state, part).state_dict().items()
+    }
+    moments = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer_")}
+    wrong = [name for name in network_names if name not in tensors or tensors[name].shape != network_names[name].shape]
+    wrong += [name for name in tensors if name not in network_names and name not in moments]
+    if wrong:
+        raise CheckpointError(
+            f"{source} does not fit this configuration: {len(wrong)} tensors differ, first {', '.join(wrong[:3])}"
+        )
+    for name, target in network_names.items():
+        target.copy_(tensors[name])
+    for part in ("optimizer_generator", "optimizer_discriminator"):
+        _load_moments(getattr(state, part), part, moments, source)
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, part: str, moments: Mapping[str, Tensor], source: str) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    per_parameter: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in moments.items():
+        owner, place, moment = name.split(".")
+        if owner == part:
+            per_parameter.setdefault(int(place), {})[moment] = tensor
+    if per_parameter and set(per_parameter) != set(range(len(parameters))):
+        raise CheckpointError(f"{source}: {part} holds {len(per_parameter)} parameters, the networks have {len(parameters)}")
+    for index, values in per_parameter.items():
+        # Fused Adam walks memory, not indices: a moment must lie in memory as its parameter does.
+        for moment, tensor in values.items():
+            if tensor.shape == parameters[index].shape:
+                values[moment] = torch.empty_like(parameters[index], requires_grad=False).copy_(tensor)
+    content = optimizer.state_dict()
+    content["state"] = per_parameter
+    optimizer.load_state_dict(content)

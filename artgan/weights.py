@@ -1,0 +1,230 @@
+"""Pretrained weights: one table, one look-up order, verified downloads.
+
+Look-up: the folder in `ARTGAN_WEIGHTS` (or `--weights-dir`), then the cache, then an error that says how to get them.
+A folder that the user points to is trusted as it is; the file's sha256 travels into every metric protocol. Only `fetch`
+downloads, and only when asked: it announces itself, resumes, verifies the full sha256 before anything reads the file,
+keeps the tensors that are needed as safetensors and drops the rest.
+"""
+
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from artgan.errors import StorageError, WeightsError
+from artgan.progress import Listener, Progress, silent
+from artgan.sealed import file_sha256
+
+DIRECTORY_VARIABLE = "ARTGAN_WEIGHTS"
+CACHE_VARIABLE = "ARTGAN_CACHE"
+OFFLINE_VARIABLE = "ARTGAN_OFFLINE"
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where pretrained weights come from and who needs them.
+
+    Attributes:
+        url: the official file.
+        sha256: of the official file, all 64 digits.
+        megabytes: its size, for people.
+        keep: key prefixes that are kept after verification; empty keeps all.
+        license: of the weights, as their publisher states it.
+        used_by: the parts of artgan that ask for them.
+    """
+
+    url: str
+    sha256: str
+    megabytes: float
+    keep: tuple[str, ...]
+    license: str
+    used_by: str
+
+
+WEIGHTS = {
+    "inception_fid_2015": Weights(
+        url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        megabytes=95.6,
+        keep=("Conv2d_", "Mixed_"),
+        license="Apache-2.0",
+        used_by="evaluate (fid, kid, fd)",
+    ),
+    "squeezenet1_1": Weights(
+        url="https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+        sha256="b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+        megabytes=5.0,
+        keep=("features.",),
+        license="BSD-3-Clause code; trained on ImageNet, whose terms may apply",
+        used_by="train (projected discriminator), refine",
+    ),
+    "vgg16": Weights(
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        megabytes=553.4,
+        keep=tuple(f"features.{index}." for index in range(29)),
+        license="BSD-3-Clause code; trained on ImageNet, whose terms may apply",
+        used_by="refine",
+    ),
+    "vgg19": Weights(
+        url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+        megabytes=574.7,
+        keep=tuple(f"features.{index}." for index in range(30)),
+        license="BSD-3-Clause code; trained on ImageNet, whose terms may apply",
+        used_by="refine",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Located:
+    """A weights file at hand and the sha256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+def cache_dir() -> Path:
+    """Return the folder for fetched weights and cached reference statistics: `ARTGAN_CACHE` or `~/.cache/artgan`."""
+    override = os.environ.get(CACHE_VARIABLE)
+    return Path(override) if override else Path.home() / ".cache" / "artgan"
+
+
+def find(name: str) -> Path | None:
+    """Return the file that holds the weights `name`, or None when there is none at hand.
+
+    In each place `NAME.safetensors` comes first, then `NAME.*.safetensors` (a file with only some of the layers).
+    """
+    _check_known(name)
+    places = [Path(folder) for folder in [os.environ.get(DIRECTORY_VARIABLE)] if folder]
+    for place in [*places, cache_dir() / "weights"]:
+        for candidate in [place / f"{name}.safetensors", *sorted(place.glob(f"{name}.*.safetensors"))]:
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def locate(name: str) -> Located:
+    """Find the weights `name` on this machine.
+
+    Raises:
+        WeightsError: they are not at hand; the message says how to get them.
+    """
+    path = find(name)
+    if path is None:
+        size = WEIGHTS[name].megabytes
+        raise WeightsError(
+            f"no weights for {name} in ${DIRECTORY_VARIABLE} or {cache_dir() / 'weights'}. Run: artgan weights fetch {name} "
+            f"({size:.0f} MB), or put {name}.safetensors into a folder and name it with --weights-dir"
+        )
+    return Located(path, file_sha256(path))
+
+
+def is_offline() -> bool:
+    """Return whether the user forbade downloads (`--offline` or `ARTGAN_OFFLINE=1`)."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+
+
+def fetch(name: str, on_progress: Listener = silent) -> Path:
+    """Download, verify and cut the weights `name`; return the safetensors file in the cache.
+
+    Raises:
+        WeightsError: offline, unreachable, or the bytes are not the official ones (the file is deleted then).
+        StorageError: the cache cannot be written.
+    """
+    _check_known(name)
+    if is_offline():
+        raise WeightsError(f"cannot fetch {name}: offline mode forbids downloads (--offline or ${OFFLINE_VARIABLE})")
+    source = WEIGHTS[name]
+    folder = cache_dir() / "weights"
+    official = folder / f"{name}.download"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _download(name, source, official, on_progress)
+        _verify(name, source, official)
+        target = folder / f"{name}.safetensors"
+        _convert(official, target, source.keep)
+        official.unlink()
+    except urllib.error.URLError as error:
+        raise WeightsError(
+            f"cannot fetch {name} from {source.url}: {error.reason}. Try again (it goes on where it stopped), or fetch it on "
+            f"another machine and name its folder with --weights-dir"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot store the weights {name} in {folder}: {error}. Free space or set ${CACHE_VARIABLE}"
+        ) from error
+    return target
+
+
+def verify(name: str) -> str:
+    """Check the weights at hand tensor by tensor and return one line about them.
+
+    A fetched file was verified against the official sha256 before it was cut; here every tensor must load and be finite.
+
+    Raises:
+        WeightsError: none at hand, unreadable, or not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    located = locate(name)
+    try:
+        tensors = load_file(located.path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{located.path} is not a readable safetensors file ({error}); fetch or copy it again") from error
+    for key, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{located.path}: tensor '{key}' holds values that are not finite; fetch or copy it again")
+    return f"{name}: {located.path} ({len(tensors)} tensors, sha256 {located.sha256[:16]})"
+
+
+def _check_known(name: str) -> None:
+    if name not in WEIGHTS:
+        raise WeightsError(f"no weights named '{name}' in the table: it has {', '.join(sorted(WEIGHTS))}")
+
+
+def _download(name: str, source: Weights, target: Path, on_progress: Listener) -> None:
+    done = target.stat().st_size if target.exists() else 0
+    request = urllib.request.Request(source.url, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # the range starts at the end: the file is whole already
+            return
+        raise
+    with response:
+        resumed = response.status == 206
+        total = int(response.headers.get("Content-Length") or 0) + (done if resumed else 0)
+        with target.open("ab" if resumed else "wb") as file:
+            written = done if resumed else 0
+            while chunk := response.read(_CHUNK_BYTES):
+                file.write(chunk)
+                written += len(chunk)
+                on_progress(Progress(f"fetching {name}", written, total or None, "B"))
+
+
+def _verify(name: str, source: Weights, path: Path) -> None:
+    actual = file_sha256(path)
+    if actual != source.sha256:
+        path.unlink()
+        raise WeightsError(
+            f"the file fetched for {name} from {source.url} has sha256 {actual[:16]}..., not {source.sha256[:16]}...; "
+            f"it was deleted. Try again; if it happens twice, the address no longer serves the official file"
+        )
+
+
+def _convert(official: Path, target: Path, keep: tuple[str, ...]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    # The bytes are the official ones (sha256 checked), and torch's weights-only reader builds tensors and nothing else.
+    state = torch.load(official, map_location="cpu", weights_only=True)
+    kept = {key: tensor.contiguous().clone() for key, tensor in state.items() if not keep or key.startswith(keep)}
+    partial = target.with_suffix(".partial")
+    save_file(kept, partial)
+    os.replace(partial, target)

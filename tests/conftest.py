@@ -1,0 +1,64 @@
+"""Shared fixtures: small real parts, made once."""
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread costs more than it gives
+
+import pytest
+
+from artgan.datasets.collection import Collection, open_collection
+from artgan.datasets.prepare import Recipe, prepare
+from artgan.datasets.synthetic import write_collection_sources
+
+WEIGHTS = os.environ.get("ARTGAN_WEIGHTS")
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory):
+    """Keep fetched weights and cached features of tests away from the user's."""
+    os.environ["ARTGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["ARTGAN_OFFLINE"] = "1"
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    """A machine without pretrained weights."""
+    monkeypatch.delenv("ARTGAN_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory) -> Path:
+    """An untidy folder of drawn works in five classes, with a copy and a broken file."""
+    folder = tmp_path_factory.mktemp("sources")
+    write_collection_sources(folder, works_per_class=8)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def collection_folder(sources, tmp_path_factory) -> Path:
+    """The drawn works, prepared at 32 px."""
+    folder = tmp_path_factory.mktemp("collections") / "drawn"
+    prepare([sources], folder, Recipe(32, 32, holdout=0.1))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def collection(collection_folder) -> Collection:
+    return open_collection(collection_folder)
+
+
+@pytest.fixture
+def own_collection(collection_folder, tmp_path) -> Path:
+    """A copy of the collection that a test may damage."""
+    return Path(shutil.copytree(collection_folder, tmp_path / "collection"))
+
+
+def needs_weights(*names: str) -> pytest.MarkDecorator:
+    """Skip, with the reason, where a pretrained network is not at hand."""
+    from artgan import weights
+
+    missing = [name for name in names if not WEIGHTS or weights.find(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"needs pretrained weights of {', '.join(missing)} in ARTGAN_WEIGHTS")

@@ -1,0 +1,172 @@
+"""What every generator and every discriminator of the tables keeps to."""
+
+import copy
+
+import pytest
+import torch
+
+from artgan.backbones.backbone import load_backbone
+from artgan.errors import ConfigError
+from artgan.models import DISCRIMINATORS, GENERATORS
+from artgan.models.layers import minibatch_deviation, step_power_iterations
+from artgan.tables import resolve
+
+SIZES = [(32, 32), (64, 64), (48, 32)]
+
+
+def make_generator(name, height=32, width=32, num_classes=0):
+    torch.manual_seed(0)
+    build = resolve(GENERATORS, name, "generator")
+    sizes = {"height_px": height, "width_px": width, "width": 8, "latent_dim": 16, "style_dim": 24, "mapping_layers": 2}
+    return build(**sizes, num_classes=num_classes)
+
+
+def make_discriminator(name, height=32, width=32, num_classes=0):
+    torch.manual_seed(0)
+    build = resolve(DISCRIMINATORS, name, "discriminator")
+    if name == "projected":
+        backbone = load_backbone("random", build.taps("random"))
+        network = build(backbone=backbone, input_px=64, width=8, num_classes=num_classes)
+        network.calibrate(torch.rand(8, 3, height, width) * 2 - 1)
+        return network.eval()
+    return build(height_px=height, width_px=width, width=8, num_classes=num_classes).eval()
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_a_generator_makes_images_in_range(name, size, num_classes):
+    generator = make_generator(name, *size, num_classes=num_classes)
+    images = generator(torch.randn(4, 16), torch.tensor([0, 1, 2, 0]))
+    assert images.shape == (4, 3, *size)
+    assert images.abs().max() <= 1
+    assert images.std() > 0.05
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_gradients_reach_every_parameter_of_a_generator(name, num_classes):
+    generator = make_generator(name, 64, 64, num_classes=num_classes)
+    (generator(torch.randn(3, 16), torch.arange(3)) * torch.randn(3, 3, 64, 64)).sum().backward()
+    for key, parameter in generator.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().sum() > 0, key
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_an_image_does_not_depend_on_its_neighbours(name):
+    generator = make_generator(name).double()
+    latents = torch.randn(5, 16, dtype=torch.float64)
+    whole = generator(latents)
+    assert torch.allclose(whole[2:3], generator(latents[2:3]), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_classes_and_latents_both_matter(name):
+    generator = make_generator(name, num_classes=3)
+    latents = torch.randn(1, 16).expand(3, -1)
+    by_class = generator(latents, torch.arange(3))
+    assert not torch.allclose(by_class[0], by_class[1])
+    by_latent = generator(torch.randn(2, 16), torch.zeros(2, dtype=torch.long))
+    assert not torch.allclose(by_latent[0], by_latent[1])
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_size_without_a_base_grid_is_refused(name):
+    with pytest.raises(ConfigError, match="cannot make 100x100 px"):
+        make_generator(name, 100, 100)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_generator_has_mapping_and_synthesis(name):
+    generator = make_generator(name)
+    latents = torch.randn(2, 16)
+    assert torch.equal(generator.synthesis(generator.mapping(latents, None)), generator(latents))
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_a_discriminator_gives_logits(name, size, num_classes):
+    network = make_discriminator(name, *size, num_classes=num_classes)
+    images = torch.rand(4, 3, *size) * 2 - 1
+    features = network.features(images)
+    logits = network.logits(features, torch.tensor([0, 1, 2, 0]))
+    assert logits.shape[0] == 4
+    assert logits.ndim == 2
+    assert torch.isfinite(logits).all()
+    assert network.auxiliary_loss(features, images) >= 0
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_gradients_reach_every_parameter_and_the_images(name, num_classes):
+    network = make_discriminator(name, 64, 64, num_classes=num_classes)
+    images = (torch.rand(4, 3, 64, 64) * 2 - 1).requires_grad_()
+    features = network.features(images)
+    logits = network.logits(features, torch.tensor([0, 1, 2, 0]))
+    ((logits * torch.randn_like(logits)).sum() + network.auxiliary_loss(features, images)).backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().sum() > 0, key
+    assert images.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_classes_matter_to_a_discriminator(name):
+    network = make_discriminator(name, num_classes=3)
+    images = (torch.rand(1, 3, 32, 32) * 2 - 1).expand(4, -1, -1, -1)
+    features = network.features(images)
+    logits = network.logits(features, torch.tensor([0, 1, 2, 0]))
+    assert torch.allclose(logits[0], logits[3])
+    assert not torch.allclose(logits[0], logits[1])
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_a_forward_pass_changes_nothing(name):
+    """Spectral norms advance in `step_power_iterations` alone."""
+    network = make_discriminator(name)
+    before = copy.deepcopy(network.state_dict())
+    images = torch.rand(4, 3, 32, 32) * 2 - 1
+    first = network.logits(network.features(images))
+    assert torch.equal(first, network.logits(network.features(images)))
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    step_power_iterations(network)
+    assert any(not torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_the_backbone_is_neither_saved_nor_trained(name):
+    network = make_discriminator(name)
+    assert not any("backbone" in key for key in network.state_dict())
+    assert not any("backbone" in key for key, _ in network.named_parameters())
+
+
+def test_a_state_dict_restores_a_projected_discriminator_with_its_calibration():
+    network = make_discriminator("projected")
+    fresh = resolve(DISCRIMINATORS, "projected", "discriminator")(
+        backbone=network.backbone, input_px=64, width=8, num_classes=0
+    ).eval()
+    fresh.load_state_dict(network.state_dict())
+    images = torch.rand(4, 3, 32, 32) * 2 - 1
+    assert torch.equal(network.logits(network.features(images)), fresh.logits(fresh.features(images)))
+
+
+def test_spectral_norm_bounds_the_gain():
+    network = make_discriminator("projected")
+    for _ in range(30):
+        step_power_iterations(network)
+    weight = network.heads[0].layers[0].weight.detach().flatten(1)
+    assert torch.linalg.matrix_norm(weight, 2) == pytest.approx(1, abs=0.01)
+
+
+def test_minibatch_deviation_is_zero_for_copies_and_grows_with_variety():
+    one = torch.randn(1, 3, 4, 4).expand(4, -1, -1, -1)
+    assert minibatch_deviation(one, 4)[:, -1].max() < 2e-4
+    assert minibatch_deviation(torch.randn(4, 3, 4, 4), 4)[:, -1].mean() == pytest.approx(0.8, abs=0.2)
+
+
+def test_minibatch_deviation_stays_within_groups():
+    x = torch.randn(8, 3, 4, 4)
+    whole = minibatch_deviation(x, 4)
+    assert torch.equal(whole[:4], minibatch_deviation(x[:4], 4))

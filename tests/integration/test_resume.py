@@ -1,0 +1,256 @@
+"""Training, stopping and going on: the same tensors as if nothing had happened."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from artgan.config import RunConfig, with_values
+from artgan.datasets.collection import open_collection
+from artgan.datasets.prepare import Recipe, prepare
+from artgan.errors import ArtganError, CheckpointError, ConfigError
+from artgan.evaluation import Judge
+from artgan.generation.model_folder import load_model
+from artgan.models import DISCRIMINATORS
+from artgan.training.checkpoint import list_checkpoints, load_newest
+from artgan.training.loop import Outcome, train
+from artgan.training.run_log import read_metrics
+from artgan.training.session import open_session
+from artgan.training.state import state_tensors
+
+TINY = {
+    "model.backbone": "random",
+    "model.backbone_input_px": 64,
+    "model.width": 8,
+    "model.discriminator_width": 8,
+    "model.latent_dim": 16,
+    "model.style_dim": 16,
+    "training.batch_size": 4,
+    "training.total_kimg": 0.048,
+    "training.log_every_kimg": 0.008,
+    "training.sample_every_kimg": 0.016,
+    "training.evaluate_every_kimg": 0.024,
+    "training.checkpoint_every_kimg": 0.016,
+    "training.device": "cpu",
+    "evaluation.features": "random",
+    "evaluation.num_generated": 8,
+}
+
+
+def tiny(**values):
+    return with_values(RunConfig(), TINY | {key.replace("__", "."): value for key, value in values.items()})
+
+
+def run(config, collection, folder, **options):
+    judge = Judge(config.evaluation.features, collection, torch.device("cpu"))
+    session = open_session(config, collection, folder)
+    outcome = train(session, judge, **options)
+    return session.state, outcome
+
+
+def stop_after(calls):
+    """Ask to stop at the given turn of the loop."""
+    left = [calls]
+
+    def stop_requested():
+        left[0] -= 1
+        return signal.SIGTERM if left[0] < 0 else None
+
+    return stop_requested
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not different
+
+
+@pytest.mark.parametrize("discriminator", DISCRIMINATORS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_train_2n_equals_train_n_stop_train_n(collection, tmp_path, discriminator, precision, conditional):
+    config = tiny(model__discriminator=discriminator, training__precision=precision, model__conditional=conditional)
+    whole, outcome = run(config, collection, tmp_path / "whole")
+    assert outcome is Outcome.FINISHED
+    half, outcome = run(config, collection, tmp_path / "parts", stop_requested=stop_after(5))
+    assert outcome is Outcome.STOPPED
+    assert half.images_seen == 20  # not a multiple of any interval
+    resumed, outcome = run(config, collection, tmp_path / "parts")
+    assert outcome is Outcome.FINISHED
+    assert resumed.images_seen == whole.images_seen == 48
+    assert_same(state_tensors(whole), state_tensors(resumed))
+    assert_same(
+        load_newest(tmp_path / "whole" / "checkpoints").tensors, load_newest(tmp_path / "parts" / "checkpoints").tensors
+    )
+
+
+def test_training_changes_every_trained_tensor(collection, tmp_path):
+    config = tiny(model__discriminator="projected")
+    before = {
+        name: value.clone() for name, value in state_tensors(open_session(config, collection, tmp_path / "a").state).items()
+    }
+    after, _ = run(config, collection, tmp_path / "b")
+    parameters = {f"generator.{name}" for name, _ in after.generator.named_parameters()}
+    parameters |= {f"discriminator.{name}" for name, _ in after.discriminator.named_parameters()}
+    parameters |= {name.replace("generator.", "ema.", 1) for name in parameters if name.startswith("generator.")}
+    unchanged = [name for name in parameters if torch.equal(before[name], state_tensors(after)[name])]
+    assert not unchanged
+
+
+def test_a_run_leaves_what_it_promises(collection, tmp_path):
+    folder = tmp_path / "run"
+    run(tiny(), collection, folder)
+    lines = read_metrics(folder)
+    assert [line["images_seen"] for line in lines if line["kind"] == "train"] == [8, 16, 24, 32, 40, 48]
+    assert [line["images_seen"] for line in lines if line["kind"] == "metrics"] == [24, 48]
+    assert sorted(path.name for path in (folder / "samples").iterdir()) == [f"images-{seen:012d}.png" for seen in (16, 32, 48)]
+    assert [path.name for path in list_checkpoints(folder / "checkpoints")] == ["images-000000000032", "images-000000000048"]
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    assert yaml.safe_load((folder / "config.yaml").read_text())["training"]["precision"] in ("float32", "bfloat16")
+    assert any(path.name.startswith("events.") for path in folder.iterdir())
+    for name in ("best", "latest"):
+        model = load_model(folder / "model" / name)
+        assert model.card.collection["pixel_hash"] == collection.pixel_hash
+        assert "artgan sample" in (folder / "model" / name / "README.md").read_text()
+
+
+def test_the_best_model_has_the_lowest_kid(collection, tmp_path):
+    run(tiny(training__total_kimg=0.12), collection, tmp_path)
+    values = {
+        line["images_seen"]: line["metrics"]["kid"]["value"] for line in read_metrics(tmp_path) if line["kind"] == "metrics"
+    }
+    best = load_model(tmp_path / "model" / "best").card
+    assert len(values) == 5
+    assert best.images_seen == min(values, key=values.get)
+    assert best.metrics["metrics"]["kid"]["value"] == min(values.values())
+
+
+def test_lines_beyond_the_checkpoint_are_dropped_on_resume(collection, tmp_path):
+    run(tiny(), collection, tmp_path, stop_requested=stop_after(4))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"images_seen": 40, "kind": "train"}\n{"images_seen": 4')
+    run(tiny(), collection, tmp_path)
+    seen = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "train"]
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 48
+
+
+def test_a_time_limit_stops_cleanly_and_goes_on(collection, tmp_path):
+    state, outcome = run(tiny(training__total_kimg=1000), collection, tmp_path, minutes=0.01)
+    assert outcome is Outcome.OUT_OF_TIME
+    assert 0 < state.images_seen < 1_000_000
+    assert json.loads((tmp_path / "status.json").read_text()) | {"updated": 0} == {
+        "state": "out of time", "images_seen": state.images_seen, "total_images": 1_000_000, "updated": 0,
+    }  # fmt: skip
+    again, _ = run(tiny(training__total_kimg=1000), collection, tmp_path, minutes=0.01)
+    assert again.images_seen > state.images_seen
+
+
+def test_what_is_not_finite_stops_training_by_name(collection, tmp_path):
+    config = tiny()
+    session = open_session(config, collection, tmp_path)
+    with torch.no_grad():
+        session.state.generator.base.bias.fill_(float("nan"))
+    judge = Judge("random", collection, torch.device("cpu"))
+    with pytest.raises(ArtganError, match=r"training broke down: .*loss/generator.* is not finite at 8 images seen"):
+        train(session, judge)
+    assert load_newest(tmp_path / "checkpoints") is None
+
+
+def test_another_collection_or_size_is_refused(collection, sources, tmp_path):
+    run(tiny(), collection, tmp_path / "run", stop_requested=stop_after(2))
+    prepare([sources], tmp_path / "larger", Recipe(64, 64))
+    with pytest.raises(CheckpointError, match=r"was trained at 32x32 px, the collection .*larger has 64x64 px"):
+        open_session(tiny(), open_collection(tmp_path / "larger"), tmp_path / "run")
+    prepare([sources / "waves"], tmp_path / "other", Recipe(32, 32))
+    with pytest.raises(CheckpointError, match="was trained on other pictures"):
+        open_session(tiny(), open_collection(tmp_path / "other"), tmp_path / "run")
+
+
+def test_other_values_are_refused_and_named_but_lengths_may_change(collection, tmp_path):
+    run(tiny(), collection, tmp_path, stop_requested=stop_after(2))
+    with pytest.raises(
+        CheckpointError, match=r"training\.batch_size was 4, is 8.*seed was 0, is 1|seed was 0, is 1.*batch_size"
+    ):
+        open_session(tiny(training__batch_size=8, seed=1), collection, tmp_path)
+    state, _ = run(tiny(training__total_kimg=0.056), collection, tmp_path)
+    assert state.images_seen == 56
+
+
+def test_a_batch_larger_than_the_collection_is_refused(collection, tmp_path):
+    with pytest.raises(ConfigError, match=r"batch_size = 100 is larger than the training split .*36 pictures"):
+        open_session(tiny(training__batch_size=100), collection, tmp_path)
+
+
+def test_conditioning_needs_classes(sources, tmp_path):
+    prepare([sources], tmp_path / "plain", Recipe(32, 32), use_labels=False)
+    with pytest.raises(ConfigError, match="has no classes"):
+        open_session(tiny(model__conditional=True), open_collection(tmp_path / "plain"), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_moments_never_loses_the_run(collection_folder, tmp_path):
+    """Kill the command line's trainer again and again; the same command always goes on, and ends where a calm run ends."""
+    options = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | {"training.checkpoint_every_kimg": 0.008}).items()]
+    options += [
+        "--set=training.total_kimg=4.0",
+        "--set=training.evaluate_every_kimg=4.0",
+        "--set=training.sample_every_kimg=0.4",
+    ]
+
+    def command(folder):
+        verb = ["train", "--collection", str(collection_folder), "--run", str(folder), "--quiet"]
+        return [sys.executable, "-m", "artgan", *verb, *options]
+
+    moments, reached = random.Random(0), 0
+    for _ in range(4):
+        process = subprocess.Popen(command(tmp_path / "killed"), start_new_session=True)
+        try:
+            _wait_for_progress(tmp_path / "killed", reached, process)
+            time.sleep(moments.uniform(0, 0.7))
+        finally:
+            process.kill()
+            process.wait()
+        newest = load_newest(tmp_path / "killed" / "checkpoints")
+        assert newest.info["images_seen"] > reached
+        reached = newest.info["images_seen"]
+    subprocess.run(command(tmp_path / "killed"), check=True)
+    subprocess.run(command(tmp_path / "calm"), check=True)
+    assert_same(
+        load_newest(tmp_path / "killed" / "checkpoints").tensors, load_newest(tmp_path / "calm" / "checkpoints").tensors
+    )
+    seen = [line["images_seen"] for line in read_metrics(tmp_path / "killed") if line["kind"] == "train"]
+    assert seen == sorted(set(seen))
+
+
+def _wait_for_progress(folder, reached, process):
+    """Wait until the process has saved a checkpoint of its own."""
+    for _ in range(600):
+        checkpoints = list_checkpoints(folder / "checkpoints") if (folder / "checkpoints").is_dir() else []
+        if checkpoints and int(checkpoints[-1].name.removeprefix("images-")) > reached:
+            return
+        assert process.poll() is None, "the trainer ended before it was killed"
+        time.sleep(0.1)
+    raise AssertionError("the trainer made no progress in a minute")
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_exits_130(collection_folder, tmp_path):
+    options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()] + ["--set=training.total_kimg=4.0"]
+    verb = ["train", "--collection", str(collection_folder), "--run", str(tmp_path / "run"), "--quiet"]
+    process = subprocess.Popen([sys.executable, "-m", "artgan", *verb, *options], start_new_session=True)
+    _wait_for_progress(tmp_path / "run", 0, process)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["state"] == "stopped"
+    assert load_newest(tmp_path / "run" / "checkpoints").info["images_seen"] == status["images_seen"]
+    assert load_file(tmp_path / "run" / "model" / "latest" / "model.safetensors")

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from artgan.config import RunConfig, config_from_dict, dump_config, json_schema, load_config, with_values
+from artgan.errors import ConfigError
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def error_of(tmp_path, text, overrides=()):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, text), overrides)
+    return str(caught.value)
+
+
+def test_a_file_holds_differences_only(tmp_path):
+    config = load_config(write(tmp_path, "seed: 7\ntraining:\n  batch_size: 8\n"))
+    assert (config.seed, config.training.batch_size) == (7, 8)
+    assert config.training.total_kimg == RunConfig().training.total_kimg
+
+
+def test_an_override_sets_one_leaf_and_leaves_its_siblings(tmp_path):
+    path = write(tmp_path, "training:\n  batch_size: 8\n  total_kimg: 9\n")
+    config = load_config(path, ["training.batch_size=4"])
+    assert (config.training.batch_size, config.training.total_kimg) == (4, 9)
+
+
+def test_all_mistakes_come_at_once_with_place_and_hint(tmp_path):
+    text = "seeed: 3\ntraining:\n  bach_size: 3\n  discriminator_lr: fast\nmodel:\n  generator: fastgn\n"
+    message = error_of(tmp_path, text, ["model.width=2.5"])
+    assert "run.yaml:1: unknown key 'seeed' (did you mean 'seed'?)" in message
+    assert "run.yaml:3: unknown key 'training.bach_size' (did you mean 'batch_size'?)" in message
+    assert "run.yaml:4: training.discriminator_lr = 'fast': input should be a valid number" in message
+    assert "run.yaml:6: model.generator: unknown generator 'fastgn' (did you mean 'fastgan'?)" in message
+    assert "--set model.width=2.5: model.width = 2.5: input should be a valid integer" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("seed: 1\nseed: 2\n", "run.yaml:2: key 'seed' stands twice, first at"),
+        ("a: &x 1\nb: *x\n", "run.yaml:2: aliases are not allowed"),
+        ("seed: !!python/object/apply:os.system ['true']\n", "run.yaml:1: could not determine a constructor"),
+        ("- 1\n- 2\n", "expected `key: value` lines, got something else"),
+        ("seed: [1\n", "run.yaml:2"),
+        ("\tseed: 1\n", "run.yaml:1"),
+        ("[1]: 2\n", "a key must be a plain word"),
+        ("training:\n  sample_every_kimg: 0.7\n", "must be a multiple of training.log_every_kimg"),
+        ("training:\n  batch_size: 0\n", "training.batch_size = 0: input should be greater than 0"),
+        ("training:\n  device: tpu\n", "training.device = 'tpu'"),
+        ("training:\n  total_kimg: .nan\n", "total_kimg"),
+        ("model: 3\n", "model = 3"),
+        ("seed: true\n", "seed = True"),
+        ("x" * (1 << 21), "larger than 1 MB"),
+    ],
+)
+def test_what_is_not_plain_is_refused_with_its_line(tmp_path, text, part):
+    assert part in error_of(tmp_path, text)
+
+
+def test_numbers_are_read_as_people_write_them(tmp_path):
+    config = load_config(write(tmp_path, "training:\n  generator_lr: 2e-3\n  adam_betas: [0, 0.9]\n"))
+    assert config.training.generator_lr == 0.002
+    assert config.training.adam_betas == (0.0, 0.9)
+    assert all(type(beta) is float for beta in config.training.adam_betas)
+
+
+def test_a_missing_file_and_a_bad_override_say_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "missing.yaml")
+    with pytest.raises(ConfigError, match="expected key=value"):
+        load_config(None, ["training.batch_size"])
+    with pytest.raises(ConfigError, match="'seed' is a value, not a section"):
+        load_config(write(tmp_path, "seed: 1\n"), ["seed.x=1"])
+
+
+def test_the_resolved_config_round_trips(tmp_path):
+    config = with_values(RunConfig(), {"seed": 3, "augment.policies": ["cutout"]})
+    assert load_config(write(tmp_path, dump_config(config))) == config
+    assert config_from_dict(config.model_dump(mode="json"), "test") == config
+
+
+def test_the_schema_describes_every_key():
+    schema = json_schema()
+    for section in ("training", "model", "evaluation"):
+        for key in getattr(RunConfig(), section).model_dump():
+            assert f'"{key}"' in schema
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("configs/*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_config_loads_and_promises(path):
+    load_config(path)
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    for promise in ("Command:", "Hardware:", "Time:", "Expect:"):
+        assert any(promise in line for line in header), f"{path.name} has no '{promise}' in its header"
+    assert yaml.safe_load(path.read_text())

@@ -1,0 +1,205 @@
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from artgan.augment import AUGMENTATIONS
+from artgan.augment.diffaugment import DiffAugment
+from artgan.datasets.sampler import Batches, epoch_rows
+from artgan.errors import CheckpointError, ConfigError, StorageError
+from artgan.objectives.hinge import Hinge
+from artgan.training.checkpoint import list_checkpoints, load_newest, save_checkpoint
+from artgan.training.ema import ema_decay, update_ema
+from artgan.training.schedules import due
+from artgan.training.session import only_trainer, stop_on_signals
+
+CPU = torch.device("cpu")
+
+
+def test_an_epoch_shows_every_row_once():
+    rows = np.arange(10, 33)
+    assert sorted(epoch_rows(rows, 0, 0, 23)) == list(rows)
+    assert sorted(epoch_rows(rows, 0, 23, 23)) == list(rows)
+    assert not np.array_equal(epoch_rows(rows, 0, 0, 23), epoch_rows(rows, 0, 23, 23))
+
+
+def test_batches_do_not_depend_on_how_they_are_cut():
+    rows = np.arange(7)
+    whole = epoch_rows(rows, 3, 0, 30)
+    assert np.array_equal(whole, np.concatenate([epoch_rows(rows, 3, start, 5) for start in range(0, 30, 5)]))
+
+
+def test_batches_show_the_training_split_only(collection):
+    batches = Batches(collection, 0, CPU, horizontal_flip=False)
+    images, labels = batches.batch(0, len(collection.train_rows))
+    shown = {image.tobytes() for image in ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()}
+    assert shown == {collection.images[row].tobytes() for row in collection.train_rows}
+    assert torch.equal(labels.bincount(), torch.from_numpy(collection.labels[collection.train_rows]).bincount())
+
+
+def test_a_flip_mirrors_about_half(collection):
+    plain, _ = Batches(collection, 0, CPU, horizontal_flip=False).batch(0, 32)
+    mixed, _ = Batches(collection, 0, CPU, horizontal_flip=True).batch(0, 32)
+    same = [torch.equal(a, b) for a, b in zip(plain, mixed, strict=True)]
+    mirrored = [torch.equal(a.flip(2), b) for a, b in zip(plain, mixed, strict=True)]
+    assert all(a or b for a, b in zip(same, mirrored, strict=True))
+    assert 6 < sum(mirrored) < 26
+
+
+@pytest.mark.parametrize("policies", [("color",), ("translation",), ("cutout",), ("color", "translation", "cutout")])
+def test_augmentation_treats_each_image_by_its_own_draws(policies):
+    augment = DiffAugment(policies)
+    images, draws = torch.rand(6, 3, 16, 16) * 2 - 1, torch.rand(6, augment.num_draws)
+    whole = augment(images, draws)
+    assert not torch.allclose(whole, images)
+    assert torch.allclose(whole[4:5], augment(images[4:5], draws[4:5]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentation_is_differentiable(name):
+    assert name == "diffaugment"
+    augment = DiffAugment(("color", "translation", "cutout"))
+    images = torch.rand(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    draws = torch.rand(2, augment.num_draws, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: augment(x, draws), (images,))
+    assert torch.autograd.gradgradcheck(lambda x: augment(x, draws).square(), (images,))
+
+
+def test_color_with_middle_draws_changes_nothing_and_its_ranges_are_the_papers():
+    augment = DiffAugment(("color",))
+    images = torch.rand(1, 3, 8, 8) * 2 - 1
+    assert torch.allclose(augment(images, torch.full((1, 3), 0.5)), images, atol=1e-6)
+    brighter = augment(images, torch.tensor([[1.0, 0.5, 0.5]]))
+    assert torch.allclose(brighter, images + 0.5, atol=1e-6)
+    gray = augment(images, torch.tensor([[0.5, 0.0, 0.5]]))
+    assert torch.allclose(gray, images.mean(1, keepdim=True).expand_as(images), atol=1e-6)
+    flatter = augment(images, torch.tensor([[0.5, 0.5, 0.0]]))
+    assert torch.allclose(flatter, images.mean() + (images - images.mean()) / 2, atol=1e-6)
+
+
+def test_translation_moves_by_whole_pixels_and_fills_with_zeros():
+    augment = DiffAugment(("translation",))
+    images = torch.rand(1, 3, 16, 16) + 0.5
+    moved = augment(images, torch.tensor([[0.999, 0.5]]))  # reach is 2: shift the source by +2 rows
+    assert torch.equal(moved[:, :, :-2], images[:, :, 2:])
+    assert (moved[:, :, -2:] == 0).all()
+
+
+def test_cutout_hides_a_box_of_half_a_side():
+    augment = DiffAugment(("cutout",))
+    hidden = augment(torch.ones(1, 3, 16, 16), torch.tensor([[0.5, 0.5]]))
+    assert (hidden == 0).sum() == 3 * 8 * 8
+
+
+def test_hinge_has_its_textbook_values_and_slopes():
+    real, fake = torch.tensor([[2.0], [0.5]], requires_grad=True), torch.tensor([[-2.0], [0.5]], requires_grad=True)
+    loss = Hinge().discriminator_loss(real, fake)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.25 + 0.75)
+    assert real.grad.flatten().tolist() == [0, -0.5]
+    assert fake.grad.flatten().tolist() == [0, 0.5]
+    assert Hinge().generator_loss(fake.detach()).item() == pytest.approx(0.75)
+
+
+def test_ema_equals_its_closed_form():
+    network, average = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    average.weight.data.zero_()
+    network.weight.data.fill_(1.0)
+    decay = ema_decay(halflife_kimg=0.064, images_seen=10**9, batch_size=16)
+    for _ in range(4):  # one half-life
+        update_ema(average, network, decay)
+    assert average.weight.item() == pytest.approx(0.5, rel=1e-6)
+
+
+def test_ema_ramps_up_with_what_was_seen():
+    early, late = ema_decay(3.0, 160, 16), ema_decay(3.0, 10**6, 16)
+    assert early == pytest.approx(0.5 ** (16 / 8))
+    assert late == pytest.approx(0.5 ** (16 / 3000))
+
+
+def test_due_is_once_an_interval_whatever_the_batch():
+    for batch in (7, 16, 64):
+        hits = [seen for seen in range(0, 10_000, batch) if due(0.5, seen, batch)]
+        assert len(hits) == (range(0, 10_000, batch)[-1]) // 500
+        assert all(seen % 500 < batch for seen in hits)
+
+
+def save(folder, images_seen, keep=2):
+    tensors = {"generator.a": torch.full((2, 2), float(images_seen))}
+    return save_checkpoint(folder, tensors, {"images_seen": images_seen}, keep)
+
+
+def test_checkpoints_round_trip_and_the_newest_stay(tmp_path):
+    for images_seen in (16, 32, 48):
+        save(tmp_path, images_seen)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["images-000000000032", "images-000000000048"]
+    loaded = load_newest(tmp_path)
+    assert loaded.info["images_seen"] == 48
+    assert loaded.tensors["generator.a"].tolist() == [[48, 48], [48, 48]]
+    assert load_newest(tmp_path / "none") is None
+
+
+def test_leftovers_of_a_killed_save_are_invisible_and_removed(tmp_path):
+    save(tmp_path, 16)
+    (tmp_path / ".building-images-000000000032").mkdir()
+    (tmp_path / ".building-images-000000000032" / "state.safetensors").write_bytes(b"half")
+    assert load_newest(tmp_path).info["images_seen"] == 16
+    save(tmp_path, 32)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images-000000000016", "images-000000000032"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-5]),
+            r"state.safetensors is damaged: it has \d+ bytes, manifest.json says",
+        ),
+        (lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]), "is damaged: its sha256"),
+        (lambda path: path.unlink(), "state.safetensors is missing"),
+        (lambda path: path.with_name("manifest.json").unlink(), r"manifest.json cannot be read"),
+        (lambda path: path.with_name("manifest.json").write_text("[]"), "expected an object"),
+        (lambda path: path.with_name("manifest.json").write_text('{"../x": {}}'), "is not a file of this folder"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_by_name_with_the_way_out(tmp_path, damage, message):
+    save(tmp_path, 16)
+    damage(save(tmp_path, 32) / "state.safetensors")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_newest(tmp_path)
+    assert "to go on from images-000000000016" in str(caught.value)
+
+
+def test_no_space_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    save(tmp_path, 16)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: _Usage(10, 10, 0))
+    with pytest.raises(StorageError, match=r"cannot save a checkpoint .* are needed, 0 MB are free"):
+        save(tmp_path, 32)
+    monkeypatch.undo()
+    assert load_newest(tmp_path).info["images_seen"] == 16
+
+
+class _Usage:
+    def __init__(self, total, used, free):
+        self.total, self.used, self.free = total, used, free
+
+
+def test_a_run_has_one_trainer(tmp_path):
+    refused = pytest.raises(ConfigError, match="being trained by another process")
+    with only_trainer(tmp_path / "run"), refused, only_trainer(tmp_path / "run"):
+        pass
+    with only_trainer(tmp_path / "run"):
+        pass
+
+
+def test_the_first_signal_asks_and_the_handlers_come_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_on_signals() as stop_requested:
+        assert stop_requested() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop_requested() == signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is before  # a second one acts at once
+    assert signal.getsignal(signal.SIGTERM) is before
