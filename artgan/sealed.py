@@ -6,6 +6,7 @@ safetensors has no checksum of its own; a flipped bit would load in silence.
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,18 @@ def verify_seal(folder: Path) -> dict[str, str]:
             raise CheckpointError(f"{path} is missing, {MANIFEST} lists it; restore the folder from a copy")
         size = path.stat().st_size
         if size != entry.get("bytes"):
-            raise CheckpointError(f"{path} is damaged: it has {size:,} bytes, {MANIFEST} says {entry.get('bytes')}")
+            raise CheckpointError(f"{path} is damaged: it has {size} bytes, {MANIFEST} says {entry.get('bytes')}")
         digests[name] = file_sha256(path)
         if digests[name] != entry.get("sha256"):
             raise CheckpointError(f"{path} is damaged: its sha256 is not the one in {MANIFEST}")
     return digests
+
+
+def misfits(expected: Mapping[str, Any], stored: Mapping[str, Any]) -> str | None:
+    """Return in words how the tensors of a file differ in name or shape from those that are expected, or None."""
+    names = [name for name in expected if name not in stored or tuple(stored[name].shape) != tuple(expected[name].shape)]
+    names += [name for name in stored if name not in expected]
+    return f"{len(names)} tensors differ, first {', '.join(names[:3])}" if names else None
 
 
 def read_sealed_json(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import artgan
 from artgan.errors import ArtganError, CheckpointError
 from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
-from artgan.sealed import read_sealed_json, seal, verify_seal
+from artgan.sealed import misfits, read_sealed_json, seal, verify_seal
 from artgan.tables import resolve
 
 FORMAT_VERSION = 1
@@ -124,8 +124,12 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         raise CheckpointError(f"model {folder} has format {content.get('format')}, this artgan reads {FORMAT_VERSION}")
     try:
         card = _card_from(content)
-        generator = resolve(GENERATORS, card.architecture, "generator")(**card.arguments)
-        generator.load_state_dict(load_file(folder / "model.safetensors"))
+        with torch.device("meta"):  # whatever sizes the card claims, memory is taken by the tensors of the file alone
+            generator = resolve(GENERATORS, card.architecture, "generator")(**card.arguments)
+        tensors = load_file(folder / "model.safetensors")
+        if problem := misfits(generator.state_dict(), tensors):
+            raise ValueError(problem)
+        generator.load_state_dict(tensors, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError, ArtganError) as error:
         raise CheckpointError(f"model {folder} does not fit its config.json: {error}") from error
     return Model(generator.to(device).eval().requires_grad_(False), card, digests["model.safetensors"], folder)

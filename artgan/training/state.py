@@ -17,6 +17,7 @@ from artgan.errors import CheckpointError, ConfigError
 from artgan.images import to_float
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
+from artgan.sealed import misfits
 from artgan.tables import resolve
 
 _BACKBONE_MIN_PX, _BACKBONE_MAX_PX = 128, 256
@@ -135,12 +136,9 @@ def load_tensors(state: TrainState, tensors: Mapping[str, Tensor], source: str) 
         for name, tensor in getattr(state, part).state_dict().items()
     }
     moments = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer_")}
-    wrong = [name for name in network_names if name not in tensors or tensors[name].shape != network_names[name].shape]
-    wrong += [name for name in tensors if name not in network_names and name not in moments]
-    if wrong:
-        raise CheckpointError(
-            f"{source} does not fit this configuration: {len(wrong)} tensors differ, first {', '.join(wrong[:3])}"
-        )
+    problem = misfits(network_names, {name: tensor for name, tensor in tensors.items() if name not in moments})
+    if problem:
+        raise CheckpointError(f"{source} does not fit this configuration: {problem}")
     for name, target in network_names.items():
         target.copy_(tensors[name])
     for part in ("optimizer_generator", "optimizer_discriminator"):

@@ -1,0 +1,431 @@
+"""The command line as a user meets it: the whole way, and every wrong turn with its exit code and its one clear line."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from artgan.cli import main
+from artgan.datasets.synthetic import draw_work
+from artgan.images import read_metadata
+from artgan.sealed import seal
+from tests.conftest import needs_weights
+from tests.integration.test_resume import TINY
+
+SET = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
+
+
+def artgan(*words) -> int:
+    """Run the command line in this process and return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    code = ended.value.code
+    return 0 if code is None else int(code)
+
+
+@pytest.fixture(scope="session")
+def trained(collection_folder, tmp_path_factory) -> Path:
+    """A run of a few steps."""
+    run = tmp_path_factory.mktemp("runs") / "first"
+    assert artgan("train", "--collection", collection_folder, "--run", run, *SET, "--quiet") == 0
+    return run
+
+
+@pytest.fixture
+def own_run(trained, tmp_path) -> Path:
+    """A copy of the run that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture
+def style(tmp_path) -> Path:
+    draw_work("waves", 5, 5, side_px=64).save(tmp_path / "style.png")
+    return tmp_path / "style.png"
+
+
+def refused(capsys, code, pattern, *words):
+    """Assert an exit code and one clear error on stderr, without a traceback."""
+    assert artgan(*words) == code
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert re.search(pattern, error.replace("\n", " ")), error
+    lines = [line for line in error.splitlines() if line.startswith("artgan: ")]
+    assert 1 <= len(lines) <= 3
+
+
+def test_the_whole_way(sources, style, tmp_path, capsys):
+    collection, run = tmp_path / "collection", tmp_path / "run"
+    assert artgan("prepare", sources, "--out", collection, "--resolution", "32", "--workers", "2") == 0
+    assert "40 pictures at 32x32 px (2 held out), 1 duplicates, 1 rejected" in capsys.readouterr().out
+    assert artgan("train", "--collection", collection, "--run", run, *SET) == 0
+    assert "finished at 0.0 kimg" in capsys.readouterr().out
+    metrics = tmp_path / "metrics.json"
+    judged = ("evaluate", run, "--collection", collection, "--features", "random", "--num-generated", "12", "--json", metrics)
+    assert artgan(*judged) == 0
+    line = json.loads(metrics.read_text())
+    assert set(line["metrics"]) == {"fd", "kid"}
+    assert line["metrics"]["kid"]["low"] <= line["metrics"]["kid"]["value"] <= line["metrics"]["kid"]["high"]
+    assert line["protocol"]["num_generated"] == line["num_generated"] == 12
+    assert len(line["protocol_hash"]) == 64
+    assert line["floor"]["kid"]["of"] == "hold-out against training split (2 and 38)"
+    assert artgan("sample", run, "--out", tmp_path / "samples", "--seeds", "3,5-7", "--truncation", "0.7") == 0
+    names = sorted(path.name for path in (tmp_path / "samples").iterdir())
+    assert names == ["grid.png", "seed-0003.png", "seed-0005.png", "seed-0006.png", "seed-0007.png"]
+    look = ("--style", style, "--backbone", "random", "--iterations", "3", "--color", "match")
+    assert artgan("refine", tmp_path / "samples", "--out", tmp_path / "refined", *look) == 0
+    assert sorted(path.name for path in (tmp_path / "refined").iterdir()) == sorted(
+        ["sheet.png", *(name for name in names if name != "grid.png")]
+    )
+    metadata = read_metadata(tmp_path / "refined" / "seed-0005.png")
+    assert (metadata["seed"], metadata["truncation"]) == (5, 0.7)
+    assert metadata["refine"]["style"] == "style.png"
+    capsys.readouterr()
+    for path, kind in ((collection, "collection"), (run, "run"), (run / "model" / "best", "model"), (style, "picture")):
+        assert artgan("info", path, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["kind"] == kind
+
+
+def test_evaluating_a_folder_of_the_collections_own_pictures_gives_about_zero(collection, tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for row in collection.train_rows:
+        Image.fromarray(collection.images[row]).save(folder / f"{row:03d}.png")
+    metrics = tmp_path / "metrics.json"
+    assert artgan("evaluate", folder, "--collection", collection.folder, "--features", "random", "--json", metrics) == 0
+    values = json.loads(metrics.read_text())["metrics"]
+    assert abs(values["fd"]["value"]) < 1e-6
+    assert values["kid"]["value"] < 0
+
+
+def test_the_second_evaluation_reads_the_reference_from_the_cache(trained, collection_folder, monkeypatch):
+    words = ("evaluate", trained, "--collection", collection_folder, "--features", "random", "--num-generated", "4")
+    assert artgan(*words) == 0
+    from artgan.evaluation import Judge
+
+    tasks = []
+    extract = Judge.extract
+
+    def watched(self, pictures, task, total, on_progress):
+        tasks.append(task)
+        return extract(self, pictures, task, total, on_progress)
+
+    monkeypatch.setattr(Judge, "extract", watched)
+    assert artgan(*words) == 0
+    assert tasks == ["judging"]
+
+
+@pytest.mark.parametrize("alone", ["7", "0", "12"])
+def test_a_seed_is_the_same_picture_in_any_batch(trained, tmp_path, alone):
+    assert artgan("sample", trained, "--out", tmp_path / "many", "--seeds", "0-19", "--quiet") == 0
+    assert artgan("sample", trained, "--out", tmp_path / "one", "--seeds", alone, "--quiet") == 0
+    name = f"seed-{int(alone):04d}.png"
+    assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
+    with Image.open(tmp_path / "one" / name) as image:
+        assert f"Seed: {alone}" in image.info["parameters"]
+
+
+def test_truncation_zero_gives_one_picture_for_all_seeds(trained, tmp_path):
+    assert artgan("sample", trained, "--out", tmp_path, "--seeds", "1-3", "--truncation", "0", "--force", "--quiet") == 0
+    pictures = [np.asarray(Image.open(tmp_path / f"seed-000{seed}.png")) for seed in (1, 2, 3)]
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[1], pictures[2])
+
+
+def test_strength_zero_returns_the_pixels_exactly(style, tmp_path):
+    draw_work("circles", 1, 1, side_px=72).resize((72, 53)).save(tmp_path / "picture.png")
+    words = ("refine", tmp_path / "picture.png", "--style", style, "--backbone", "random", "--strength", "0")
+    assert artgan(*words, "--out", tmp_path / "out", "--quiet") == 0
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "out" / "picture.png")), np.asarray(Image.open(tmp_path / "picture.png"))
+    )
+
+
+def test_a_photograph_is_marked_as_composite(style, tmp_path):
+    draw_work("circles", 1, 1, side_px=40).save(tmp_path / "photo.jpg")
+    words = ("refine", tmp_path / "photo.jpg", "--engine", "none", "--color", "match", "--palette", style)
+    assert artgan(*words, "--out", tmp_path / "out", "--quiet") == 0
+    with Image.open(tmp_path / "out" / "photo.png") as image:
+        assert "compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+
+
+def test_colors_can_be_matched_to_a_collection(collection_folder, tmp_path):
+    draw_work("circles", 1, 1, side_px=40).save(tmp_path / "a.png")
+    words = ("refine", tmp_path / "a.png", "--engine", "none", "--color", "match", "--palette", collection_folder)
+    assert artgan(*words, "--out", tmp_path / "out", "--quiet") == 0
+
+
+def test_training_twice_goes_on_without_a_config(own_run, collection_folder, capsys):
+    assert artgan("train", "--collection", collection_folder, "--run", own_run, "--set", "training.total_kimg=0.056") == 0
+    out = capsys.readouterr().out
+    assert "going on at 0.0 kimg of 0.056" in out
+    assert json.loads((own_run / "status.json").read_text())["images_seen"] == 56
+
+
+def test_without_a_config_one_is_chosen_and_said(collection_folder, tmp_path, capsys, no_weights):
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", "--minutes", "0.001")
+    assert artgan(*words, "--set", "model.width=8", "--set", "model.discriminator_width=8") == 0
+    out = capsys.readouterr().out
+    assert "no config given: fastgan generator for 36 works at 32 px" in out
+    assert "discriminator fastgan: it needs no weights" in out
+    assert "judged by random features" in out
+
+
+def test_global_options_may_stand_anywhere(collection_folder, tmp_path, capsys):
+    for words in (("--quiet", "info", collection_folder), ("info", collection_folder, "--quiet")):
+        assert artgan(*words) == 0
+    refused(
+        capsys, 2, "--weights-dir .*nowhere: no such folder", "info", collection_folder, "--weights-dir", tmp_path / "nowhere"
+    )
+
+
+def test_debug_shows_the_traceback(tmp_path, capsys):
+    assert artgan("info", tmp_path / "missing", "--debug") == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_schema_is_printed(capsys):
+    assert artgan("train", "--print-schema") == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "RunConfig"
+
+
+# --- wrong turns -------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_config_key(collection_folder, tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("training:\n  bach_size: 4\n")
+    words = ("train", tmp_path / "run.yaml", "--collection", collection_folder, "--run", tmp_path / "run")
+    refused(capsys, 2, r"run.yaml:2: unknown key 'training.bach_size' \(did you mean 'batch_size'\?\)", *words)
+
+
+def test_wrong_type(collection_folder, tmp_path, capsys):
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", "--set", "training.batch_size=many")
+    refused(capsys, 2, "training.batch_size = 'many': input should be a valid integer", *words)
+
+
+def test_missing_options(capsys, tmp_path):
+    refused(capsys, 2, "train needs --collection", "train", "--run", tmp_path)
+    refused(capsys, 2, "train needs --run", "train", "--collection", tmp_path)
+    refused(capsys, 2, "--minutes -1: expected", "train", "--collection", tmp_path, "--run", tmp_path, "--minutes", "-1")
+
+
+def test_missing_collection(tmp_path, capsys):
+    words = ("train", "--collection", tmp_path / "missing", "--run", tmp_path / "run")
+    refused(capsys, 3, "collection .*missing does not exist. Make one with: artgan prepare", *words)
+
+
+def test_collection_of_another_resolution(own_run, sources, tmp_path, capsys):
+    assert artgan("prepare", sources, "--out", tmp_path / "larger", "--resolution", "64", "--quiet") == 0
+    words = ("train", "--collection", tmp_path / "larger", "--run", own_run, "--quiet")
+    refused(capsys, 4, "was trained at 32x32 px, the collection .*larger has 64x64 px", *words)
+
+
+def test_truncated_checkpoint(own_run, collection_folder, capsys):
+    newest = sorted((own_run / "checkpoints").iterdir())[-1] / "state.safetensors"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    words = ("train", "--collection", collection_folder, "--run", own_run, "--quiet")
+    refused(capsys, 4, r"state.safetensors is damaged: it has 1000 bytes.*delete .* to go on from images-", *words)
+
+
+def test_checkpoint_of_other_networks(own_run, collection_folder, capsys):
+    newest = sorted((own_run / "checkpoints").iterdir())[-1]
+    tensors = load_file(newest / "state.safetensors")
+    del tensors["generator.base.weight"]
+    save_file(tensors, newest / "state.safetensors")
+    seal(newest)
+    words = ("train", "--collection", collection_folder, "--run", own_run, "--quiet")
+    refused(capsys, 4, "does not fit this configuration: 1 tensors differ, first generator.base.weight", *words)
+
+
+def test_empty_folder(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    refused(capsys, 3, "no files in .*empty", "prepare", tmp_path / "empty", "--out", tmp_path / "out")
+
+
+def test_too_many_rejects(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "text.jpg").write_text("text")
+    refused(
+        capsys, 3, "1 of 1 files rejected, more than --max-reject 0.5", "prepare", tmp_path / "a", "--out", tmp_path / "out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "pattern"),
+    [
+        (("--resolution", "huge"), "--resolution huge: expected a side from 8 to 4096 px"),
+        (("--resolution", "4"), "--resolution 4: expected"),
+        (("--fit", "crob"), r"--fit crob \(did you mean 'crop'\?\): expected one of crop, pad"),
+        (("--matte", "white"), "--matte white: expected a color such as #ffffff"),
+        (("--holdout", "2"), "--holdout 2: expected a number from 0 to 0.9"),
+        (("--max-reject", "nan"), "--max-reject nan: expected a number from 0 to 1"),
+    ],
+)
+def test_wrong_prepare_options(words, pattern, tmp_path, capsys):
+    refused(capsys, 2, pattern, "prepare", tmp_path, "--out", tmp_path / "out", *words)
+
+
+def test_an_existing_collection_stays(sources, own_collection, capsys):
+    refused(
+        capsys,
+        3,
+        "exists already: choose another --out, or replace it with --force",
+        "prepare",
+        sources,
+        "--out",
+        own_collection,
+    )
+
+
+def test_output_folder_that_exists(trained, tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    refused(capsys, 2, "the folder is not empty; choose another, or add --force", "sample", trained, "--out", tmp_path)
+    refused(capsys, 2, "mine.txt: is a file; give a folder", "sample", trained, "--out", tmp_path / "mine.txt")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "pattern"),
+    [
+        ("x", "cannot read 'x'"),
+        ("5-3", "a range goes upwards"),
+        ("0-99999999999", "cannot read"),
+        ("0-4294967295", "more than 100,000 at once"),
+        ("4294967296", "ends at 4294967295 at most"),
+    ],
+)
+def test_wrong_seeds(seeds, pattern, trained, tmp_path, capsys):
+    refused(capsys, 2, pattern, "sample", trained, "--out", tmp_path / "out", "--seeds", seeds)
+
+
+def test_wrong_models(trained, own_run, tmp_path, capsys):
+    refused(capsys, 4, "model .*missing: no such folder", "sample", tmp_path / "missing", "--out", tmp_path / "o1")
+    (tmp_path / "nothing").mkdir()
+    refused(capsys, 4, "is neither a model folder", "sample", tmp_path / "nothing", "--out", tmp_path / "o2")
+    refused(
+        capsys,
+        2,
+        "the model's classes are none: the model is unconditional",
+        "sample",
+        trained,
+        "--out",
+        tmp_path / "o3",
+        "--class",
+        "cats",
+    )
+    weights = own_run / "model" / "best" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    refused(capsys, 4, "model.safetensors is damaged", "sample", own_run, "--out", tmp_path / "o4")
+
+
+def test_hostile_model_config(own_run, tmp_path, capsys):
+    best = own_run / "model" / "best"
+    config = json.loads((best / "config.json").read_text())
+    for change in (
+        {"architecture": "os.system"},
+        {"arguments": {"x": 1}},
+        {"arguments": {**config["arguments"], "width": 9}},
+        {"classes": 3},
+    ):
+        (best / "config.json").write_text(json.dumps(config | change))
+        seal(best)
+        refused(capsys, 4, "does not fit its config.json", "sample", own_run, "--out", tmp_path / "out")
+
+
+def test_style_image_that_is_not_an_image(tmp_path, capsys):
+    (tmp_path / "style.jpg").write_text("not an image")
+    draw_work("circles", 1, 1, side_px=40).save(tmp_path / "a.png")
+    words = ("refine", tmp_path / "a.png", "--style", tmp_path / "style.jpg", "--out", tmp_path / "out", "--backbone", "random")
+    refused(capsys, 3, "style.jpg: not a picture of a known format", *words)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_wrong_refine_options(style, tmp_path, capsys):
+    base = ("refine", style, "--out", tmp_path / "out")
+    refused(capsys, 2, "refine needs --style PICTURE", *base)
+    refused(capsys, 2, "--strength 2.0: expected a number from 0 to 1", *base, "--style", style, "--strength", "2")
+    refused(capsys, 2, "unknown backbone 'vgg20'", *base, "--style", style, "--backbone", "vgg20")
+    refused(capsys, 2, "--color match needs --palette", *base, "--engine", "none", "--color", "match")
+    refused(capsys, 2, "has no layer 'stage9'", *base, "--style", style, "--backbone", "random", "--style-layers", "stage9")
+    refused(
+        capsys, 3, "no such picture or folder", "refine", tmp_path / "none.png", "--style", style, "--out", tmp_path / "out"
+    )
+
+
+def test_a_tiny_picture_cannot_be_stylized(style, tmp_path, capsys):
+    Image.new("RGB", (5, 5)).save(tmp_path / "tiny.png")
+    words = ("refine", tmp_path / "tiny.png", "--style", style, "--backbone", "random", "--out", tmp_path / "out")
+    refused(capsys, 3, "tiny.png is 5x5 px: style needs a short side of at least 32 px", *words)
+
+
+def test_weights_that_are_not_at_hand(style, collection_folder, trained, tmp_path, capsys, no_weights):
+    words = ("refine", style, "--style", style, "--out", tmp_path / "out")
+    refused(capsys, 4, "no weights for vgg19 .* Run: artgan weights fetch vgg19", *words)
+    judged = ("evaluate", trained, "--collection", collection_folder)
+    refused(capsys, 4, "no weights for inception_fid_2015", *judged)
+    config = ("train", "--collection", collection_folder, "--run", tmp_path / "run", *SET, "--set=model.backbone=squeezenet1_1")
+    (tmp_path / "c.yaml").write_text("model:\n  discriminator: projected\n")
+    refused(capsys, 4, "no weights for squeezenet1_1", config[0], tmp_path / "c.yaml", *config[1:])
+    refused(capsys, 4, "offline mode forbids downloads", "weights", "fetch", "vgg19")
+    refused(capsys, 4, "no weights named 'vgg20' in the table", "weights", "fetch", "vgg20")
+
+
+def test_weights_that_lack_an_asked_layer(style, tmp_path, capsys):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    tensors = {"features.0.weight": torch.zeros(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
+    save_file(tensors, folder / "vgg19.conv1_1.safetensors")
+    words = ("refine", style, "--style", style, "--out", tmp_path / "out", "--weights-dir", folder)
+    pattern = r"vgg19.conv1_1.safetensors lacks 'features.2.weight', which layer 'conv1_2' of vgg19 needs"
+    refused(capsys, 4, pattern, *words)
+    (folder / "vgg19.conv1_1.safetensors").write_bytes(b"junk")
+    refused(capsys, 4, "is not a readable safetensors file", *words)
+
+
+@needs_weights("inception_fid_2015")
+def test_inception_without_its_last_layers_says_what_it_has(trained, collection_folder, capsys):
+    from artgan.backbones.backbone import read_weights
+    from artgan.backbones.inception import _stages
+    from artgan.weights import locate
+
+    held = read_weights(locate("inception_fid_2015").path)
+    whole = all(f"{name}.{key}" in held for name, stage in _stages() for key in stage.state_dict())
+    if whole:
+        pytest.skip("the Inception weights at hand are whole")
+    words = ("evaluate", trained, "--collection", collection_folder, "--features", "inception-2048")
+    refused(capsys, 4, "lacks 'Mixed_7b.*' of inception_fid_2015 needs; layers that it holds whole: .*768", *words)
+
+
+def test_wrong_evaluate_options(trained, collection_folder, tmp_path, capsys):
+    base = ("evaluate", trained, "--collection", collection_folder)
+    refused(capsys, 2, r"--features inception \(did you mean", *base, "--features", "inception")
+    refused(capsys, 2, "--num-generated 1: expected a number from 2", *base, "--num-generated", "1")
+    refused(capsys, 2, "--truncation -1: expected", *base, "--truncation", "-1")
+    refused(capsys, 3, "no such run, model or folder", "evaluate", tmp_path / "x", "--collection", collection_folder)
+    (tmp_path / "few").mkdir()
+    draw_work("waves", 0, 0).save(tmp_path / "few" / "one.png")
+    few = ("evaluate", tmp_path / "few", "--collection", collection_folder, "--features", "random")
+    refused(capsys, 3, "few holds 1 pictures, 2 are needed", *few)
+
+
+def test_what_is_nothing_of_ours(tmp_path, capsys):
+    refused(capsys, 3, "no such file or folder", "info", tmp_path / "missing")
+    refused(capsys, 3, "is neither a collection, nor a model, nor a run", "info", tmp_path)
+
+
+def test_a_wrong_verb_or_flag_is_exit_2(capsys):
+    assert artgan("trane") == 2
+    assert artgan("train", "--colection", "x") == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["prepare", "train", "evaluate", "sample", "refine", "demo", "info", "weights"])
+def test_every_verb_has_help_with_an_example(verb, capsys):
+    words = (verb, "list", "--help") if verb == "weights" else (verb, "--help")
+    assert artgan(*words) == 0
+    assert f"Example: artgan {verb}" in capsys.readouterr().out
