@@ -206,6 +206,10 @@ def _download(name: str, source: Weights, target: Path, on_progress: Listener) -
                 file.write(chunk)
                 written += len(chunk)
                 on_progress(Progress(f"fetching {name}", written, total or None, "B"))
+    if written < total:
+        raise WeightsError(
+            f"the connection broke off at {written} of {total} bytes of {name}; run the same command again to go on from there"
+        )
 
 
 def _verify(name: str, source: Weights, path: Path) -> None:
