@@ -47,9 +47,7 @@ class ModelConfig(Section):
     discriminator_width: PositiveInt = 64
     """Feature channels in the discriminator's heads (`projected`) or at 128 px (`fastgan`)."""
     latent_dim: PositiveInt = 256
-    """Width of the latents z."""
-    style_dim: PositiveInt = 256
-    """Width of the styles w."""
+    """Width of the latents z and of the styles w."""
     mapping_layers: PositiveInt = 2
     """Layers from z to w."""
     conditional: bool = False

@@ -21,7 +21,7 @@ def latents_for_seeds(seeds: Sequence[int], latent_dim: int) -> Tensor:
 
 @torch.inference_mode()
 def mean_style(generator: GeneratorNetwork, label: int) -> Tensor:
-    """Return the mean of w over 4096 fixed latents of a class, float32 `[style_dim]`."""
+    """Return the mean of w over 4096 fixed latents of a class, float32 `[latent_dim]`."""
     device = next(generator.parameters()).device
     latents = torch.from_numpy(seeding.normal(0, "sample/mean", 0, _MEAN_SAMPLES, generator.latent_dim)).to(device)
     labels = torch.full((_MEAN_SAMPLES,), label, device=device)

@@ -1,6 +1,6 @@
 """Generators and discriminators, by name.
 
-A generator is built from `(resolution, width, latent_dim, style_dim, mapping_layers, num_classes)` and maps latents to
+A generator is built from `(resolution, width, latent_dim, mapping_layers, num_classes)` and maps latents to
 images; a discriminator splits into `features(images)`, `logits(features, labels)` and `auxiliary_loss(features, images)`,
 so that a step can keep features that need no gradient. What each takes is in its docstring.
 """

@@ -13,7 +13,7 @@ class GeneratorNetwork(nn.Module, ABC):
 
     Attributes:
         latent_dim: width of z.
-        mapping: maps latents `[N, latent_dim]` and labels `[N]` to styles `[N, style_dim]`.
+        mapping: maps latents `[N, latent_dim]` and labels `[N]` to styles `[N, latent_dim]`.
     """
 
     latent_dim: int
@@ -21,7 +21,7 @@ class GeneratorNetwork(nn.Module, ABC):
 
     @abstractmethod
     def synthesis(self, styles: Tensor) -> Tensor:
-        """Map styles `[N, style_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
+        """Map styles `[N, latent_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents `[N, latent_dim]` and labels `[N]` (int64) to images `[N, 3, H, W]` in [-1, 1]."""

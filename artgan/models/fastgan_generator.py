@@ -1,10 +1,10 @@
 """FastGAN's generator, with a mapping network.
 
 Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity few-shot image synthesis" (2101.04775),
-section 3.1. From the paper: few channels at high resolution, one gated convolution at most sizes and two at some, and
-skip-layer excitation. Departures: styles w from a mapping network modulate and demodulate every convolution in place of
-batch norm and spectral norm, so that truncation, mixing and directions exist and an image never depends on its neighbours;
-equalized learning rate; no noise inputs, so that a seed is all there is; one image, not two.
+section 3.1. From the paper: few channels at high resolution, one gated convolution with batch norm at most sizes and two at
+some, and skip-layer excitation. Departures: a mapping network, whose styles w feed the base grid and scale the channels of
+every convolution, so that truncation, mixing and directions exist; no spectral norm; no noise inputs, so that a seed is all
+there is; one image, not two. Sampling uses the running averages of batch norm, so an image never depends on its neighbours.
 """
 
 from itertools import pairwise
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artgan.errors import ConfigError
 from artgan.models.contract import GeneratorNetwork
-from artgan.models.layers import EqualConv, EqualLinear, Mapping, ModulatedConv, gated_linear_unit
+from artgan.models.layers import Mapping, gated_linear_unit, initialize
 
 # Feature channels after each doubling of the base grid, as multiples of `width` (the paper's ngf): 4, 8, 16, ... px.
 _CHANNELS = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
@@ -57,19 +57,34 @@ class SkipLayerExcitation(nn.Module):
         return large * (2 * self.excite(gate).sigmoid())
 
 
+class StyledConv(nn.Module):
+    """Convolution, batch norm, channels scaled by 1 + A w, gated linear unit; the size of the map is kept."""
+
+    def __init__(self, channels_in: int, channels_out: int, style_dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * channels_out)
+        self.scale = nn.Linear(style_dim, 2 * channels_out)
+
+    def forward(self, x: Tensor, styles: Tensor) -> Tensor:
+        """Map `[N, C_in, H, W]` with styles `[N, style_dim]` to `[N, C_out, H, W]`."""
+        scale = 1 + self.scale(styles)  # [N, 2 C_out]
+        return gated_linear_unit(self.norm(self.conv(x)) * scale[:, :, None, None])
+
+
 class Stage(nn.Module):
-    """Double the side: nearest upsampling, then modulated gated convolutions."""
+    """Double the side: nearest upsampling, then styled convolutions."""
 
     def __init__(self, channels_in: int, channels_out: int, style_dim: int, deep: bool) -> None:
         super().__init__()
         widths = [channels_in, channels_out] + ([channels_out] if deep else [])
-        self.convs = nn.ModuleList(ModulatedConv(a, 2 * b, 3, style_dim) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(StyledConv(a, b, style_dim) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """Map `[N, C_in, H, W]` to `[N, C_out, 2H, 2W]`."""
         x = F.interpolate(x, scale_factor=2, mode="nearest")
         for conv in self.convs:
-            x = gated_linear_unit(conv(x, styles))
+            x = conv(x, styles)
         return x
 
 
@@ -79,7 +94,7 @@ class Generator(GeneratorNetwork):
     Args:
         height_px, width_px: of the images.
         width: feature channels at 128 px; the paper's is 64.
-        latent_dim, style_dim: widths of z and w.
+        latent_dim: width of z and of w.
         mapping_layers: layers from z to w.
         num_classes: 0 for unconditional.
 
@@ -94,7 +109,6 @@ class Generator(GeneratorNetwork):
         width_px: int,
         width: int,
         latent_dim: int,
-        style_dim: int,
         mapping_layers: int,
         num_classes: int,
     ) -> None:
@@ -103,21 +117,23 @@ class Generator(GeneratorNetwork):
         channels = [max(_MIN_CHANNELS, int(factor * width)) for factor in _CHANNELS[: doublings + 1]]
         self.latent_dim = latent_dim
         self.base_shape = (2 * channels[0], rows, columns)
-        self.mapping = Mapping(latent_dim, style_dim, mapping_layers, num_classes)
-        self.base = EqualLinear(style_dim, 2 * channels[0] * rows * columns)
+        self.mapping = Mapping(latent_dim, mapping_layers, num_classes)
+        self.base = nn.Linear(latent_dim, 2 * channels[0] * rows * columns, bias=False)
+        self.base_norm = nn.BatchNorm2d(2 * channels[0])
         self.stages = nn.ModuleList(
-            Stage(channels[i - 1], channels[i], style_dim, i in _DEEP_STAGES) for i in range(1, doublings + 1)
+            Stage(channels[i - 1], channels[i], latent_dim, i in _DEEP_STAGES) for i in range(1, doublings + 1)
         )
         excited = range(_FIRST_EXCITED, min(_LAST_EXCITED, doublings) + 1)
         self.excitations = nn.ModuleDict(
             {str(i): SkipLayerExcitation(channels[i - _EXCITATION_SPAN], channels[i]) for i in excited}
         )
-        self.to_rgb = EqualConv(channels[-1], 3, 3)
+        self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1)
+        initialize(self)
 
     def synthesis(self, styles: Tensor) -> Tensor:
-        """Map styles `[N, style_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
+        """Map styles `[N, latent_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
         base = self.base(styles).view(-1, *self.base_shape).contiguous(memory_format=torch.channels_last)
-        maps = [gated_linear_unit(base)]  # [N, C, rows, columns]
+        maps = [gated_linear_unit(self.base_norm(base))]  # [N, C, rows, columns]
         for index, stage in enumerate(self.stages, start=1):
             x = stage(maps[-1], styles)
             if str(index) in self.excitations:

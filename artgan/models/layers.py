@@ -5,114 +5,42 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
 LEAKY_SLOPE = 0.2
 # sqrt(1 / E[sigmoid(b)^2]) for b ~ N(0, 1): keeps the variance of a gated linear unit at 1.
 _GLU_GAIN = 1.847
-_MAPPING_LR_MULTIPLIER = 0.01
+_WEIGHT_STD = 0.02
 _CLASS_DIM = 64
 
 
-class EqualLinear(nn.Module):
-    """Fully connected layer under equalized learning rate (Karras et al. 2018, 1710.10196, section 4.1).
-
-    The stored weight has unit variance and is scaled when used, so that every layer learns at the same relative speed.
-
-    Args:
-        dim_in, dim_out: features.
-        lr_multiplier: how fast the layer learns, relative to the others.
-        bias: initial value of the bias.
-    """
-
-    def __init__(self, dim_in: int, dim_out: int, lr_multiplier: float = 1.0, bias: float = 0.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(dim_out, dim_in) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((dim_out,), bias / lr_multiplier))
-        self.lr_multiplier = lr_multiplier
-        self.gain = lr_multiplier / math.sqrt(dim_in)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.gain, self.bias * self.lr_multiplier)
-
-
-class EqualConv(nn.Module):
-    """Convolution under equalized learning rate that keeps the size.
-
-    Args:
-        channels_in, channels_out: feature channels.
-        kernel: odd kernel size.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(channels_out))
-        self.gain = 1 / math.sqrt(channels_in * kernel**2)
-        self.padding = kernel // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight * self.gain, self.bias, padding=self.padding)
-
-
-class ModulatedConv(nn.Module):
-    """Convolution whose input channels a style scales and whose output is demodulated (Karras et al. 2020, 1912.04958).
-
-    y_o = d_o * sum_i W_oi * (s_i x_i) + b_o,   d_o = 1 / sqrt(sum_ik (s_i W_oik)^2)
-
-    Written as scale - shared convolution - scale, which equals the paper's per-sample weights and needs no grouped
-    convolution.
-
-    Args:
-        channels_in, channels_out: feature channels.
-        kernel: odd kernel size; the size of the map is kept.
-        style_dim: width of w.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, style_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(channels_out))
-        self.scale = EqualLinear(style_dim, channels_in, bias=1.0)
-        self.gain = 1 / math.sqrt(channels_in * kernel**2)
-        self.padding = kernel // 2
-
-    def forward(self, x: Tensor, styles: Tensor) -> Tensor:
-        """Map `[N, C_in, H, W]` with styles `[N, style_dim]` to `[N, C_out, H, W]`."""
-        weight = self.weight * self.gain
-        scale = self.scale(styles)  # [N, C_in]
-        energy = weight.square().sum((2, 3))  # [C_out, C_in]
-        demodulation = torch.rsqrt(F.linear(scale.square(), energy).float() + 1e-8)  # [N, C_out]
-        x = F.conv2d(x * scale[:, :, None, None].to(x.dtype), weight, padding=self.padding)
-        return x * demodulation[:, :, None, None].to(x.dtype) + self.bias[:, None, None].to(x.dtype)
-
-
 class Mapping(nn.Module):
-    """Latents z to styles w: a leaky-ReLU perceptron on the hypersphere (Karras et al. 2019, 1812.04948, section 2).
+    """Latents z to styles w = z + f(z, c), on the hypersphere, with f a leaky-ReLU perceptron.
+
+    Karras et al. 2019 (1812.04948), section 2, have w = f(z). Here w starts as z itself: a generator whose first layer
+    reads w then sees all of the latent's variety from the first step on, where a perceptron alone let it collapse to one
+    layout (docs/decisions.md).
 
     Args:
-        latent_dim: width of z.
-        style_dim: width of w.
-        num_layers: fully connected layers.
+        latent_dim: width of z and of w.
+        num_layers: fully connected layers of f.
         num_classes: 0 for unconditional; otherwise a learned embedding of the label joins z.
     """
 
-    def __init__(self, latent_dim: int, style_dim: int, num_layers: int, num_classes: int) -> None:
+    def __init__(self, latent_dim: int, num_layers: int, num_classes: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(num_classes, latent_dim) if num_classes else None
-        widths = [latent_dim * (2 if num_classes else 1)] + [style_dim] * num_layers
-        self.layers = nn.ModuleList(EqualLinear(a, b, _MAPPING_LR_MULTIPLIER) for a, b in pairwise(widths))
+        widths = [latent_dim * (2 if num_classes else 1)] + [latent_dim] * num_layers
+        layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.LeakyReLU(LEAKY_SLOPE))]
+        self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map `[N, latent_dim]` (and labels `[N]`, int64, when conditional) to styles `[N, style_dim]`."""
-        x = normalize_second_moment(latents)
-        if self.embedding is not None:
-            assert labels is not None
-            x = torch.cat([x, normalize_second_moment(self.embedding(labels))], 1)
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), LEAKY_SLOPE) * math.sqrt(2)
-        return x
+        """Map `[N, latent_dim]` (and labels `[N]`, int64, when conditional) to styles `[N, latent_dim]`."""
+        z = normalize_second_moment(latents)
+        if self.embedding is None:
+            return z + self.layers(z)
+        assert labels is not None
+        return z + self.layers(torch.cat([z, normalize_second_moment(self.embedding(labels))], 1))
 
 
 class LogitConv(nn.Module):
@@ -149,6 +77,15 @@ def gated_linear_unit(x: Tensor) -> Tensor:
     return a * torch.sigmoid(b) * _GLU_GAIN
 
 
+def initialize(network: nn.Module) -> None:
+    """Draw the weights of convolutions and linear layers from N(0, 0.02), biases zero (Radford et al. 2016, 1511.06434)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.normal_(module.weight, std=_WEIGHT_STD)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def normalize_second_moment(x: Tensor) -> Tensor:
     """Scale each row of `[N, D]` to unit mean square."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
@@ -178,7 +115,7 @@ def minibatch_deviation(x: Tensor, group_size: int) -> Tensor:
 def spectral_conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
     """Return a convolution under spectral normalisation (Miyato et al. 2018, 1802.05957), weights from N(0, 0.02)."""
     convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding)
-    nn.init.normal_(convolution.weight, std=0.02)
+    nn.init.normal_(convolution.weight, std=_WEIGHT_STD)
     assert convolution.bias is not None
     nn.init.zeros_(convolution.bias)
     return parametrizations.spectral_norm(convolution)

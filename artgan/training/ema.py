@@ -17,7 +17,14 @@ def ema_decay(halflife_kimg: float, images_seen: int, batch_size: int) -> float:
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the average towards the network: a <- decay a + (1 - decay) w; buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
-    for target, source in zip(average.buffers(), network.buffers(), strict=True):
-        target.copy_(source)
+    """Move the average towards the network: a <- decay a + (1 - decay) w.
+
+    The running statistics of batch norm are averaged as the weights are, since they describe them; counters are copied.
+    """
+    targets, sources = [*average.parameters(), *average.buffers()], [*network.parameters(), *network.buffers()]
+    pairs = list(zip(targets, sources, strict=True))
+    floats = [(target, source) for target, source in pairs if target.is_floating_point()]
+    torch._foreach_lerp_([target for target, _ in floats], [source for _, source in floats], 1 - decay)
+    for target, source in pairs:
+        if not target.is_floating_point():
+            target.copy_(source)

@@ -49,7 +49,6 @@ def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, 
         "width_px": collection.width,
         "width": config.model.width,
         "latent_dim": config.model.latent_dim,
-        "style_dim": config.model.style_dim,
         "mapping_layers": config.model.mapping_layers,
         "num_classes": num_classes(config, collection),
     }

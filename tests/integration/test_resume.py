@@ -32,7 +32,6 @@ TINY = {
     "model.width": 8,
     "model.discriminator_width": 8,
     "model.latent_dim": 16,
-    "model.style_dim": 16,
     "training.batch_size": 4,
     "training.total_kimg": 0.048,
     "training.log_every_kimg": 0.008,

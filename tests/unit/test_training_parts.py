@@ -114,6 +114,15 @@ def test_ema_equals_its_closed_form():
     assert average.weight.item() == pytest.approx(0.5, rel=1e-6)
 
 
+def test_ema_averages_running_statistics_and_copies_counters():
+    network, average = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
+    network.running_mean.fill_(4.0)
+    network.num_batches_tracked.fill_(7)
+    update_ema(average, network, 0.75)
+    assert average.running_mean.item() == pytest.approx(1.0)
+    assert average.num_batches_tracked.item() == 7
+
+
 def test_ema_ramps_up_with_what_was_seen():
     early, late = ema_decay(3.0, 160, 16), ema_decay(3.0, 10**6, 16)
     assert early == pytest.approx(0.5 ** (16 / 8))
