@@ -54,17 +54,17 @@ class PlainListener:
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.task = ""
-        self.started = self.last = 0.0
+        self.started = self.last = self.first_done = 0.0
 
     def __call__(self, event: Progress) -> None:
         now = time.monotonic()
         if event.task != self.task:
-            self.task, self.started, self.last = event.task, now, now
+            self.task, self.started, self.last, self.first_done = event.task, now, now, event.done
         finished = event.total is not None and event.done >= event.total
         due = now - self.last >= _PLAIN_LINE_EVERY_SECONDS
         if due or (finished and now - self.started >= _QUIET_BEFORE_SECONDS):
             self.last = now
-            print(describe(event, now - self.started), file=self.stream, flush=True)
+            print(describe(event, now - self.started, self.first_done), file=self.stream, flush=True)
 
 
 class JsonListener:
@@ -77,14 +77,26 @@ class JsonListener:
         print(json.dumps(asdict(event)), file=self.stream, flush=True)
 
 
-def describe(event: Progress, elapsed_seconds: float) -> str:
-    """Return one line with counts, rate and time left."""
-    count = f"{event.done:,.0f}" + (f"/{event.total:,.0f}" if event.total else "")
-    rate = event.done / elapsed_seconds if elapsed_seconds > 0 else 0.0
-    line = f"{event.task}: {count} {event.unit}, {rate:,.1f} {event.unit}/s"
-    if event.total and rate:
+def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -> str:
+    """Return one line with counts, rate and time left; the rate is that since `first_done`, where a resumed task began."""
+    rate = (event.done - first_done) / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    line = f"{event.task}: {_counts(event)}"
+    if rate > 0:
+        line += f", {format_rate(rate)} {event.unit}/s"
+    if event.total and rate > 0:
         line += f", {format_seconds((event.total - event.done) / rate)} left"
     return line + (f", {event.note}" if event.note else "")
+
+
+def _counts(event: Progress) -> str:
+    digits = 0 if float(event.done).is_integer() and float(event.total or 0).is_integer() else 1
+    total = f"/{event.total:,.{digits}f}" if event.total else ""
+    return f"{event.done:,.{digits}f}{total} {event.unit}"
+
+
+def format_rate(rate: float) -> str:
+    """Return a rate with three significant digits: `1,235`, `12.3`, `0.0491`."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -116,11 +128,11 @@ def terminal_listener(stream: TextIO | None = None) -> Iterator[Listener]:
 
         def listen(event: Progress) -> None:
             if event.task not in tasks:
-                tasks[event.task] = (bars.add_task(event.task, total=event.total, count="", note=""), time.monotonic())
-            task_id, started = tasks[event.task]
-            rate = event.done / max(time.monotonic() - started, 1e-9)
-            count = f"{event.done:,.0f}" + (f"/{event.total:,.0f}" if event.total else "")
-            shown = f"{count} {event.unit} ({rate:,.1f}/s)"
+                task_id = bars.add_task(event.task, total=event.total, count="", note="")
+                tasks[event.task] = (task_id, time.monotonic(), event.done)
+            task_id, started, first_done = tasks[event.task]
+            rate = (event.done - first_done) / max(time.monotonic() - started, 1e-9)
+            shown = f"{_counts(event)} ({format_rate(rate)}/s)" if rate else _counts(event)
             bars.update(task_id, completed=event.done, total=event.total, count=shown, note=event.note)
 
         yield listen

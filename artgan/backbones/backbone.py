@@ -103,6 +103,7 @@ def fill_stages(
     stages: "OrderedDict[str, nn.Module]",
     state: Mapping[str, Tensor],
     source: Path,
+    layers: Sequence[str],
     keys: Mapping[str, str] | None = None,
 ) -> None:
     """Load float32 weights into cut stages.
@@ -112,6 +113,7 @@ def fill_stages(
         stages: cut stages; their state-dict keys are `stage.rest`.
         state: the tensors of a weights file.
         source: that file, for messages.
+        layers: what was asked for, for messages.
         keys: maps a stage's name to its key prefix in `state`; by default the stage's own name.
 
     Raises:
@@ -125,9 +127,10 @@ def fill_stages(
             stored = state.get(f"{prefix}.{key}")
             if stored is None or stored.shape != target.shape:
                 problem = "lacks" if stored is None else f"has with shape {tuple(stored.shape)}, not {tuple(target.shape)},"
+                beyond = ", ".join(layer for layer in layers if layer not in usable)
                 raise WeightsError(
-                    f"{source.name} {problem} '{prefix}.{key}', which layer '{stage_name}' of {name} needs; layers that "
-                    f"it holds whole: {', '.join(usable) or 'none'}. Ask for one of those, or run: artgan weights fetch {name}"
+                    f"layer {beyond} of {name}: {source} {problem} '{prefix}.{key}'; layers that it holds whole: "
+                    f"{', '.join(usable) or 'none'}. Ask for one of those, or run: artgan weights fetch {name}"
                 )
             target.data.copy_(stored)
         usable.append(stage_name)

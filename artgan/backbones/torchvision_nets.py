@@ -36,7 +36,7 @@ def _build(name: str, features: nn.Sequential, names: Sequence[str], layers: Seq
             module.inplace = False  # an in-place ReLU would overwrite the convolution output that a layer returns
     stages = cut_stages(name, zip(names, features, strict=True), layers)
     keys = {stage: f"features.{index}" for index, stage in enumerate(names)}
-    fill_stages(name, stages, read_weights(located.path), located.path, keys)
+    fill_stages(name, stages, read_weights(located.path), located.path, layers, keys)
     return Backbone(name, stages, layers, IMAGENET_MEAN, IMAGENET_STD, located.sha256)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from artgan.errors import ConfigError
 from artgan.models.contract import GeneratorNetwork
-from artgan.models.layers import Mapping, gated_linear_unit, initialize
+from artgan.models.layers import NEAR_ZERO, EqualLinear, Mapping, gated_linear_unit, initialize
 
 # Feature channels after each doubling of the base grid, as multiples of `width` (the paper's ngf): 4, 8, 16, ... px.
 _CHANNELS = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
@@ -64,7 +64,7 @@ class StyledConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(2 * channels_out)
-        self.scale = nn.Linear(style_dim, 2 * channels_out)
+        self.scale = EqualLinear(style_dim, 2 * channels_out, NEAR_ZERO)
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """Map `[N, C_in, H, W]` with styles `[N, style_dim]` to `[N, C_out, H, W]`."""

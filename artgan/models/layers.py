@@ -5,21 +5,44 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
 LEAKY_SLOPE = 0.2
 # sqrt(1 / E[sigmoid(b)^2]) for b ~ N(0, 1): keeps the variance of a gated linear unit at 1.
 _GLU_GAIN = 1.847
 _WEIGHT_STD = 0.02
+NEAR_ZERO = 0.01  # standard deviation of weights that start a branch as if it were not there
 _CLASS_DIM = 64
 
 
-class Mapping(nn.Module):
-    """Latents z to styles w = z + f(z, c), on the hypersphere, with f a leaky-ReLU perceptron.
+class EqualLinear(nn.Module):
+    """Fully connected layer under equalized learning rate (Karras et al. 2018, 1710.10196, section 4.1).
 
-    Karras et al. 2019 (1812.04948), section 2, have w = f(z). Here w starts as z itself: a generator whose first layer
-    reads w then sees all of the latent's variety from the first step on, where a perceptron alone let it collapse to one
-    layout (docs/decisions.md).
+    The weight is stored at unit scale, whatever `std` it starts with, and divided by sqrt(dim_in) when used: beside weights
+    from N(0, 0.02) under the same Adam, it learns slowly.
+
+    Args:
+        dim_in, dim_out: features.
+        std: of the stored weight at the start.
+    """
+
+    def __init__(self, dim_in: int, dim_out: int, std: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(dim_out, dim_in) * std)
+        self.bias = nn.Parameter(torch.zeros(dim_out))
+        self.gain = 1 / math.sqrt(dim_in)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.gain, self.bias)
+
+
+class Mapping(nn.Module):
+    """Latents z to styles w = z + f(z, c), on the hypersphere, with f a leaky-ReLU perceptron that starts near zero.
+
+    Karras et al. 2019 (1812.04948), section 2, have w = f(z). Here w starts as z: a generator whose first layer reads w
+    then sees all of the latent's variety from the first step on, where a perceptron alone, or one that learns fast, let it
+    collapse to a few layouts (docs/decisions.md).
 
     Args:
         latent_dim: width of z and of w.
@@ -31,8 +54,10 @@ class Mapping(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(num_classes, latent_dim) if num_classes else None
         widths = [latent_dim * (2 if num_classes else 1)] + [latent_dim] * num_layers
-        layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.LeakyReLU(LEAKY_SLOPE))]
-        self.layers = nn.Sequential(*layers[:-1])
+        layers: list[nn.Module] = []
+        for a, b in pairwise(widths[:-1]):
+            layers += [EqualLinear(a, b), nn.LeakyReLU(LEAKY_SLOPE)]
+        self.layers = nn.Sequential(*layers, EqualLinear(widths[-2], widths[-1], NEAR_ZERO))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map `[N, latent_dim]` (and labels `[N]`, int64, when conditional) to styles `[N, latent_dim]`."""
@@ -89,27 +114,6 @@ def initialize(network: nn.Module) -> None:
 def normalize_second_moment(x: Tensor) -> Tensor:
     """Scale each row of `[N, D]` to unit mean square."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
-
-
-def minibatch_deviation(x: Tensor, group_size: int) -> Tensor:
-    """Append one channel: how much the images of a group differ (Karras et al. 2018, 1710.10196, section 3).
-
-    It lets a discriminator see a generator that repeats itself. Groups are neighbours in the batch; a batch that the group
-    size does not divide forms one group.
-
-    Args:
-        x: `[N, C, H, W]`.
-        group_size: images in a group.
-
-    Returns:
-        `[N, C + 1, H, W]`.
-    """
-    count, _, height, width = x.shape
-    size = group_size if count % group_size == 0 else count
-    groups = x.float().reshape(count // size, size, -1)
-    deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean(1)  # [N / size]
-    channel = deviation.repeat_interleave(size).view(-1, 1, 1, 1).expand(-1, 1, height, width)
-    return torch.cat([x, channel.to(x.dtype)], 1)
 
 
 def spectral_conv(channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:

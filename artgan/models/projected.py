@@ -3,8 +3,8 @@
 Sauer et al. 2021, "Projected GANs converge faster" (2111.01007): features of several layers, mixed across channels by
 random 1x1 convolutions (CCM) and across scales by random 1x1 convolutions and upsampling (CSM, section 3.2), one
 spectral-norm head for each scale. Departures: features are standardised, with statistics of the training pictures taken
-once, instead of batch norm in the heads; a channel that shows how much the images of a group differ comes before the
-last convolution of each head; a light backbone (SqueezeNet 1.1) with its own normalisation.
+once, instead of batch norm in the heads, so that an image's logits do not depend on its neighbours; a light backbone
+(SqueezeNet 1.1) with its own normalisation.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from artgan import seeding
 from artgan.backbones.backbone import Backbone
 from artgan.models.contract import DiscriminatorNetwork, Features
-from artgan.models.layers import LEAKY_SLOPE, LogitConv, minibatch_deviation, spectral_conv
+from artgan.models.layers import LEAKY_SLOPE, LogitConv, spectral_conv
 
 # Layers that are mixed, from fine to coarse, about one a halving.
 TAPS = {
@@ -27,7 +27,6 @@ TAPS = {
 }
 _MIXED_CHANNELS = (64, 64, 128, 256)
 _HEAD_PX = 4
-_GROUP_SIZE = 4
 _SEED = 0
 
 
@@ -41,11 +40,11 @@ class Head(nn.Module):
             layers += [spectral_conv(channels, width, 4, 2, 1), nn.LeakyReLU(LEAKY_SLOPE)]
             channels, side_px = width, side_px // 2
         self.layers = nn.Sequential(*layers)
-        self.logit = LogitConv(channels + 1, min(_HEAD_PX, side_px), num_classes)
+        self.logit = LogitConv(channels, min(_HEAD_PX, side_px), num_classes)
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """Map `[N, C, H, W]` to logits `[N, K]`."""
-        return self.logit(minibatch_deviation(self.layers(x), _GROUP_SIZE), labels)
+        return self.logit(self.layers(x), labels)
 
 
 class Discriminator(DiscriminatorNetwork):

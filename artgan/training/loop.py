@@ -66,7 +66,7 @@ def train(
         while True:
             outcome = _outcome(session, total_images, minutes, started_at, stop_requested)
             if outcome or _is_due(session, training.log_every_kimg, outcome):
-                _log_point(session, log, total_images, started_at, on_progress)
+                _log_point(session, log, total_images, started_at, minutes, on_progress)
             paused_at = time.perf_counter()
             if _is_due(session, training.sample_every_kimg, outcome):
                 log.sheet(state.images_seen, sample_sheet(session))
@@ -113,9 +113,12 @@ def _is_due(session: Session, every_kimg: float, outcome: Outcome | None) -> boo
     return crossed or outcome is Outcome.FINISHED
 
 
-def _log_point(session: Session, log: RunLog, total_images: int, started_at: float, on_progress: Listener) -> None:
+def _log_point(
+    session: Session, log: RunLog, total_images: int, started_at: float, minutes: float | None, on_progress: Listener
+) -> None:
     state = session.state
-    rate = (state.images_seen - session.resumed_at) / max(state.training_seconds - started_at, 1e-9)
+    spent = state.training_seconds - started_at
+    rate = (state.images_seen - session.resumed_at) / max(spent, 1e-9)
     extra = {"images_per_second": rate, "training_minutes": state.training_seconds / 60}
     if session.device.type == "cuda":
         extra["gpu_memory_gb"] = torch.cuda.max_memory_allocated(session.device) / 1e9
@@ -123,7 +126,8 @@ def _log_point(session: Session, log: RunLog, total_images: int, started_at: flo
     log.status("training", state.images_seen, total_images)
     if scalars:
         note = f"loss D {scalars['loss/discriminator']:.2f} G {scalars['loss/generator']:.2f}, {rate:.0f} images/s"
-        on_progress(Progress("training", state.images_seen / 1000, total_images / 1000, "kimg", note))
+        reachable = total_images if minutes is None else state.images_seen + rate * max(0.0, minutes * 60 - spent)
+        on_progress(Progress("training", state.images_seen / 1000, min(total_images, reachable) / 1000, "kimg", note))
 
 
 def sample_sheet(session: Session) -> np.ndarray:

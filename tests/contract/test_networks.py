@@ -8,7 +8,7 @@ import torch
 from artgan.backbones.backbone import load_backbone
 from artgan.errors import ConfigError
 from artgan.models import DISCRIMINATORS, GENERATORS
-from artgan.models.layers import minibatch_deviation, step_power_iterations
+from artgan.models.layers import step_power_iterations
 from artgan.tables import resolve
 
 SIZES = [(32, 32), (64, 64), (48, 32)]
@@ -160,15 +160,3 @@ def test_spectral_norm_bounds_the_gain():
         step_power_iterations(network)
     weight = network.heads[0].layers[0].weight.detach().flatten(1)
     assert torch.linalg.matrix_norm(weight, 2) == pytest.approx(1, abs=0.01)
-
-
-def test_minibatch_deviation_is_zero_for_copies_and_grows_with_variety():
-    one = torch.randn(1, 3, 4, 4).expand(4, -1, -1, -1)
-    assert minibatch_deviation(one, 4)[:, -1].max() < 2e-4
-    assert minibatch_deviation(torch.randn(4, 3, 4, 4), 4)[:, -1].mean() == pytest.approx(0.8, abs=0.2)
-
-
-def test_minibatch_deviation_stays_within_groups():
-    x = torch.randn(8, 3, 4, 4)
-    whole = minibatch_deviation(x, 4)
-    assert torch.equal(whole[:4], minibatch_deviation(x[:4], 4))

@@ -398,7 +398,7 @@ def test_inception_without_its_last_layers_says_what_it_has(trained, collection_
     if whole:
         pytest.skip("the Inception weights at hand are whole")
     words = ("evaluate", trained, "--collection", collection_folder, "--features", "inception-2048")
-    refused(capsys, 4, "lacks 'Mixed_7b.*' of inception_fid_2015 needs; layers that it holds whole: .*768", *words)
+    refused(capsys, 4, "layer 2048 of inception_fid_2015: .* lacks 'Mixed_7b.*; layers that it holds whole: .*768", *words)
 
 
 def test_wrong_evaluate_options(trained, collection_folder, tmp_path, capsys):
