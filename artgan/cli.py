@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from artgan import arguments
-from artgan.errors import ArtganError, ConfigError, DataError
+from artgan.errors import ArtganError, ConfigError, DataError, StorageError
 from artgan.progress import listener_for
 
 EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
@@ -50,11 +50,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         app(words, prog_name="artgan")
     except ArtganError as error:
-        if "--debug" in words:
-            traceback.print_exc()
-        for line in str(error).splitlines():
-            print(f"artgan: {line}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code, words)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED, words)
+    except OSError as error:
+        _fail(f"{error}; is there space, and may you write there?", StorageError.exit_code, words)
+    except Exception as error:
+        _fail(f"unexpected {type(error).__name__}: {error}. This is a bug; --debug shows where", 1, words)
+
+
+def _fail(message: str, exit_code: int, words: Sequence[str]) -> NoReturn:
+    if "--debug" in words:
+        traceback.print_exc()
+    for line in message.splitlines():
+        print(f"artgan: {line}", file=sys.stderr)
+    sys.exit(exit_code)
 
 
 def _globals_first(words: list[str]) -> list[str]:
@@ -263,6 +273,8 @@ def refine(
     style_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
     content_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
     size: Annotated[int | None, typer.Option(help="Longer side of the result; default: the picture's own.")] = None,
+    start: Annotated[str, typer.Option(help="content; noise: paint the picture anew.")] = "content",
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     iterations: Annotated[int, typer.Option(help="Steps at each scale.")] = 100,
     content_weight: Annotated[float, typer.Option(help="Higher keeps more of the picture.")] = 0.05,
     color: Annotated[str, typer.Option(help="none; keep: the picture's own colors; match: the palette's.")] = "none",
@@ -281,6 +293,8 @@ def refine(
         style_layers=arguments.names(style_layers),
         content_layers=arguments.names(content_layers),
         content_weight=content_weight,
+        start=start,
+        seed=seed,
         iterations=iterations,
         size_px=size,
         color=color,

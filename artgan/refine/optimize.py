@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artgan import seeding
 from artgan.backbones.backbone import Backbone
 from artgan.refine.losses import content_loss, gram_matrices, style_loss, total_variation
 
@@ -19,6 +20,7 @@ MIN_SIDE_PX = 32
 _COARSEST_PX = 64
 _ADAM_BETAS = (0.9, 0.99)
 _AVERAGE_DECAY = 0.97
+_NOISE_DEVIATION = 0.3
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Settings:
         strength: in (0, 1]; the content weighs 1 / strength^2 as much.
         iterations: Adam steps at each scale.
         learning_rate: in units of the [0, 1] pixel range.
+        noise_seed: start from this seed's noise, the same for every picture of a size; None starts from the content.
     """
 
     style_layers: tuple[str, ...]
@@ -40,6 +43,7 @@ class Settings:
     strength: float
     iterations: int
     learning_rate: float
+    noise_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ def stylize(
     """
     sizes = scales(*content.shape[-2:])
     num_steps = len(sizes) * settings.iterations
-    change = torch.zeros_like(resize(content, sizes[0]))
+    coarse = resize(content, sizes[0])
+    change = torch.zeros_like(coarse) if settings.noise_seed is None else _noise(coarse, settings.noise_seed) - coarse
     for index, size in enumerate(sizes):
         target = resize(content, size)
         start = (target + resize(change, size)).clamp(-1, 1)
@@ -89,6 +94,11 @@ def stylize(
         style_here = _reduce(style, max(size))
         change = _optimize(start, target, style_here, backbone, settings, report) - target
     return (content + change).clamp(-1, 1)
+
+
+def _noise(like: Tensor, seed: int) -> Tensor:
+    values = seeding.normal(seed, "refine/start", 0, 1, like[0].numel()) * _NOISE_DEVIATION
+    return torch.from_numpy(values).view(1, *like.shape[1:]).expand_as(like).to(like.device)
 
 
 def _optimize(

@@ -61,6 +61,7 @@ def _style_step(series: Series, recipe: Recipe, device: torch.device, on_progres
         strength=recipe.strength,
         iterations=recipe.iterations,
         learning_rate=recipe.learning_rate,
+        noise_seed=recipe.seed if recipe.start == "noise" else None,
     )
     style = _tensor([series.style], device)
     results: list[np.ndarray] = []
@@ -130,7 +131,6 @@ def _batches_of_equal_size(pictures: Sequence[np.ndarray]) -> Iterable[list[np.n
 
 
 def _tensor(pictures: Sequence[np.ndarray], device: torch.device) -> Tensor:
-
     return to_float(torch.from_numpy(np.stack(pictures)).to(device))
 
 

@@ -8,6 +8,7 @@ from artgan.errors import ConfigError
 from artgan.tables import check_name, nearest
 
 ENGINES = ("optimize", "none")
+STARTS = ("content", "noise")
 COLOR_MODES = ("none", "keep", "match")
 # Layers that give a good look by default. The backbones see fine strokes in the first layers, larger forms in the last.
 DEFAULT_LAYERS = {
@@ -27,6 +28,8 @@ class Recipe:
         strength: of the style, in [0, 1].
         backbone, style_layers, content_layers: the feature network and its layers.
         content_weight, variation_weight: beside a style weight of 1.
+        start: what the optimisation starts from, `content` or `noise`.
+        seed: of the noise.
         iterations: Adam steps at each scale.
         learning_rate: in units of the [0, 1] pixel range.
         size_px: longer side of the result, or None for the picture's own size.
@@ -41,6 +44,8 @@ class Recipe:
     content_layers: tuple[str, ...] = ()
     content_weight: float = 0.05
     variation_weight: float = 0.5
+    start: str = "content"
+    seed: int = 0
     iterations: int = 100
     learning_rate: float = 0.02
     size_px: int | None = None
@@ -60,6 +65,7 @@ def make_recipe(**values: Any) -> Recipe:
     """
     recipe = Recipe(**values)
     _check_choice("--engine", recipe.engine, ENGINES)
+    _check_choice("--start", recipe.start, STARTS)
     _check_choice("--color", recipe.color, COLOR_MODES)
     check_name(BACKBONES, recipe.backbone, "backbone")
     if recipe.backbone not in DEFAULT_LAYERS:
@@ -70,6 +76,8 @@ def make_recipe(**values: Any) -> Recipe:
     for name in ("content_weight", "variation_weight", "learning_rate"):
         if not 0 <= getattr(recipe, name) < float("inf"):
             raise ConfigError(f"--{name.replace('_', '-')} {getattr(recipe, name)}: expected a number of 0 or more")
+    if not 0 <= recipe.seed < 2**63:
+        raise ConfigError(f"--seed {recipe.seed}: expected a whole number from 0 to 2^63 - 1")
     if recipe.iterations < 1:
         raise ConfigError(f"--iterations {recipe.iterations}: expected 1 or more")
     if recipe.size_px is not None and recipe.size_px < 32:

@@ -80,6 +80,20 @@ def test_a_picture_is_the_same_alone_and_among_others():
     assert torch.allclose(together[1:2], alone, atol=1e-4)
 
 
+def test_a_start_from_noise_follows_its_seed_and_paints_anew():
+    backbone = load_backbone("random", ["stage1", "stage2"])
+    content, style = tensor(work("circles", 1), work("circles", 2)), tensor(work("waves", 1))
+
+    def painted(seed, pictures):
+        settings = Settings(**(SETTINGS.__dict__ | {"noise_seed": seed, "iterations": 2}))
+        return stylize(pictures, style, backbone, settings, lambda _: None)
+
+    first = painted(1, content)
+    assert torch.allclose(painted(1, content[1:]), first[1:], atol=1e-4)
+    assert (painted(2, content) - first).abs().mean() > 0.1
+    assert (first - content).abs().mean() > 0.2
+
+
 def test_more_strength_is_closer_to_the_style_and_further_from_the_content():
     backbone = load_backbone("random", ["stage1", "stage2"])
     content, style = tensor(work("circles", 1)), tensor(work("landscapes", 1))
