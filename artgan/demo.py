@@ -16,7 +16,9 @@ import artgan
 from artgan import weights
 from artgan.config import RunConfig, with_values
 from artgan.datasets.collection import Collection, open_collection
-from artgan.datasets.prepare import Recipe, Summary, prepare
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
+from artgan.datasets.settle import Summary
 from artgan.datasets.synthetic import MANNERS, draw_work, write_collection_sources
 from artgan.devices import choose_device, describe_device
 from artgan.evaluation import Judge, evaluate_generator

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from artgan import seeding
 from artgan.backbones.backbone import load_backbone
 from artgan.datasets.collection import Collection
-from artgan.datasets.prepare import Recipe, fit_pixels
+from artgan.datasets.recipe import Recipe, fit_pixels
 from artgan.datasets.sources import find_files
 from artgan.decode import SUFFIXES, decode_file
 from artgan.devices import place

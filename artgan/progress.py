@@ -61,7 +61,7 @@ class PlainListener:
         if event.task != self.task:
             self.task, self.started, self.last, self.first_done = event.task, now, now, event.done
         finished = event.total is not None and event.done >= event.total
-        due = now - self.last >= _PLAIN_LINE_EVERY_SECONDS
+        due = now - self.last >= _PLAIN_LINE_EVERY_SECONDS or (event.total is None and bool(event.note))
         if due or (finished and now - self.started >= _QUIET_BEFORE_SECONDS):
             self.last = now
             print(describe(event, now - self.started, self.first_done), file=self.stream, flush=True)

@@ -9,7 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread 
 import pytest
 
 from artgan.datasets.collection import Collection, open_collection
-from artgan.datasets.prepare import Recipe, prepare
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
 from artgan.datasets.synthetic import write_collection_sources
 
 WEIGHTS = os.environ.get("ARTGAN_WEIGHTS")

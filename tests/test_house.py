@@ -15,7 +15,20 @@ PACKAGE = ROOT / "artgan"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Floors, from the ground up. A module may import from lower floors, and on its own floor only within its own room.
 FLOORS = [
-    {"errors", "tables", "strict_yaml", "arguments", "seeding", "progress", "sealed", "images", "devices", "decode", "weights"},
+    {
+        "errors",
+        "exclusive",
+        "tables",
+        "strict_yaml",
+        "arguments",
+        "seeding",
+        "progress",
+        "sealed",
+        "images",
+        "devices",
+        "decode",
+        "weights",
+    },
     {"config"},
     {"backbones"},
     {"datasets", "models", "objectives", "augment", "metrics", "refine"},

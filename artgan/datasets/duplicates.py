@@ -1,13 +1,136 @@
-"""Which pictures are the same."""
+"""Which pictures are the same: equal files, equal pixels, or alike when flipped, turned, scaled or saved again.
+
+Likeness is found by the signs of 63 low DCT coefficients of a 32 px gray copy (a perceptual hash), in which the 8 symmetries
+of the square are sign flips and a transposition, and confirmed on a 16 px color copy, so that prints of one motif in other
+colors stay apart.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import fft
+
+HASH_BITS = 64
+MAX_DISTANCE = 6
+_HASH_PX, _HASH_SIDE = 32, 8
+PROXY_PX = 16
+_MAX_DIFFERENCE, _MAX_CONTRAST_SHARE, _ROUNDING = 6.0, 0.15, 0.5  # in levels of 255
+_BANDS, _BAND_BITS = 4, 16
 
 
-class ExactDuplicates:
-    """Finds pictures whose prepared pixels are equal; the first of each group stands for it."""
+@dataclass(frozen=True)
+class Fingerprint:
+    """What likeness needs of a picture: its hash, and a color copy, uint8 `[16, 16, 3]`."""
 
-    def __init__(self) -> None:
-        self._first: dict[str, str] = {}
+    hash: int
+    proxy: np.ndarray
 
-    def original_of(self, digest: str, name: str) -> str | None:
-        """Return the name of the earlier picture with the same pixel digest, or None and remember this one."""
-        first = self._first.setdefault(digest, name)
-        return None if first == name else first
+
+def fingerprint(pixels: np.ndarray) -> Fingerprint:
+    """Return the fingerprint of uint8 `[h, w, 3]`, taken of the whole picture whatever its shape."""
+    image = Image.fromarray(pixels)
+    gray = image.convert("L").resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS)
+    coefficients = fft.dctn(np.asarray(gray, dtype=np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
+    signs = coefficients > 0
+    signs[0, 0] = False  # the mean says nothing about the motif
+    proxy = np.asarray(image.resize((PROXY_PX, PROXY_PX), Image.Resampling.LANCZOS))
+    return Fingerprint(int(_pack(signs[None])[0]), proxy)
+
+
+def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
+    """Yield pairs (i, j) of pictures that look the same under one of the 8 symmetries of the square."""
+    hashes = np.array([item.hash for item in fingerprints], dtype=np.uint64)
+    for symmetry, variants in enumerate(_symmetries(hashes)):
+        for i, j in _close_pairs(variants, hashes):
+            if i == j or (symmetry == 0 and i > j):
+                continue
+            if _same_colors(_apply(fingerprints[i].proxy, symmetry), fingerprints[j].proxy):
+                yield int(i), int(j)
+
+
+def _same_colors(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether two proxies differ by little, and by little of their contrast: flat pictures are not all the same."""
+    allowed = min(_MAX_DIFFERENCE, _ROUNDING + _MAX_CONTRAST_SHARE * float(b.std((0, 1)).mean()))
+    return float(np.abs(a.astype(np.int16) - b).mean()) <= allowed
+
+
+class Groups:
+    """Sets of items that belong together: a union-find."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def root(self, item: int) -> int:
+        """Return the smallest member of an item's set."""
+        while self._parent[item] != item:
+            self._parent[item] = self._parent[self._parent[item]]
+            item = self._parent[item]
+        return item
+
+    def join(self, a: int, b: int) -> None:
+        """Put two sets together."""
+        low, high = sorted((self.root(a), self.root(b)))
+        self._parent[high] = low
+
+    def members(self) -> list[list[int]]:
+        """Return the sets with more than one member, each ascending, by their first member."""
+        sets: dict[int, list[int]] = {}
+        for item in range(len(self._parent)):
+            sets.setdefault(self.root(item), []).append(item)
+        return [members for members in sets.values() if len(members) > 1]
+
+
+def _apply(picture: np.ndarray, symmetry: int) -> np.ndarray:
+    """Apply symmetry 0..7: bit 2 transposes, then bit 1 flips rows, bit 0 flips columns."""
+    if symmetry & 4:
+        picture = picture.swapaxes(0, 1)
+    if symmetry & 2:
+        picture = picture[::-1]
+    return picture[:, ::-1] if symmetry & 1 else picture
+
+
+def _symmetries(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the hashes that the pictures would have under each symmetry, in the order of `_apply`.
+
+    Mirroring x(n) -> x(N-1-n) multiplies the k-th DCT-II coefficient by (-1)^k.
+    """
+    signs = ((hashes[:, None] >> np.arange(HASH_BITS, dtype=np.uint64)) & np.uint64(1)).astype(bool)
+    signs = signs.reshape(-1, _HASH_SIDE, _HASH_SIDE)
+    odd = np.arange(_HASH_SIDE) % 2 == 1
+    for symmetry in range(8):
+        turned = signs.swapaxes(1, 2) if symmetry & 4 else signs
+        turned = turned ^ (odd[None, :, None] & bool(symmetry & 2)) ^ (odd[None, None, :] & bool(symmetry & 1))
+        yield _pack(turned)
+
+
+def _pack(signs: np.ndarray) -> np.ndarray:
+    """Pack bool `[N, 8, 8]` into uint64 `[N]`."""
+    weights = np.uint64(1) << np.arange(HASH_BITS, dtype=np.uint64)
+    return (signs.reshape(-1, HASH_BITS) * weights).sum(1, dtype=np.uint64)
+
+
+def _close_pairs(queries: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Return all (i, j) with Hamming distance of queries[i] to hashes[j] of at most 6, int64 `[P, 2]`.
+
+    Of four bands of 16 bits, 6 differences leave one band with at most 1: each band is looked up with 0 or 1 bit changed.
+    """
+    found = [np.empty((0, 2), dtype=np.int64)]
+    probes = [0, *(1 << bit for bit in range(_BAND_BITS))]
+    for band in range(_BANDS):
+        shift, mask = np.uint64(band * _BAND_BITS), np.uint64((1 << _BAND_BITS) - 1)
+        keys = ((hashes >> shift) & mask).astype(np.int64)
+        order = np.argsort(keys, kind="stable")
+        ends = np.cumsum(np.bincount(keys, minlength=1 << _BAND_BITS))
+        query_keys = ((queries >> shift) & mask).astype(np.int64)
+        for probe in probes:
+            bucket = query_keys ^ probe
+            stop = ends[bucket]
+            count = stop - np.where(bucket > 0, ends[bucket - 1], 0)
+            i = np.repeat(np.arange(len(queries)), count)
+            within = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
+            j = order[np.repeat(stop - count, count) + within]
+            near = np.bitwise_count(queries[i] ^ hashes[j]) <= MAX_DISTANCE
+            found.append(np.stack([i[near], j[near]], 1))
+    return np.unique(np.concatenate(found), axis=0)

@@ -1,11 +1,16 @@
-"""What files a collection is made from, and what label each has."""
+"""What files a collection is made from: folders, single files, patterns, archives, lists of paths."""
 
+import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from artgan.datasets import archives
 from artgan.errors import DataError
+
+LABEL_FILES = ("dataset.json", "metadata.jsonl", "metadata.csv", "labels.csv")
+_LIST_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True)
@@ -13,45 +18,93 @@ class SourceFile:
     """One file of a source.
 
     Attributes:
-        path: where it is.
+        path: where it is, or the archive that holds it.
         name: its path within the source, with forward slashes; the index carries it.
         label: the first folder below the source, or None for a file that lies directly in it.
+        member: its name within the archive, or None.
+        source: position of the source in the command.
     """
 
     path: Path
     name: str
     label: str | None
+    member: str | None = None
+    source: int = 0
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}!{self.member}" if self.member else str(self.path)
+
+    def read(self) -> bytes:
+        """Return the file's bytes.
+
+        Raises:
+            DataError: an archive's member is damaged or refused.
+            OSError: the file cannot be read.
+        """
+        return archives.read_member(self.path, self.member) if self.member else self.path.read_bytes()
+
+    def stamp(self) -> list[str | int]:
+        """Return what changes when the file does, without reading it."""
+        status = self.path.stat()
+        return [self.name, self.where, status.st_size, status.st_mtime_ns]
 
 
-def find_files(sources: Sequence[Path]) -> list[SourceFile]:
-    """List every regular file below the sources, ordered by source and then by name.
+def find_files(sources: Sequence[Path | str]) -> list[SourceFile]:
+    """List every regular file of the sources, ordered by source and then by name.
 
-    Every file is listed, picture or not: what cannot be used is rejected later, with a reason, and nothing is lost in
+    A source is a folder, a picture, a pattern such as `scans/**/*.tif`, a zip or tar archive, or a text file with one path per
+    line. Every file is listed, picture or not: what cannot be used is rejected later, with a reason, and nothing is lost in
     silence. Links to folders are not followed, so that a loop of links cannot trap the search.
 
     Raises:
         DataError: a source is missing, or there is not one file.
     """
     found: list[SourceFile] = []
-    for source in sources:
-        if source.is_file():
-            found.append(SourceFile(source, source.name, None))
-        elif source.is_dir():
-            found.extend(_files_below(source))
-        else:
-            raise DataError(f"source {source}: no such file or folder")
+    for number, source in enumerate(sources):
+        found += [SourceFile(file.path, file.name, file.label, file.member, number) for file in _files_of(Path(source))]
     if not found:
         raise DataError(f"no files in {', '.join(map(str, sources))}: give a folder that holds pictures")
     return found
 
 
+def _files_of(source: Path) -> list[SourceFile]:
+    if source.is_dir():
+        return _files_below(source)
+    if source.is_file() and archives.is_archive(source):
+        names = archives.members(source)
+        return [SourceFile(source, name, _first_folder(name), name) for name in names]
+    if source.is_file() and source.suffix.lower() == _LIST_SUFFIX:
+        return _files_listed(source)
+    if source.is_file():
+        return [SourceFile(source, source.name, None)]
+    matches = sorted(Path(match) for match in glob.glob(str(source), recursive=True)) if glob.has_magic(str(source)) else []
+    if not matches:
+        raise DataError(f"source {source}: no such file or folder" + (" matches" if glob.has_magic(str(source)) else ""))
+    root = Path(os.path.commonpath([match.parent for match in matches]))
+    return _named(root, (match for match in matches if match.is_file()))
+
+
+def _files_listed(source: Path) -> list[SourceFile]:
+    """Return the files that a text file names, one path per line, relative to the text file."""
+    lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+    paths = [source.parent / line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise DataError(f"{source} names {len(missing)} file(s) that do not exist, the first: {missing[0]}")
+    return [SourceFile(path, path.name, path.parent.name or None) for path in paths]
+
+
 def _files_below(folder: Path) -> list[SourceFile]:
-    files = []
-    for parent, _, names in os.walk(folder, followlinks=False):
-        for name in names:
-            path = Path(parent, name)
-            if path.is_file():
-                relative = path.relative_to(folder)
-                label = relative.parts[0] if len(relative.parts) > 1 else None
-                files.append(SourceFile(path, relative.as_posix(), label))
-    return sorted(files, key=lambda file: file.name)
+    paths = (Path(parent, name) for parent, _, names in os.walk(folder, followlinks=False) for name in names)
+    return _named(folder, (path for path in paths if path.is_file()))
+
+
+def _named(root: Path, paths: Iterable[Path]) -> list[SourceFile]:
+    names = [(path, path.relative_to(root).as_posix()) for path in paths]
+    return sorted((SourceFile(path, name, _first_folder(name)) for path, name in names), key=lambda file: file.name)
+
+
+def _first_folder(name: str) -> str | None:
+    parts = PurePosixPath(name).parts
+    return parts[0] if len(parts) > 1 else None

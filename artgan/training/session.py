@@ -2,19 +2,19 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from artgan.config import RunConfig, config_from_dict, dump_config, with_values
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision
 from artgan.errors import CheckpointError, ConfigError, StorageError
+from artgan.exclusive import only_one
 from artgan.training.checkpoint import Checkpoint, load_newest
 from artgan.training.state import TrainState, build_state, load_tensors
 
@@ -146,25 +146,21 @@ def _check_batch(config: RunConfig, collection: Collection) -> None:
 
 @contextmanager
 def only_trainer(run: Path) -> Iterator[None]:
-    """Hold the run's lock; the system drops it when the process ends, however it ends.
+    """Hold the run's lock.
 
     Raises:
         ConfigError: another process is training this run.
+        StorageError: the run folder is not writable.
     """
-    lock = FileLock(run / ".lock")
+    busy = ConfigError(f"run {run} is being trained by another process: wait for it, stop it, or choose another --run")
     try:
         run.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(
-            f"run {run} is being trained by another process: wait for it, stop it, or choose another --run"
-        ) from None
+        lock = ExitStack()
+        lock.enter_context(only_one(run / ".lock", busy))
     except OSError as error:
         raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

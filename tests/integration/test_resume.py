@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 
 from artgan.config import RunConfig, with_values
 from artgan.datasets.collection import open_collection
-from artgan.datasets.prepare import Recipe, prepare
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
 from artgan.errors import ArtganError, CheckpointError, ConfigError
 from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from artgan.datasets.collection import open_collection, pictures_of, read_index
-from artgan.datasets.prepare import Recipe, fit_pixels, prepare
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe, fit_pixels
 from artgan.datasets.synthetic import MANNERS, draw_work
 from artgan.errors import DataError
 

@@ -1,0 +1,88 @@
+"""Labels from beside the pictures: StyleGAN's `dataset.json`, image-folder `metadata.csv` and `metadata.jsonl`."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from artgan.datasets.sources import LABEL_FILES, SourceFile
+from artgan.errors import DataError
+
+MISSING_LABELS = ("error", "drop", "class")
+UNLABELLED_CLASS = "unlabelled"
+_NAME_KEYS = ("file_name", "file", "filename", "path")
+_LABEL_KEYS = ("label", "class", "style")
+
+
+def apply_label_files(files: Sequence[SourceFile], unlabelled: str) -> list[SourceFile]:
+    """Take the label files out of the list, and give the others the labels that these name.
+
+    Args:
+        files: of all sources; each source has at most one label file, at its top.
+        unlabelled: what to do with a file that a label file does not name: `error`, `drop`, or `class` (a class of its own).
+
+    Raises:
+        DataError: a label file cannot be read, or a file has no label and `unlabelled` is `error`.
+    """
+    labelled: list[SourceFile] = []
+    for number in sorted({file.source for file in files}):
+        own = [file for file in files if file.source == number]
+        tables = [file for file in own if file.name in LABEL_FILES]
+        pictures = [file for file in own if file.name not in LABEL_FILES]
+        if not tables:
+            labelled += pictures
+            continue
+        if len(tables) > 1:
+            raise DataError(f"{tables[0].where} and {tables[1].name}: two label files in one source; keep one")
+        labels = _read_labels(tables[0])
+        labelled += pictures if labels is None else _joined(pictures, labels, tables[0], unlabelled)
+    return labelled
+
+
+def _joined(pictures: Sequence[SourceFile], labels: dict[str, str], table: SourceFile, unlabelled: str) -> list[SourceFile]:
+    missing = [file for file in pictures if file.name not in labels]
+    if missing and unlabelled == "error":
+        raise DataError(
+            f"{table.where} has no label for {len(missing)} file(s), the first: {missing[0].name}. Add it, or give "
+            f"--unlabelled drop or --unlabelled class"
+        )
+    kept = [file for file in pictures if file.name in labels or unlabelled == "class"]
+    return [replace(file, label=labels.get(file.name, UNLABELLED_CLASS)) for file in kept]
+
+
+def _read_labels(table: SourceFile) -> dict[str, str] | None:
+    """Return the label of each name, or None when the table has no labels."""
+    try:
+        text = table.read().decode("utf-8-sig")
+        if table.name == "dataset.json":
+            return _dataset_json(json.loads(text))
+        rows: list[dict[str, Any]]
+        if table.name.endswith(".jsonl"):
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        else:
+            rows = list(csv.DictReader(io.StringIO(text)))
+        return _column(rows)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise DataError(f"{table.where} cannot be read as a table of labels: {error!r}") from error
+
+
+def _dataset_json(content: Any) -> dict[str, str] | None:
+    pairs = content.get("labels")
+    if not pairs:
+        return None
+    width = max(len(str(label)) for _, label in pairs)
+    return {str(PurePosixPath(name)): str(label).zfill(width) for name, label in pairs}
+
+
+def _column(rows: Sequence[dict[str, Any]]) -> dict[str, str] | None:
+    keys = set(rows[0]) if rows else set()
+    name_key = next((key for key in _NAME_KEYS if key in keys), None)
+    label_key = next((key for key in _LABEL_KEYS if key in keys), None)
+    if name_key is None:
+        raise ValueError(f"expected a column {' or '.join(_NAME_KEYS)}, got {', '.join(sorted(keys)) or 'no rows'}")
+    if label_key is None:
+        return None
+    return {str(row[name_key]): str(row[label_key]) for row in rows if row.get(label_key) not in (None, "")}

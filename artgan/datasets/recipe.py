@@ -1,0 +1,135 @@
+"""How pictures are made alike: the recipe of a collection, and the frame that every picture is brought to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from artgan.decode import WHITE
+
+FITS = ("crop", "pad", "stretch", "smart")
+FOCI = ("center", "top", "detail")
+DUPLICATES = ("alike", "exact", "keep")
+_SMART_MIN_SHARE = 0.8
+_FOCUS_PROXY_PX = 128
+_BORDER_TOLERANCE = 12
+_BORDER_MIN_SHARE = 0.98
+_BORDER_MAX_CUT = 0.25
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How pictures are made alike.
+
+    Attributes:
+        height, width: of the collection.
+        fit: `crop` fills the frame and cuts the rest; `pad` shows the whole work on the matte; `stretch` squeezes the whole
+            work into the frame; `smart` crops where at least 80 % of the work stays, and pads elsewhere.
+        focus: the part that a crop keeps: `center`, `top`, or `detail`, where the work has most of it.
+        trim: cut borders of one color, such as mounts and scan margins, up to a quarter of each side.
+        min_side_px: a file with a shorter side is rejected as too small.
+        min_aspect, max_aspect: width / height outside of these is rejected.
+        matte: color under transparency and around padded works.
+        duplicates: `alike` keeps one of pictures that look the same, `exact` one of those with equal pixels, `keep` all;
+            groups are found and recorded in any case.
+        holdout: share of the kept pictures that stays out of training.
+        max_reject: share of rejected files above which the run fails.
+    """
+
+    height: int
+    width: int
+    fit: str = "crop"
+    focus: str = "center"
+    trim: bool = False
+    min_side_px: int = 0
+    min_aspect: float = 0.0
+    max_aspect: float = 1000.0
+    matte: tuple[int, int, int] = WHITE
+    duplicates: str = "alike"
+    holdout: float = 0.05
+    max_reject: float = 0.5
+
+
+def fit_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Bring uint8 `[h, w, 3]` to the recipe's frame with an antialiased Lanczos filter."""
+    fit = recipe.fit
+    if fit == "smart":
+        fit = "crop" if _share_kept(pixels, recipe) >= _SMART_MIN_SHARE else "pad"
+    image = Image.fromarray(pixels)
+    if fit == "stretch":
+        return np.asarray(image.resize((recipe.width, recipe.height), Image.Resampling.LANCZOS))
+    if fit == "crop":
+        box = _crop_box(pixels, recipe)
+        return np.asarray(image.resize((recipe.width, recipe.height), Image.Resampling.LANCZOS, box=box))
+    return _padded(image, recipe)
+
+
+def trim_borders(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """Cut borders of one color.
+
+    Returns:
+        The inner picture, and how many pixels went: left, top, right, bottom.
+    """
+    top, bottom = _uniform_lines(pixels), _uniform_lines(pixels[::-1])
+    inner = pixels[top : pixels.shape[0] - bottom].swapaxes(0, 1)
+    left, right = _uniform_lines(inner), _uniform_lines(inner[::-1])
+    inner = inner[left : inner.shape[0] - right].swapaxes(0, 1)
+    return inner, (left, top, right, bottom)
+
+
+def _uniform_lines(pixels: np.ndarray) -> int:
+    """Return how many first lines have the color of the edge; none when that would be most of the picture."""
+    limit = int(pixels.shape[0] * _BORDER_MAX_CUT)
+    edge = np.median(pixels[0], axis=0)
+    lines = pixels[: limit + 1].astype(np.int16)
+    same = np.abs(lines - edge).max(-1) <= _BORDER_TOLERANCE
+    uniform = same.mean(1) >= _BORDER_MIN_SHARE
+    count = len(uniform) if uniform.all() else int(uniform.argmin())
+    return count if count <= limit else 0
+
+
+def _share_kept(pixels: np.ndarray, recipe: Recipe) -> float:
+    height, width, _ = pixels.shape
+    ratio = (width / height) / (recipe.width / recipe.height)
+    return min(ratio, 1 / ratio)
+
+
+def _crop_box(pixels: np.ndarray, recipe: Recipe) -> tuple[float, float, float, float]:
+    """Return the largest box of the frame's shape, placed by the focus: left, top, right, bottom."""
+    height, width, _ = pixels.shape
+    scale = min(width / recipe.width, height / recipe.height)
+    box_width, box_height = recipe.width * scale, recipe.height * scale
+    across, down = 0.5, 0.0 if recipe.focus == "top" else 0.5
+    if recipe.focus == "detail":
+        energy = _detail(pixels)
+        across, down = _best_place(energy.sum(0), box_width / width), _best_place(energy.sum(1), box_height / height)
+    left, top = (width - box_width) * across, (height - box_height) * down
+    return left, top, left + box_width, top + box_height
+
+
+def _detail(pixels: np.ndarray) -> np.ndarray:
+    """Return the gradient magnitude of a small gray copy, float64 `[h, w]`."""
+    image = Image.fromarray(pixels).convert("L")
+    image.thumbnail((_FOCUS_PROXY_PX, _FOCUS_PROXY_PX), Image.Resampling.BOX)
+    gray = np.asarray(image, dtype=np.float64)
+    rows = np.abs(np.diff(gray, axis=0, append=gray[-1:]))
+    columns = np.abs(np.diff(gray, axis=1, append=gray[:, -1:]))
+    return rows + columns
+
+
+def _best_place(energy: np.ndarray, share: float) -> float:
+    """Return where in its slack, from 0 to 1, a window over `share` of a line holds most; the middle when all are alike."""
+    size = max(1, round(len(energy) * share))
+    sums = np.convolve(energy, np.ones(size), "valid")
+    if len(sums) == 1 or np.ptp(sums) <= 1e-9 * max(1.0, sums.max()):
+        return 0.5
+    return int(sums.argmax()) / (len(sums) - 1)
+
+
+def _padded(image: Image.Image, recipe: Recipe) -> np.ndarray:
+    scale = min(recipe.width / image.width, recipe.height / image.height)
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    canvas = Image.new("RGB", (recipe.width, recipe.height), recipe.matte)
+    offset = ((recipe.width - inner[0]) // 2, (recipe.height - inner[1]) // 2)
+    canvas.paste(image.resize(inner, Image.Resampling.LANCZOS), offset)
+    return np.asarray(canvas)

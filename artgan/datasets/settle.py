@@ -1,0 +1,191 @@
+"""From the lines of all files to a collection: duplicates, labels, the hold-out, and the files that are published."""
+
+import base64
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, TRAIN, pixel_hash
+from artgan.datasets.contact_sheet import write_contact_sheet
+from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
+from artgan.datasets.journal import write_header
+from artgan.datasets.recipe import Recipe
+from artgan.errors import DataError
+
+KEPT, REJECTED, DUPLICATE = "kept", "rejected", "duplicate"
+_COPY_ROWS = 256
+Line = dict[str, Any]
+
+
+@dataclass
+class Summary:
+    """What a preparation did, in numbers."""
+
+    folder: Path
+    count: int
+    classes: tuple[str, ...]
+    holdout: int
+    duplicates: int
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, out: Path) -> Summary:
+    """Make the collection `out` from a finished journal.
+
+    Raises:
+        DataError: too many files were rejected, or too few are left; the index then lies beside `out`.
+    """
+    mark_duplicates(lines, recipe.duplicates)
+    _settle_labels(lines, use_labels)
+    _split(lines, recipe.holdout)
+    summary = _summarize(out, lines)
+    kept = [line for line in lines if line["status"] == KEPT]
+    old_rows = [line["row"] for line in kept]
+    for line in lines:
+        line.pop("row", None)
+    for row, line in enumerate(kept):
+        line["row"] = row
+    final = journal / "final"
+    shutil.rmtree(final, ignore_errors=True)
+    final.mkdir()
+    _write_lines(final / "index.jsonl", lines)
+    _check_rejects(summary, len(lines), recipe, final, out)
+    _take_rows(journal / "images.npy", final / "images.npy", old_rows)
+    images = np.load(final / "images.npy", mmap_mode="r", allow_pickle=False)
+    write_contact_sheet(final / "contact_sheet.png", images, kept)
+    content = {
+        "format": FORMAT_VERSION,
+        "height": recipe.height,
+        "width": recipe.width,
+        "count": summary.count,
+        "classes": list(summary.classes),
+        "pixel_hash": pixel_hash(kept),
+        "holdout": summary.holdout,
+        "duplicates": summary.duplicates,
+        "rejected": summary.rejected.total(),
+        "recipe": asdict(recipe),
+    }
+    (final / "collection.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _publish(final, out)
+    return summary
+
+
+def mark_duplicates(lines: Sequence[Line], which: str) -> None:
+    """Name the group of every picture that has a twin, and mark all but the largest of each group that `which` covers."""
+    usable = [line for line in lines if line["status"] == KEPT]
+    exact, alike = Groups(len(usable)), Groups(len(usable))
+    for key in ("sha256", "pixels_sha256"):
+        first: dict[str, int] = {}
+        for index, line in enumerate(usable):
+            for groups in (exact, alike):
+                groups.join(first.setdefault(line[key], index), index)
+    for a, b in alike_pairs([_unpacked(line) for line in usable]):
+        alike.join(a, b)
+    for members in alike.members():
+        for index in members:
+            usable[index]["group"] = usable[members[0]]["name"]
+    for members in {"alike": alike, "exact": exact}[which].members() if which != "keep" else ():
+        best = max(members, key=lambda index: (usable[index]["width"] * usable[index]["height"], -index))
+        for index in members:
+            if index != best:
+                usable[index] |= {"status": DUPLICATE, "reason": _likeness(usable[index], usable[best])}
+
+
+def _unpacked(line: Line) -> Fingerprint:
+    proxy = np.frombuffer(base64.b64decode(line.pop("proxy")), dtype=np.uint8).reshape(PROXY_PX, PROXY_PX, 3)
+    return Fingerprint(int(line["perceptual_hash"], 16), proxy)
+
+
+def _likeness(line: Line, kept: Line) -> str:
+    if line["sha256"] == kept["sha256"]:
+        return f"same file as {kept['name']}"
+    if line["pixels_sha256"] == kept["pixels_sha256"]:
+        return f"same pixels as {kept['name']}"
+    return f"looks like {kept['name']}"
+
+
+def _settle_labels(lines: list[Line], use_labels: bool) -> None:
+    """Keep labels when every kept picture has one; otherwise the collection has none."""
+    kept = [line for line in lines if line["status"] == KEPT]
+    if use_labels and all(line["label"] is not None for line in kept):
+        return
+    for line in lines:
+        line["label"] = None
+
+
+def _split(lines: list[Line], holdout: float) -> None:
+    """Choose the hold-out by the pixels themselves, so that no order, name or seed can change it; groups stay together."""
+    kept = [line for line in lines if line["status"] == KEPT]
+    groups: dict[str, list[Line]] = {}
+    for line in kept:
+        groups.setdefault(line.get("group", line["name"] + line["source"]), []).append(line)
+    left = round(len(kept) * holdout)
+    for members in sorted(groups.values(), key=lambda members: min(line["pixels_sha256"] for line in members)):
+        chosen = len(members) <= left
+        left -= len(members) if chosen else 0
+        for line in members:
+            line["split"] = HOLDOUT if chosen else TRAIN
+
+
+def _summarize(out: Path, lines: list[Line]) -> Summary:
+    kept = [line for line in lines if line["status"] == KEPT]
+    labels = {line["label"] for line in kept} - {None}
+    return Summary(
+        folder=out,
+        count=len(kept),
+        classes=tuple(sorted(labels)),
+        holdout=sum(line["split"] == HOLDOUT for line in kept),
+        duplicates=sum(line["status"] == DUPLICATE for line in lines),
+        rejected=Counter(line["reason"] for line in lines if line["status"] == REJECTED),
+    )
+
+
+def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path, out: Path) -> None:
+    rejected = summary.rejected.total()
+    share = rejected / num_files
+    if share <= recipe.max_reject and summary.count >= 2:
+        return
+    kept_index = out.with_name(f"{out.name}.rejected.jsonl")
+    os.replace(final / "index.jsonl", kept_index)
+    reasons = "; ".join(f"{count}x {reason}" for reason, count in summary.rejected.most_common(3))
+    if share > recipe.max_reject:
+        problem = f"{rejected} of {num_files} files rejected, more than --max-reject {recipe.max_reject:g}"
+    else:
+        problem = f"only {summary.count} usable picture(s) in {num_files} files, at least 2 are needed"
+    raise DataError(f"{problem} ({reasons or 'duplicates'}). Every file and its reason: {kept_index}")
+
+
+def _take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:
+    """Write the chosen rows as an array of their own; when they are all, the file is shared, not copied."""
+    images = np.load(journal_images, mmap_mode="r", allow_pickle=False)
+    if len(rows) == len(images):
+        os.link(journal_images, target)
+        return
+    with target.open("w+b") as file:
+        write_header(file, len(rows), images.shape[1:])
+        for start in range(0, len(rows), _COPY_ROWS):
+            file.write(images[rows[start : start + _COPY_ROWS]].tobytes())
+
+
+def _write_lines(path: Path, lines: list[Line]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _publish(final: Path, out: Path) -> None:
+    if out.exists():
+        replaced = out.with_name(f".{out.name}.replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        os.replace(out, replaced)
+        os.replace(final, out)
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        os.replace(final, out)

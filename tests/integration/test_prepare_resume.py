@@ -1,0 +1,96 @@
+"""A preparation that was killed goes on where it was, to the same bytes."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from artgan.datasets import prepare as preparing
+from artgan.datasets.prepare import forecast, prepare
+from artgan.datasets.recipe import Recipe
+from artgan.datasets.sources import find_files
+from artgan.errors import StorageError
+from artgan.exclusive import only_one
+
+LOOK = Recipe(32, 32, holdout=0.1)
+NAMES = ("images.npy", "index.jsonl", "collection.json", "contact_sheet.png")
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_after(count):
+    def listen(event):
+        if event.done == count:
+            raise Killed
+
+    return listen
+
+
+def assert_same(a, b):
+    for name in NAMES:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_preparation_goes_on(sources, collection_folder, tmp_path, monkeypatch, workers):
+    out = tmp_path / "out"
+    for count in (3, 17):
+        with pytest.raises(Killed):
+            prepare([sources], out, LOOK, workers=workers, on_progress=killed_after(count))
+        assert not out.exists()
+    assert forecast(find_files([sources]), out, LOOK).num_done == 17
+    done = []
+    original = preparing._prepare_file
+    monkeypatch.setattr(preparing, "_prepare_file", lambda task: done.append(task) or original(task))
+    prepare([sources], out, LOOK, workers=1)
+    assert len(done) == 42 - 17
+    assert_same(out, collection_folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_torn_journal_loses_only_its_last_lines(sources, collection_folder, tmp_path):
+    out, building = tmp_path / "out", tmp_path / ".out.building"
+    with pytest.raises(Killed):
+        prepare([sources], out, LOOK, on_progress=killed_after(10))
+    lines = (building / "lines.jsonl").read_bytes()
+    (building / "lines.jsonl").write_bytes(lines[:-20])
+    with (building / "images.npy").open("r+b") as file:
+        file.truncate((building / "images.npy").stat().st_size - 3 * 32 * 32 * 3 + 5)
+    assert forecast(find_files([sources]), out, LOOK).num_done == 6  # the broken file among the first ten has no pixels
+    prepare([sources], out, LOOK)
+    assert_same(out, collection_folder)
+
+
+def test_another_look_or_a_changed_file_starts_anew(sources, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(Killed):
+        prepare([sources], out, LOOK, on_progress=killed_after(10))
+    files = find_files([sources])
+    assert forecast(files, out, Recipe(32, 32, holdout=0.3, duplicates="keep")).num_done == 10
+    assert forecast(files, out, Recipe(32, 32, fit="pad")).num_done == 0
+    assert forecast(files[1:], out, LOOK).num_done == 0
+
+
+def test_two_processes_never_make_one_collection(sources, tmp_path):
+    with only_one(tmp_path / ".out.lock", RuntimeError()), pytest.raises(StorageError, match="by another process"):
+        prepare([sources], tmp_path / "out", LOOK)
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_moment(sources, collection_folder, tmp_path):
+    words = [sys.executable, "-m", "artgan", "--quiet", "prepare", str(sources), "--out", str(tmp_path / "out")]
+    words += ["--resolution", "32", "--min-size", "0", "--holdout", "0.1", "--workers", "2"]
+    for wait in (0.8, 1.1, 1.4, 1.7):
+        process = subprocess.Popen(words, start_new_session=True)
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (tmp_path / "out").exists():
+            break
+    if not (tmp_path / "out").exists():
+        assert subprocess.run(words, check=False).returncode == 0
+    assert_same(tmp_path / "out", collection_folder)
