@@ -11,6 +11,7 @@ import numpy as np
 
 from artgan.decode import decode_file
 from artgan.errors import DataError
+from artgan.progress import Listener, Progress, silent
 
 FORMAT_VERSION = 1
 TRAIN, HOLDOUT = "train", "holdout"
@@ -110,6 +111,17 @@ def pictures_of(path: Path, limit: int) -> list[np.ndarray]:
     rows = collection.train_rows
     shown = min(limit, len(rows))
     return [collection.images[rows[index * len(rows) // shown]] for index in range(shown)]
+
+
+def damaged_rows(collection: Collection, on_progress: Listener = silent) -> list[str]:
+    """Hash every picture again and return the names of those whose pixels are not what the index says."""
+    kept = [line for line in read_index(collection.folder) if line["status"] == "kept"]
+    damaged = []
+    for row, line in enumerate(kept):
+        if hashlib.sha256(collection.images[row].tobytes()).hexdigest() != line["pixels_sha256"]:
+            damaged.append(line["name"])
+        on_progress(Progress("checking", row + 1, len(kept), "pictures"))
+    return damaged
 
 
 def read_index(folder: Path) -> list[dict[str, Any]]:

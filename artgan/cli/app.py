@@ -1,0 +1,96 @@
+"""What all verbs share: global options, exit codes, one place that turns an error into a line."""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from artgan.errors import ArtganError, ConfigError, StorageError
+
+EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
+INTERRUPTED = 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass(frozen=True)
+class Globals:
+    """The options that every verb shares."""
+
+    quiet: bool
+
+    def say(self, text: str) -> None:
+        """Print a line unless the user wants quiet."""
+        if not self.quiet:
+            print(text, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code; a user's error is a line or two, not a traceback."""
+    words = _globals_first(list(sys.argv[1:] if argv is None else argv))
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        app(words, prog_name="artgan")
+    except ArtganError as error:
+        _fail(str(error), error.exit_code, words)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED, words)
+    except OSError as error:
+        _fail(f"{error}; is there space, and may you write there?", StorageError.exit_code, words)
+    except Exception as error:
+        _fail(f"unexpected {type(error).__name__}: {error}. This is a bug; --debug shows where", 1, words)
+
+
+def _fail(message: str, exit_code: int, words: Sequence[str]) -> NoReturn:
+    if "--debug" in words:
+        traceback.print_exc()
+    for line in message.splitlines():
+        print(f"artgan: {line}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _globals_first(words: list[str]) -> list[str]:
+    """Move the global options in front of the verb, so that people may write them where they think of them."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word == "--":
+            rest += [word, *waiting]
+        elif word in ("--quiet", "--debug", "--offline") or word.startswith("--weights-dir="):
+            first.append(word)
+        elif word == "--weights-dir":
+            first += [word, *[value for value in [next(waiting, None)] if value is not None]]
+        else:
+            rest.append(word)
+    return first + rest
+
+
+@app.callback(epilog="Example: artgan demo")
+def _global_options(
+    context: typer.Context,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only results and errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid downloads.")] = False,
+    weights_dir: Annotated[Path | None, typer.Option(help="Folder with pretrained weights, looked at first.")] = None,
+) -> None:
+    """Train a GAN on a collection of artworks, judge it, sample it, refine what it makes."""
+    context.obj = Globals(quiet)
+    if offline:
+        os.environ["ARTGAN_OFFLINE"] = "1"
+    if weights_dir is not None:
+        if not weights_dir.is_dir():
+            raise ConfigError(f"--weights-dir {weights_dir}: no such folder")
+        os.environ["ARTGAN_WEIGHTS"] = str(weights_dir)

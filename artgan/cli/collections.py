@@ -1,0 +1,129 @@
+"""Verbs for collections: prepare, export."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artgan import arguments
+from artgan.cli.app import EPILOG, app
+from artgan.errors import ConfigError, DataError
+from artgan.progress import listener_for
+
+
+@app.command(epilog=f"Example: artgan prepare paintings/ --out collections/paintings --resolution 256\n\n{EPILOG}")
+def prepare(
+    context: typer.Context,
+    sources: Annotated[list[str], typer.Argument(help="Folders, files, patterns, zip or tar archives, lists of paths.")],
+    out: Annotated[Path | None, typer.Option(help="The collection to make.")] = None,
+    resolution: Annotated[str, typer.Option(help="Side in pixels, or WIDTHxHEIGHT.")] = "256",
+    fit: Annotated[str, typer.Option(help="crop; pad: the whole work; stretch; smart: crop where little is lost.")] = "crop",
+    focus: Annotated[str, typer.Option(help="What a crop keeps: center, top, detail.")] = "center",
+    trim: Annotated[bool, typer.Option("--trim", help="Cut borders of one color first.")] = False,
+    matte: Annotated[str, typer.Option(help="Color under transparency and around padded works.")] = "#ffffff",
+    min_size: Annotated[
+        int | None, typer.Option(help="Reject a shorter side below this; default: half the resolution.")
+    ] = None,
+    min_aspect: Annotated[float, typer.Option(help="Reject a smaller width / height.")] = 0.0,
+    max_aspect: Annotated[float, typer.Option(help="Reject a larger width / height.")] = 1000.0,
+    duplicates: Annotated[str, typer.Option(help="Keep one of those that look alike, of exact ones, or keep all.")] = "alike",
+    holdout: Annotated[float, typer.Option(help="Share kept out of training, for honest evaluation.")] = 0.05,
+    max_reject: Annotated[float, typer.Option(help="Fail when a larger share of the files is unusable.")] = 0.5,
+    labels: Annotated[str, typer.Option(help="folders: sub-folders or a label file; none: no classes.")] = "folders",
+    unlabelled: Annotated[str, typer.Option(help="A file that the label file leaves out: error, drop, class.")] = "error",
+    workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Hash the pictures of a collection again, and stop.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing collection.")] = False,
+) -> None:
+    """Turn untidy pictures into a clean collection.
+
+    One line of index.jsonl says what became of every file. A command that was killed goes on where it stopped.
+    """
+    if check:
+        _check(context, sources)
+        return
+    if out is None:
+        raise ConfigError("prepare needs --out: artgan prepare paintings/ --out collections/paintings --resolution 256")
+    from artgan.datasets import prepare as preparing
+    from artgan.datasets.labels import MISSING_LABELS, apply_label_files
+    from artgan.datasets.recipe import DUPLICATES, FITS, FOCI, Recipe
+    from artgan.datasets.sources import find_files
+
+    width, height = arguments.resolution(resolution)
+    recipe = Recipe(
+        height=height,
+        width=width,
+        fit=arguments.choice("--fit", fit, FITS),
+        focus=arguments.choice("--focus", focus, FOCI),
+        trim=trim,
+        min_side_px=min(width, height) // 2 if min_size is None else min_size,
+        min_aspect=arguments.number("--min-aspect", min_aspect, 0, 1000),
+        max_aspect=arguments.number("--max-aspect", max_aspect, 0, 1000),
+        matte=arguments.color("--matte", matte),
+        duplicates=arguments.choice("--duplicates", duplicates, DUPLICATES),
+        holdout=arguments.number("--holdout", holdout, 0, 0.9),
+        max_reject=arguments.number("--max-reject", max_reject, 0, 1),
+    )
+    use_labels = arguments.choice("--labels", labels, ("folders", "none")) == "folders"
+    arguments.choice("--unlabelled", unlabelled, MISSING_LABELS)
+    if dry_run:
+        files = apply_label_files(find_files(sources), unlabelled)
+        expected = preparing.forecast(files, out, recipe)
+        print(
+            f"{expected.num_files} files, {expected.num_done} of them done by an earlier run; up to "
+            f"{expected.needed_bytes / 1e6:,.0f} MB to write, {expected.free_bytes / 1e6:,.0f} MB free"
+        )
+        return
+    processes = workers if workers is not None else min(8, os.cpu_count() or 1)
+    with listener_for(quiet=context.obj.quiet) as listen:
+        summary = preparing.prepare(
+            sources,
+            out,
+            recipe,
+            workers=processes,
+            overwrite=force,
+            use_labels=use_labels,
+            unlabelled=unlabelled,
+            on_progress=listen,
+        )
+    context.obj.say(
+        f"{out}: {summary.count} pictures at {width}x{height} px ({summary.holdout} held out), "
+        f"{summary.duplicates} duplicates, {summary.rejected.total()} rejected"
+    )
+    for reason, count in summary.rejected.most_common(5):
+        context.obj.say(f"  rejected {count}: {reason}")
+    context.obj.say(f"  classes: {', '.join(summary.classes) or 'none'}")
+    context.obj.say(f"  look at {out / 'contact_sheet.png'}; every file and its fate: {out / 'index.jsonl'}")
+
+
+def _check(context: typer.Context, folders: list[str]) -> None:
+    from artgan.datasets.collection import damaged_rows, open_collection
+
+    for folder in folders:
+        opened = open_collection(Path(folder))
+        with listener_for(quiet=context.obj.quiet) as listen:
+            damaged = damaged_rows(opened, listen)
+        if damaged:
+            named = ", ".join(damaged[:3]) + (", ..." if len(damaged) > 3 else "")
+            raise DataError(
+                f"collection {folder}: the pixels of {len(damaged)} pictures have changed ({named}); prepare it again"
+            )
+        print(f"{folder}: {len(opened.images)} pictures, all as they were prepared")
+
+
+@app.command(epilog=f"Example: artgan export collections/paintings --out paintings.zip\n\n{EPILOG}")
+def export(
+    context: typer.Context,
+    collection: Annotated[Path, typer.Argument(help="A prepared collection.")],
+    out: Annotated[Path, typer.Option(help="X.zip for a StyleGAN dataset, otherwise a folder of PNGs.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Write a collection for other trainers."""
+    from artgan.datasets.collection import open_collection
+    from artgan.datasets.export import export as write
+
+    with listener_for(quiet=context.obj.quiet) as listen:
+        count = write(open_collection(collection), out, overwrite=force, on_progress=listen)
+    context.obj.say(f"{count} pictures in {out}")
