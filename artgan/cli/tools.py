@@ -38,8 +38,16 @@ def demo(
 def info(
     path: Annotated[Path, typer.Argument(help="A picture, a model, a collection, or a run.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page about a collection to this file.")] = None,
 ) -> None:
     """Say what a picture, a model, a collection or a run is."""
+    if report is not None:
+        from artgan.datasets.collection import open_collection
+        from artgan.report.collection import collection_page
+
+        arguments.write_text(report, collection_page(open_collection(path)))
+        print(f"open {report.resolve()}")
+        return
     from artgan.describe import describe
 
     content = describe(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -16,7 +16,7 @@ from PIL import Image
 def render(template: str, context: Mapping[str, Any]) -> str:
     """Fill a template of `artgan/report/templates`; text is escaped, a missing value is an error."""
     environment = Environment(
-        loader=PackageLoader("artgan.report"), autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("artgan.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     style = resources.files("artgan.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(style=Markup(style), **context)
@@ -45,22 +45,39 @@ def curves(
         x_label, y_label: axis titles.
         bands: name -> (low, high), drawn behind the curve of that name.
     """
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
+    figure, axes = _figure((6.4, 2.8))
     for name, (x, y) in lines.items():
         (line,) = axes.plot(x, y, label=name, linewidth=1.6, marker="." if len(x) < 30 else None)
         if bands and name in bands:
             axes.fill_between(x, *bands[name], color=line.get_color(), alpha=0.18, linewidth=0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     if len(lines) > 1:
         axes.legend(frameon=False)
+    return _svg(figure, axes)
+
+
+def bars(values: Sequence[float], label: str) -> Markup:
+    """Draw the distribution of some values as inline SVG."""
+    figure, axes = _figure((4.8, 2.4))
+    axes.hist(values, bins=min(40, max(5, len(set(values)))))
+    axes.set_xlabel(label)
+    axes.set_ylabel("pictures")
+    return _svg(figure, axes)
+
+
+def _figure(size_inches: tuple[float, float]) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size_inches, layout="constrained")
+    FigureCanvasSVG(figure)
+    return figure, figure.add_subplot()
+
+
+def _svg(figure: Any, axes: Any) -> Markup:
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
