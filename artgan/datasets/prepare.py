@@ -135,7 +135,7 @@ def _prepare_file(task: tuple[SourceFile, Recipe]) -> _Prepared:
     try:
         data = file.read()
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        picture = decode(data, matte=recipe.matte)
+        picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width))
     except OSError as error:
         return _rejected(line, f"cannot be read: {error.strerror}")
     except DataError as error:

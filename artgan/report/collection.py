@@ -99,4 +99,4 @@ def _sheet(images: np.ndarray, rows: Sequence[int] | np.ndarray) -> Markup:
 
 def _general(note: str) -> str:
     """Return a note without its counts, so that alike ones count together."""
-    return re.sub(r"\d+(?= frames| px|,)", "N", note)
+    return re.sub(r"\d+(?= frames| px|,)|\d+x\d+", "N", note)

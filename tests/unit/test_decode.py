@@ -157,3 +157,20 @@ def _profile_with_swapped_red_and_green() -> io.BytesIO:
     red, green = entries[b"rXYZ"], entries[b"gXYZ"]
     data[red : red + 8], data[green : green + 8] = data[green : green + 8], data[red : red + 8]
     return io.BytesIO(bytes(data))
+
+
+def test_a_large_jpeg_that_will_be_small_is_decoded_small_and_looks_the_same():
+    y, x = np.mgrid[0:900, 0:1200]
+    waves = sum(scale * np.sin(x / scale + y / (scale + 3)) for scale in (4, 9, 30, 90))  # as in nature, fine detail is faint
+    pixels = np.stack([waves, waves[::-1], waves[:, ::-1]], -1) + 127 + np.random.default_rng(0).normal(0, 4, (900, 1200, 1))
+    data = encoded(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "JPEG", quality=92)
+    whole, small = decode(data), decode(data, enough_px=100)
+    assert (small.width, small.height) == (whole.width, whole.height) == (1200, 900)
+    assert small.pixels.shape == (225, 300, 3)
+    reduced = [
+        np.asarray(Image.fromarray(p.pixels).resize((133, 100), Image.Resampling.LANCZOS)).astype(float) for p in (whole, small)
+    ]
+    error = np.mean((reduced[0] - reduced[1]) ** 2)
+    assert 10 * np.log10(255**2 / error) > 50
+    assert decode(data, enough_px=500).pixels.shape == (900, 1200, 3)
+    assert decode(encoded(scene(), "PNG"), enough_px=8).pixels.shape == (48, 64, 3)
