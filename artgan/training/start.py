@@ -65,7 +65,7 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
         values |= {"model.width": 64 if side <= 512 else 48, "training.batch_size": min(64, len(collection.train_rows))}
         values |= {"training.ema_halflife_kimg": 20.0, "training.total_kimg": 2000.0}
     else:
-        values |= {"training.batch_size": min(base.training.batch_size, len(collection.train_rows))}
+        values |= {"model.width": 16, "training.batch_size": min(base.training.batch_size, len(collection.train_rows))}
     say(f"no config given: fastgan generator for {len(collection.train_rows)} works at {side} px on {describe_device(device)}")
     values |= {"model.discriminator": _choose_discriminator(base, say, on_progress)}
     values |= {"evaluation.features": _choose_features(say)}
