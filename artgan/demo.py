@@ -92,15 +92,16 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
 
 def _config() -> RunConfig:
     """Return the demo's configuration: small networks, `projected` only where the weights are at hand."""
-    discriminator = "projected" if weights.find("squeezenet1_1") else "fastgan"
+    projected = weights.find("squeezenet1_1") is not None
     return with_values(
         RunConfig(),
         {
-            "model.discriminator": discriminator,
+            "model.discriminator": "projected" if projected else "fastgan",
+            "model.discriminator_width": 64 if projected else 16,
             "model.width": 16,
             "training.total_kimg": 500.0,
             "training.sample_every_kimg": 4.0,
-            "training.evaluate_every_kimg": 8.0,
+            "training.evaluate_every_kimg": 4.0,
             "training.checkpoint_every_kimg": 8.0,
             "evaluation.features": "random",
             "evaluation.num_generated": 300,

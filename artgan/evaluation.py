@@ -246,7 +246,7 @@ def _warnings(frechet_name: str, count: int, dim: int) -> list[str]:
     if count >= 2 * dim:
         return []
     return [
-        f"{frechet_name} of {count} pictures in {dim} dimensions is mostly bias: compare it at equal counts only, and trust kid"
+        f"{frechet_name} of {count} pictures in {dim} dimensions is biased upwards: compare at equal counts only, and trust kid"
     ]
 
 

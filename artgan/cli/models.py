@@ -145,7 +145,9 @@ def refine(
     start: Annotated[str, typer.Option(help="content; noise: paint the picture anew.")] = "content",
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     iterations: Annotated[int, typer.Option(help="Steps at each scale.")] = 100,
-    content_weight: Annotated[float, typer.Option(help="Higher keeps more of the picture.")] = 0.05,
+    content_weight: Annotated[
+        float | None, typer.Option(help="Higher keeps more of the picture; default: the backbone's.")
+    ] = None,
     color: Annotated[str, typer.Option(help="none; keep: the picture's own colors; match: the palette's.")] = "none",
     color_strength: Annotated[float, typer.Option(help="From 0 to 1.")] = 1.0,
     palette: Annotated[Path | None, typer.Option(help="Picture or collection for match; default: the style.")] = None,

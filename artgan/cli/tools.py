@@ -18,7 +18,7 @@ app.add_typer(weights_app, name="weights")
 def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Of training.")] = 4.0,
+    minutes: Annotated[float, typer.Option(help="Of training.")] = 5.0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
     """Go the whole way on a collection drawn by code.

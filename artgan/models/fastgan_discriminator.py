@@ -1,8 +1,8 @@
 """FastGAN's discriminator: self-supervised by reconstruction, in need of no pretrained weights.
 
 Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity few-shot image synthesis" (2101.04775),
-section 3.2. Departures: spectral normalisation without batch norm, so that an image's logits do not depend on its
-neighbours; reconstruction by mean squared error instead of LPIPS, which would need weights; as many stages as the
+section 3.2. Departures: layer norm in place of batch norm, so that an image's logits do not depend on its neighbours;
+reconstruction by mean squared error instead of LPIPS, which would need weights; as many stages as the
 resolution asks for; the decoded quadrant goes by the place in the batch, so that no draw is needed.
 """
 
@@ -24,18 +24,19 @@ _GATE_SPAN = 3
 _CHANNELS = {8: 16, 16: 8, 32: 4, 64: 2, 128: 1, 256: 0.5}
 
 
+def _block(channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+    """Return a convolution under spectral norm, layer norm (without it, signals fade from layer to layer), leaky ReLU."""
+    convolution = spectral_conv(channels_in, channels_out, kernel, stride, padding)
+    return [convolution, nn.GroupNorm(1, channels_out), nn.LeakyReLU(LEAKY_SLOPE)]
+
+
 class Down(nn.Module):
     """Halve the side: the mean of a convolved and a pooled path."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.main = nn.Sequential(
-            spectral_conv(channels_in, channels_out, 4, 2, 1),
-            nn.LeakyReLU(LEAKY_SLOPE),
-            spectral_conv(channels_out, channels_out, 3, 1, 1),
-            nn.LeakyReLU(LEAKY_SLOPE),
-        )
-        self.direct = nn.Sequential(nn.AvgPool2d(2), spectral_conv(channels_in, channels_out, 1), nn.LeakyReLU(LEAKY_SLOPE))
+        self.main = nn.Sequential(*_block(channels_in, channels_out, 4, 2, 1), *_block(channels_out, channels_out, 3, 1, 1))
+        self.direct = nn.Sequential(nn.AvgPool2d(2), *_block(channels_in, channels_out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.main(x) + self.direct(x)) / 2
@@ -85,7 +86,7 @@ class Discriminator(DiscriminatorNetwork):
         channels = {px: max(8, int(factor * width)) for px, factor in _CHANNELS.items()}
         stem: list[nn.Module] = [spectral_conv(3, channels[stem_px], 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE)]
         while side > stem_px:
-            stem += [spectral_conv(channels[stem_px], channels[stem_px], 4, 2, 1), nn.LeakyReLU(LEAKY_SLOPE)]
+            stem += _block(channels[stem_px], channels[stem_px], 4, 2, 1)
             side //= 2
         self.stem = nn.Sequential(*stem)
         sides = [stem_px >> level for level in range((stem_px // _LAST_PX).bit_length())]  # stem_px .. 8
@@ -95,12 +96,12 @@ class Discriminator(DiscriminatorNetwork):
         )
         self.part_level = sides.index(_PART_PX)
         last = channels[_LAST_PX]
-        self.head = nn.Sequential(spectral_conv(last, last, 1), nn.LeakyReLU(LEAKY_SLOPE))
+        self.head = nn.Sequential(*_block(last, last, 1))
         self.logit = LogitConv(last, 4, num_classes)
         small_sides = sides[1:]
         small: list[nn.Module] = [spectral_conv(3, channels[small_sides[0]], 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE)]
         for a, b in pairwise(small_sides):
-            small += [spectral_conv(channels[a], channels[b], 4, 2, 1), nn.LeakyReLU(LEAKY_SLOPE)]
+            small += _block(channels[a], channels[b], 4, 2, 1)
         self.small_stem_px = small_sides[0]
         self.small = nn.Sequential(*small)
         self.small_logit = LogitConv(last, 4, num_classes)

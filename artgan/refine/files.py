@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 import artgan
 from artgan.decode import SUFFIXES, decode_file
@@ -96,8 +96,7 @@ def before_after_sheet(before: Sequence[np.ndarray], after: Sequence[np.ndarray]
 
 
 def _tile(pixels: np.ndarray) -> np.ndarray:
-    image = Image.fromarray(pixels)
-    image.thumbnail((_SHEET_TILE_PX, _SHEET_TILE_PX), Image.Resampling.LANCZOS)
+    image = ImageOps.contain(Image.fromarray(pixels), (_SHEET_TILE_PX, _SHEET_TILE_PX), Image.Resampling.LANCZOS)
     tile = Image.new("RGB", (_SHEET_TILE_PX, _SHEET_TILE_PX), (255, 255, 255))
     tile.paste(image, ((_SHEET_TILE_PX - image.width) // 2, (_SHEET_TILE_PX - image.height) // 2))
     return np.asarray(tile)

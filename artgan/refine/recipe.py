@@ -19,6 +19,10 @@ DEFAULT_LAYERS = {
 }
 
 
+# SqueezeNet's content layer says less about form than VGG's: at VGG's weight faces dissolve.
+DEFAULT_CONTENT_WEIGHT = {"vgg19": 0.05, "vgg16": 0.05, "squeezenet1_1": 0.2, "random": 0.05}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A look.
@@ -58,11 +62,13 @@ class Recipe:
 
 
 def make_recipe(**values: Any) -> Recipe:
-    """Check the values, fill in the backbone's default layers, and return the recipe.
+    """Check the values, fill in the backbone's own layers and content weight where they are not given, and return the recipe.
 
     Raises:
         ConfigError: a value is out of range or a name is unknown.
     """
+    if values.get("content_weight") is None:
+        values["content_weight"] = DEFAULT_CONTENT_WEIGHT.get(values.get("backbone", Recipe.backbone), Recipe.content_weight)
     recipe = Recipe(**values)
     _check_choice("--engine", recipe.engine, ENGINES)
     _check_choice("--start", recipe.start, STARTS)

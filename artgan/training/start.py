@@ -67,7 +67,10 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
     else:
         values |= {"model.width": 16, "training.batch_size": min(base.training.batch_size, len(collection.train_rows))}
     say(f"no config given: fastgan generator for {len(collection.train_rows)} works at {side} px on {describe_device(device)}")
-    values |= {"model.discriminator": _choose_discriminator(base, say, on_progress)}
+    discriminator = _choose_discriminator(base, say, on_progress)
+    values |= {"model.discriminator": discriminator}
+    if device.type != "cuda" and discriminator == "fastgan":
+        values |= {"model.discriminator_width": 16}  # its width costs as the generator's does; heads on features cost little
     values |= {"evaluation.features": _choose_features(say)}
     given = {override.partition("=")[0].strip() for override in overrides}
     return with_values(base, {key: value for key, value in values.items() if key not in given})
