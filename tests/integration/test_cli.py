@@ -1,6 +1,7 @@
 """The command line as a user meets it: the whole way, and every wrong turn with its exit code and its one clear line."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -23,8 +24,10 @@ SET = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
 
 def artgan(*words) -> int:
     """Run the command line in this process and return its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", os.environ.copy())  # --weights-dir and --offline hold for one command
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
     code = ended.value.code
     return 0 if code is None else int(code)
 
@@ -381,7 +384,9 @@ def test_weights_that_lack_an_asked_layer(style, tmp_path, capsys):
     tensors = {"features.0.weight": torch.zeros(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}
     save_file(tensors, folder / "vgg19.conv1_1.safetensors")
     words = ("refine", style, "--style", style, "--out", tmp_path / "out", "--weights-dir", folder)
-    pattern = r"vgg19.conv1_1.safetensors lacks 'features.2.weight', which layer 'conv1_2' of vgg19 needs"
+    pattern = (
+        r"layer relu2_1, .* of vgg19: .*conv1_1.safetensors lacks 'features.2.weight'; layers that it holds whole: conv1_1, "
+    )
     refused(capsys, 4, pattern, *words)
     (folder / "vgg19.conv1_1.safetensors").write_bytes(b"junk")
     refused(capsys, 4, "is not a readable safetensors file", *words)

@@ -158,7 +158,7 @@ def test_what_is_not_finite_stops_training_by_name(collection, tmp_path):
     config = tiny()
     session = open_session(config, collection, tmp_path)
     with torch.no_grad():
-        session.state.generator.base.bias.fill_(float("nan"))
+        session.state.generator.base_norm.bias.fill_(float("nan"))
     judge = Judge("random", collection, torch.device("cpu"))
     with pytest.raises(ArtganError, match=r"training broke down: .*loss/generator.* is not finite at 8 images seen"):
         train(session, judge)
@@ -199,11 +199,11 @@ def test_conditioning_needs_classes(sources, tmp_path):
 @pytest.mark.slow
 def test_sigkill_at_random_moments_never_loses_the_run(collection_folder, tmp_path):
     """Kill the command line's trainer again and again; the same command always goes on, and ends where a calm run ends."""
-    options = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | {"training.checkpoint_every_kimg": 0.008}).items()]
+    options = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | {"training.checkpoint_every_kimg": 0.024}).items()]
     options += [
-        "--set=training.total_kimg=4.0",
-        "--set=training.evaluate_every_kimg=4.0",
-        "--set=training.sample_every_kimg=0.4",
+        "--set=training.total_kimg=0.72",
+        "--set=training.evaluate_every_kimg=0.72",
+        "--set=training.sample_every_kimg=0.24",
     ]
 
     def command(folder):
@@ -244,7 +244,7 @@ def _wait_for_progress(folder, reached, process):
 
 @pytest.mark.slow
 def test_ctrl_c_saves_and_exits_130(collection_folder, tmp_path):
-    options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()] + ["--set=training.total_kimg=4.0"]
+    options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()] + ["--set=training.total_kimg=0.72"]
     verb = ["train", "--collection", str(collection_folder), "--run", str(tmp_path / "run"), "--quiet"]
     process = subprocess.Popen([sys.executable, "-m", "artgan", *verb, *options], start_new_session=True)
     _wait_for_progress(tmp_path / "run", 0, process)
