@@ -10,13 +10,25 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from artgan.errors import ArtganError, ConfigError, StorageError
 
 EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
 INTERRUPTED = 130
 
+_ORDER = ("prepare", "train", "evaluate", "sample", "refine", "studio", "demo", "export", "weights", "info")
+
+
+class _InOrder(TyperGroup):
+    """Lists verbs in the order in which a newcomer meets them."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        return sorted(self.commands, key=_ORDER.index)
+
+
 app = typer.Typer(
+    cls=_InOrder,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
