@@ -17,9 +17,9 @@ import numpy as np
 
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
-from artgan.datasets.journal import lines_done, open_journal
+from artgan.datasets.journal import Entry, files_done, open_journal
 from artgan.datasets.labels import apply_label_files
-from artgan.datasets.recipe import Recipe, fit_pixels, trim_borders
+from artgan.datasets.recipe import Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders
 from artgan.datasets.settle import KEPT, REJECTED, Summary, settle
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import decode
@@ -39,12 +39,6 @@ class Forecast:
     num_done: int
     needed_bytes: int
     free_bytes: int
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    line: dict[str, Any]
-    pixels: np.ndarray | None
 
 
 def prepare(
@@ -88,10 +82,10 @@ def prepare(
         with only_one(out.with_name(f".{out.name}.lock"), busy):
             journal = open_journal(building, plan, shape)
             try:
-                left = files[len(journal.lines) :]
-                for item in _prepare_files(left, recipe, workers):
-                    journal.append(item.line, item.pixels)
-                    on_progress(Progress("preparing", len(journal.lines), len(files), "files"))
+                left = files[journal.files :]
+                for entries in _prepare_files(left, recipe, workers):
+                    journal.append(entries)
+                    on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
                 journal.close()
             summary = settle(building, journal.lines, recipe, use_labels, out)
@@ -105,8 +99,8 @@ def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe) -> Forecast
     """Return what `prepare` would do, without reading a picture."""
     shape = (recipe.height, recipe.width, 3)
     existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
-    done = lines_done(_building(out), _plan(files, recipe), shape)
-    needed = (len(files) - done) * recipe.height * recipe.width * 3
+    done = files_done(_building(out), _plan(files, recipe), shape)
+    needed = (len(files) - done) * recipe.tiles**2 * recipe.height * recipe.width * 3
     return Forecast(len(files), done, needed, shutil.disk_usage(existing).free)
 
 
@@ -128,14 +122,14 @@ def _check_space(out: Path, expected: Forecast) -> None:
         )
 
 
-def _prepare_file(task: tuple[SourceFile, Recipe]) -> _Prepared:
+def _prepare_file(task: tuple[SourceFile, Recipe]) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
     file, recipe = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
     try:
         data = file.read()
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width))
+        picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width) * recipe.tiles)
     except OSError as error:
         return _rejected(line, f"cannot be read: {error.strerror}")
     except DataError as error:
@@ -161,15 +155,30 @@ def _prepare_file(task: tuple[SourceFile, Recipe]) -> _Prepared:
         return _rejected(line, f"its shape, width / height, is not within {recipe.min_aspect:g} to {recipe.max_aspect:g}")
     twin = fingerprint(pixels)
     line |= {"perceptual_hash": f"{twin.hash:016x}", "proxy": base64.b64encode(twin.proxy.tobytes()).decode()}
-    pixels = fit_pixels(pixels, recipe)
-    return _Prepared(line | {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}, pixels)
+    return _fitted(line, pixels, recipe)
 
 
-def _rejected(line: dict[str, Any], reason: str) -> _Prepared:
-    return _Prepared(line | {"status": REJECTED, "reason": reason}, None)
+def _fitted(line: dict[str, Any], pixels: np.ndarray, recipe: Recipe) -> list[Entry]:
+    """Return the whole work in the frame, or its tiles."""
+    boxes = tile_boxes(pixels.shape[0], pixels.shape[1], recipe)
+    if len(boxes) == 1:
+        return [_with_hash(line, fit_pixels(pixels, recipe))]
+    entries = []
+    for index, box in enumerate(boxes):
+        place = {"tile": [index, len(boxes)], "box": [round(side, 2) for side in box]}
+        entries.append(_with_hash(line | place, cut_tile(pixels, box, recipe)))
+    return entries
 
 
-def _prepare_files(files: Sequence[SourceFile], recipe: Recipe, workers: int) -> Iterator[_Prepared]:
+def _with_hash(line: dict[str, Any], pixels: np.ndarray) -> Entry:
+    return line | {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}, pixels
+
+
+def _rejected(line: dict[str, Any], reason: str) -> list[Entry]:
+    return [(line | {"status": REJECTED, "reason": reason}, None)]
+
+
+def _prepare_files(files: Sequence[SourceFile], recipe: Recipe, workers: int) -> Iterator[list[Entry]]:
     """Yield results in the order of the files, with a bounded number of files in flight."""
     tasks = [(file, recipe) for file in files]
     if workers <= 1:

@@ -33,7 +33,7 @@ class SourceFile:
 
     @property
     def where(self) -> str:
-        return f"{self.path}!{self.member}" if self.member else str(self.path)
+        return f"{_text(self.path)}!{_text(self.member)}" if self.member else _text(self.path)
 
     def read(self) -> bytes:
         """Return the file's bytes.
@@ -73,11 +73,11 @@ def _files_of(source: Path) -> list[SourceFile]:
         return _files_below(source)
     if source.is_file() and archives.is_archive(source):
         names = archives.members(source)
-        return [SourceFile(source, name, _first_folder(name), name) for name in names]
+        return [SourceFile(source, _text(name), _first_folder(_text(name)), name) for name in names]
     if source.is_file() and source.suffix.lower() == _LIST_SUFFIX:
         return _files_listed(source)
     if source.is_file():
-        return [SourceFile(source, source.name, None)]
+        return [SourceFile(source, _text(source.name), None)]
     matches = sorted(Path(match) for match in glob.glob(str(source), recursive=True)) if glob.has_magic(str(source)) else []
     if not matches:
         raise DataError(f"source {source}: no such file or folder" + (" matches" if glob.has_magic(str(source)) else ""))
@@ -92,7 +92,7 @@ def _files_listed(source: Path) -> list[SourceFile]:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DataError(f"{source} names {len(missing)} file(s) that do not exist, the first: {missing[0]}")
-    return [SourceFile(path, path.name, path.parent.name or None) for path in paths]
+    return [SourceFile(path, _text(path.name), _text(path.parent.name) or None) for path in paths]
 
 
 def _files_below(folder: Path) -> list[SourceFile]:
@@ -101,10 +101,15 @@ def _files_below(folder: Path) -> list[SourceFile]:
 
 
 def _named(root: Path, paths: Iterable[Path]) -> list[SourceFile]:
-    names = [(path, path.relative_to(root).as_posix()) for path in paths]
+    names = [(path, _text(path.relative_to(root).as_posix())) for path in paths]
     return sorted((SourceFile(path, name, _first_folder(name)) for path, name in names), key=lambda file: file.name)
 
 
 def _first_folder(name: str) -> str | None:
     parts = PurePosixPath(name).parts
     return parts[0] if len(parts) > 1 else None
+
+
+def _text(path: Path | str) -> str:
+    r"""Return a path as text that can be written anywhere: bytes that are not UTF-8 become `\xe9`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

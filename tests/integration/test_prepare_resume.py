@@ -65,6 +65,20 @@ def test_a_torn_journal_loses_only_its_last_lines(sources, collection_folder, tm
     assert_same(out, collection_folder)
 
 
+def test_a_work_whose_tiles_are_not_all_there_is_cut_again(sources, tmp_path):
+    cut = Recipe(32, 32, holdout=0.1, tiles=2)
+    prepare([sources], tmp_path / "undisturbed", cut)
+    out, building = tmp_path / "out", tmp_path / ".out.building"
+    with pytest.raises(Killed):
+        prepare([sources], out, cut, on_progress=killed_after(10))
+    lines = (building / "lines.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 9 * 4 + 1  # the broken file gives a line and no tiles
+    (building / "lines.jsonl").write_text("".join(lines[:-2]))
+    assert forecast(find_files([sources]), out, cut).num_done == 9
+    prepare([sources], out, cut, workers=2)
+    assert_same(out, tmp_path / "undisturbed")
+
+
 def test_another_look_or_a_changed_file_starts_anew(sources, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(Killed):
