@@ -32,6 +32,7 @@ def _collection(path: Path) -> dict[str, Any]:
     from collections import Counter
 
     from artgan.datasets.collection import open_collection, read_index
+    from artgan.datasets.journal import first_of_file
 
     collection = open_collection(path)
     lines = read_index(path)
@@ -41,10 +42,11 @@ def _collection(path: Path) -> dict[str, Any]:
         "size": f"{collection.width}x{collection.height} px",
         "training": len(collection.train_rows),
         "holdout": len(collection.holdout_rows),
-        "files": dict(Counter(line["status"] for line in lines)),
+        "files": dict(Counter(line["status"] for line in lines if first_of_file(line))),
         "rejected": dict(Counter(line["reason"] for line in lines if line["status"] == "rejected")),
         "classes": dict(sorted(per_class.items())) if collection.classes else {},
         "profiles": dict(Counter(line["profile"] for line in lines if line.get("profile"))),
+        "rights": list(collection.rights),
         "pixel_hash": collection.pixel_hash,
     }
 

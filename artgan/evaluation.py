@@ -184,7 +184,7 @@ def evaluate_folder(judge: Judge, folder: Path, num_generated: int | None, *, on
     Raises:
         DataError: fewer pictures than `num_generated`, or a file that is not a readable picture.
     """
-    files = [file.path for file in find_files([folder]) if file.path.suffix.lower() in SUFFIXES]
+    files = [path for file in find_files([folder]) if (path := Path(file.path)).suffix.lower() in SUFFIXES]
     count = len(files) if num_generated is None else num_generated
     if len(files) < max(count, 2):
         raise DataError(

@@ -20,7 +20,8 @@ from artgan.datasets.duplicates import fingerprint
 from artgan.datasets.journal import Entry, files_done, open_journal
 from artgan.datasets.labels import apply_label_files
 from artgan.datasets.recipe import Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders
-from artgan.datasets.settle import KEPT, REJECTED, Summary, settle
+from artgan.datasets.rights import stated_rights
+from artgan.datasets.settle import DROPPED, KEPT, REJECTED, Summary, settle
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import decode
 from artgan.errors import DataError, StorageError
@@ -50,6 +51,7 @@ def prepare(
     overwrite: bool = False,
     use_labels: bool = True,
     unlabelled: str = "error",
+    label_column: str | None = None,
     on_progress: Listener = silent,
 ) -> Summary:
     """Make a collection of every usable picture of the sources.
@@ -64,6 +66,7 @@ def prepare(
         overwrite: replace an existing collection.
         use_labels: take classes from folders and label files.
         unlabelled: what to do with a file that a label file does not name: `error`, `drop` or `class`.
+        label_column: of label files and tables; default: `label`, `class` or `style`.
         on_progress: told after each file.
 
     Raises:
@@ -72,7 +75,7 @@ def prepare(
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
-    files = apply_label_files(find_files(sources), unlabelled)
+    files = apply_label_files(find_files(sources, label_column), unlabelled, label_column)
     building, shape = _building(out), (recipe.height, recipe.width, 3)
     busy = StorageError(f"{out} is being made by another process: wait for it, stop it, or choose another --out")
     try:
@@ -88,7 +91,7 @@ def prepare(
                     on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
                 journal.close()
-            summary = settle(building, journal.lines, recipe, use_labels, out)
+            summary = settle(building, journal.lines, recipe, use_labels, stated_rights(sources), out)
             shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write the collection {out}: {error}; what is done is kept for the next try") from error
@@ -111,7 +114,7 @@ def _building(out: Path) -> Path:
 def _plan(files: Sequence[SourceFile], recipe: Recipe) -> dict[str, Any]:
     """Return all that the lines and pixels of a journal depend on; duplicates and splits are settled after it."""
     look = {key: value for key, value in asdict(recipe).items() if key not in _SETTLED_KEYS}
-    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label] for file in files]}
+    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label, file.dropped] for file in files]}
 
 
 def _check_space(out: Path, expected: Forecast) -> None:
@@ -126,6 +129,8 @@ def _prepare_file(task: tuple[SourceFile, Recipe]) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
     file, recipe = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
+    if file.dropped:
+        return [(line | {"status": DROPPED, "reason": file.dropped}, None)]
     try:
         data = file.read()
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
 
-KEPT, REJECTED, DUPLICATE = "kept", "rejected", "duplicate"
+KEPT, REJECTED, DUPLICATE, DROPPED = "kept", "rejected", "duplicate", "dropped"
 _COPY_ROWS = 256
 
 
@@ -31,10 +31,12 @@ class Summary:
     classes: tuple[str, ...]
     holdout: int
     duplicates: int
-    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: int
+    rejected: Counter[str]
+    rights: tuple[str, ...]
 
 
-def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, out: Path) -> Summary:
+def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, rights: list[str], out: Path) -> Summary:
     """Make the collection `out` from a finished journal.
 
     Raises:
@@ -43,7 +45,7 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, o
     mark_duplicates(lines, recipe.duplicates)
     _settle_labels(lines, use_labels)
     _split(lines, recipe.holdout)
-    summary = _summarize(out, lines)
+    summary = _summarize(out, lines, rights)
     kept = [line for line in lines if line["status"] == KEPT]
     old_rows = [line["row"] for line in kept]
     for line in lines:
@@ -68,6 +70,7 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, o
         "holdout": summary.holdout,
         "duplicates": summary.duplicates,
         "rejected": summary.rejected.total(),
+        "rights": rights,
         "recipe": asdict(recipe),
     }
     (final / "collection.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -155,7 +158,7 @@ def _split(lines: list[Line], holdout: float) -> None:
             line["split"] = HOLDOUT if chosen else TRAIN
 
 
-def _summarize(out: Path, lines: list[Line]) -> Summary:
+def _summarize(out: Path, lines: list[Line], rights: list[str]) -> Summary:
     kept = [line for line in lines if line["status"] == KEPT]
     labels = {line["label"] for line in kept} - {None}
     return Summary(
@@ -164,7 +167,9 @@ def _summarize(out: Path, lines: list[Line]) -> Summary:
         classes=tuple(sorted(labels)),
         holdout=sum(line["split"] == HOLDOUT for line in kept),
         duplicates=sum(line["status"] == DUPLICATE and first_of_file(line) for line in lines),
+        dropped=sum(line["status"] == DROPPED for line in lines),
         rejected=Counter(line["reason"] for line in lines if line["status"] == REJECTED),
+        rights=tuple(rights),
     )
 
 
