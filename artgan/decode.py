@@ -85,11 +85,8 @@ def decode(data: bytes, *, matte: tuple[int, int, int] = WHITE, enough_px: int |
         warnings.simplefilter("ignore")  # Pillow warns from 89 megapixels on and refuses from 179: its refusal is our limit
         try:
             with Image.open(io.BytesIO(data), formats=_readable_formats()) as image:
-                size, notes = image.size, []
-                if enough_px is not None:
-                    _shrink_on_load(image, enough_px)
-                if image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile):
-                    notes.append("16-bit scaled to 8")  # Pillow keeps the high byte, within one level of v / 257
+                size, notes = image.size, _notes_on_depth(image)
+                _shrink_on_load(image, enough_px)
                 image.load()
                 return _convert(image, size, matte, notes)
         except UnidentifiedImageError as error:
@@ -108,8 +105,16 @@ def _readable_formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF, for one, is not in every build of Pillow
 
 
-def _shrink_on_load(image: Image.Image, enough_px: int) -> None:
+def _notes_on_depth(image: Image.Image) -> list[str]:
+    """Say so when color channels have 16 bits: Pillow keeps the high byte of each, within one level of v / 257."""
+    deep = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)
+    return ["16-bit scaled to 8"] if deep else []
+
+
+def _shrink_on_load(image: Image.Image, enough_px: int | None) -> None:
     """Let a JPEG's inverse DCT skip what the reduction would throw away; other formats are left alone."""
+    if enough_px is None:
+        return
     share = _SHRINK_HEADROOM * enough_px / min(image.size)
     if share < 1:
         image.draft(None, (math.ceil(image.width * share), math.ceil(image.height * share)))
