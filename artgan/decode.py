@@ -107,7 +107,7 @@ def _readable_formats() -> tuple[str, ...]:
 
 def _notes_on_depth(image: Image.Image) -> list[str]:
     """Say so when color channels have 16 bits: Pillow keeps the high byte of each, within one level of v / 257."""
-    deep = image.mode == "RGB" and any(";16" in str(tile.args) for tile in image.tile)
+    deep = image.mode == "RGB" and any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
     return ["16-bit scaled to 8"] if deep else []
 
 
@@ -205,7 +205,7 @@ def _transform(image: Image.Image, source: ImageCms.ImageCmsProfile, flags: int)
 
 
 def _gray_to_srgb(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Convert the 256 grays exactly and look pixels up: the engine's shortcut for gray errs by ΔE 2.8 in the darks."""
+    """Convert the 256 grays exactly and look pixels up: the engine's shortcut for gray errs by 2.8 (CIEDE2000) in the darks."""
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     table = np.asarray(_transform(ramp, source, ImageCms.Flags.NOOPTIMIZE))[0]
     return Image.fromarray(table[np.asarray(image)])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 import shutil
 from collections import Counter
@@ -19,7 +20,7 @@ from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
 
 KEPT, REJECTED, DUPLICATE, DROPPED = "kept", "rejected", "duplicate", "dropped"
-_COPY_ROWS = 256
+_COPY_BYTES = 16 << 20
 
 
 @dataclass
@@ -58,8 +59,7 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, r
     _write_lines(final / "index.jsonl", lines)
     _check_rejects(summary, sum(map(first_of_file, lines)), recipe, final, out)
     _take_rows(journal / "images.npy", final / "images.npy", old_rows)
-    images = np.load(final / "images.npy", mmap_mode="r", allow_pickle=False)
-    write_contact_sheet(final / "contact_sheet.png", images, kept)
+    write_contact_sheet(final / "contact_sheet.png", final / "images.npy", kept)
     content = {
         "format": FORMAT_VERSION,
         "height": recipe.height,
@@ -189,15 +189,32 @@ def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path
 
 
 def _take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:
-    """Write the chosen rows as an array of their own; when they are all, the file is shared, not copied."""
-    images = np.load(journal_images, mmap_mode="r", allow_pickle=False)
-    if len(rows) == len(images):
+    """Write the chosen rows, ascending, as an array of their own; when they are all, the file is shared, not copied.
+
+    Reads and writes a stretch of rows at a time: a mapped file would count as this process's memory as a whole.
+    """
+    shape = np.load(journal_images, mmap_mode="r", allow_pickle=False).shape
+    if len(rows) == shape[0]:
         os.link(journal_images, target)
         return
-    with target.open("w+b") as file:
-        write_header(file, len(rows), images.shape[1:])
-        for start in range(0, len(rows), _COPY_ROWS):
-            file.write(images[rows[start : start + _COPY_ROWS]].tobytes())
+    row_bytes = math.prod(shape[1:])
+    with journal_images.open("rb") as source, target.open("w+b") as file:
+        header_bytes = write_header(file, len(rows), shape[1:])
+        for first, count in _stretches(rows, max(1, _COPY_BYTES // row_bytes)):
+            source.seek(header_bytes + first * row_bytes)
+            file.write(source.read(count * row_bytes))
+
+
+def _stretches(rows: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """Return ascending rows as (first, count) of neighbors, at most so many at once."""
+    found: list[tuple[int, int]] = []
+    for row in rows:
+        first, count = found[-1] if found else (row, 0)
+        if row == first + count and count < most:
+            found[-1:] = [(first, count + 1)]
+        else:
+            found.append((row, 1))
+    return found
 
 
 def _write_lines(path: Path, lines: list[Line]) -> None:
