@@ -20,7 +20,7 @@ def apply_label_files(files: Sequence[SourceFile], unlabelled: str, label_column
     """Take the label files out of the list, and give the others the labels that these name.
 
     Args:
-        files: of all sources; each source has at most one label file, at its top.
+        files: of all sources; a label file counts for its folder and what is below, by names relative to it.
         unlabelled: what to do with a file that its label file or label column does not name: `error`, `drop` (the index says
             so), or `class` (a class of its own).
         label_column: of label files; default: the first of `label`, `class` and `style` that they have.
@@ -29,19 +29,34 @@ def apply_label_files(files: Sequence[SourceFile], unlabelled: str, label_column
         DataError: a label file cannot be read, or a file has no label and `unlabelled` is `error`.
     """
     columns = (label_column,) if label_column else LABEL_COLUMNS
-    labelled: list[SourceFile] = []
-    for number in sorted({file.source for file in files}):
-        own = [file for file in files if file.source == number]
-        tables = [file for file in own if file.name in LABEL_FILES]
-        pictures = [file for file in own if file.name not in LABEL_FILES]
-        if len(tables) > 1:
-            raise DataError(f"{tables[0].where} and {tables[1].name}: two label files in one source; keep one")
-        labels = _read_labels(tables[0], columns) if tables else None
+    pictures = [file for file in files if _base(file) not in LABEL_FILES]
+    tables: dict[tuple[int, str], SourceFile] = {}
+    for file in files:
+        if _base(file) not in LABEL_FILES:
+            continue
+        other = tables.setdefault((file.source, _folder(file.name)), file)
+        if other is not file:
+            raise DataError(f"{other.where} and {file.name}: two label files in one folder; keep one")
+    for (source, folder), table in tables.items():
+        labels = _read_labels(table, columns)
         if labels is not None:
-            by = tables[0].where
-            pictures = [replace(file, label=labels.get(file.name), labelled_by=by) for file in pictures]
-        labelled += pictures
-    return _settle_missing(labelled, unlabelled)
+            pictures = [_labelled(file, table, folder, labels) if file.source == source else file for file in pictures]
+    return _settle_missing(pictures, unlabelled)
+
+
+def _base(file: SourceFile) -> str:
+    return PurePosixPath(file.name).name if file.member is None or isinstance(file.member, str) else ""
+
+
+def _folder(name: str) -> str:
+    """Return the folder of a name with a slash at its end, or nothing at the top."""
+    return name[: name.rfind("/") + 1]
+
+
+def _labelled(file: SourceFile, table: SourceFile, folder: str, labels: dict[str, str]) -> SourceFile:
+    if not file.name.startswith(folder):
+        return file
+    return replace(file, label=labels.get(file.name.removeprefix(folder)), labelled_by=table.where)
 
 
 def _settle_missing(files: Sequence[SourceFile], unlabelled: str) -> list[SourceFile]:
