@@ -8,7 +8,7 @@ import hashlib
 import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from artgan.progress import Listener, Progress, silent
 
 _FILES_AHEAD_PER_WORKER = 16
 _SETTLED_KEYS = ("duplicates", "holdout", "max_reject")
+_Task = tuple[SourceFile, Recipe]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _check_space(out: Path, expected: Forecast) -> None:
         )
 
 
-def _prepare_file(task: tuple[SourceFile, Recipe]) -> list[Entry]:
+def _prepare_file(task: _Task) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
     file, recipe = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
@@ -184,16 +185,48 @@ def _rejected(line: dict[str, Any], reason: str) -> list[Entry]:
 
 
 def _prepare_files(files: Sequence[SourceFile], recipe: Recipe, workers: int) -> Iterator[list[Entry]]:
-    """Yield results in the order of the files, with a bounded number of files in flight."""
+    """Yield results in the order of the files; one that kills its process, by a decoder's fault, is rejected like others."""
     tasks = [(file, recipe) for file in files]
     if workers <= 1:
         yield from map(_prepare_file, tasks)
         return
-    context = multiprocessing.get_context("spawn")  # forking a process that has threads can hang
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    done = 0
+    while done < len(tasks):
+        for entries in _from_pool(tasks[done:], workers):
+            yield entries
+            done += 1
+        if done < len(tasks):
+            yield _alone(tasks[done])
+            done += 1
+
+
+def _from_pool(tasks: Sequence[_Task], workers: int) -> Iterator[list[Entry]]:
+    """Yield results with a bounded number of files in flight; end early when a process of the pool dies."""
+    pool = _pool(workers)
+    try:
         ahead = workers * _FILES_AHEAD_PER_WORKER
         pending = [pool.submit(_prepare_file, task) for task in tasks[:ahead]]
         for index in range(len(tasks)):
+            entries = pending.pop(0).result()
             if index + ahead < len(tasks):
                 pending.append(pool.submit(_prepare_file, tasks[index + ahead]))
-            yield pending.pop(0).result()
+            yield entries
+    except BrokenExecutor:
+        return
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _alone(task: _Task) -> list[Entry]:
+    """Try one file in a process of its own, to learn whether it was this file that the others died with."""
+    file, _ = task
+    try:
+        with _pool(1) as pool:
+            return pool.submit(_prepare_file, task).result()
+    except BrokenExecutor:
+        line = {"name": file.name, "source": file.where, "label": file.label}
+        return _rejected(line, "kills the process that decodes it, or needs more memory than there is")
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))  # a fork of threads can hang

@@ -1,5 +1,6 @@
 """A preparation that was killed goes on where it was, to the same bytes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from artgan.datasets import prepare as preparing
 from artgan.datasets.prepare import forecast, prepare
 from artgan.datasets.recipe import Recipe
-from artgan.datasets.sources import find_files
+from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import StorageError
 from artgan.exclusive import only_one
 
@@ -92,6 +93,21 @@ def test_another_look_or_a_changed_file_starts_anew(sources, tmp_path):
 def test_two_processes_never_make_one_collection(sources, tmp_path):
     with only_one(tmp_path / ".out.lock", RuntimeError()), pytest.raises(StorageError, match="by another process"):
         prepare([sources], tmp_path / "out", LOOK)
+
+
+class Deadly(SourceFile):
+    """A file whose decoding kills the process, as a fault in a codec can."""
+
+    def read(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_file_that_kills_its_process_is_rejected_and_the_others_are_done(sources):
+    good = find_files([sources])[:9]
+    files = [*good[:3], Deadly(good[0].path, "a.png", None), *good[3:6], Deadly(good[0].path, "b.png", None), *good[6:]]
+    lines = [entries[0][0] for entries in preparing._prepare_files(files, LOOK, 2)]
+    assert [line["name"] for line in lines] == [file.name for file in files]
+    assert [line["name"] for line in lines if "kills the process" in str(line["reason"])] == ["a.png", "b.png"]
 
 
 @pytest.mark.slow
