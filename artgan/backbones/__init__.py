@@ -13,3 +13,16 @@ BACKBONES = {
     "vgg16": "artgan.backbones.torchvision_nets:build_vgg16",
     "vgg19": "artgan.backbones.torchvision_nets:build_vgg19",
 }
+
+# Feature space -> backbone, layer, and the side that pictures are resized to. Beside these, `timm/NAME` and `NETWORK:LAYER`
+# are feature spaces, at the network's own side.
+FEATURE_SPACES = {
+    "inception-64": ("inception_fid_2015", "64", 299),
+    "inception-192": ("inception_fid_2015", "192", 299),
+    "inception-768": ("inception_fid_2015", "768", 299),
+    "inception-2048": ("inception_fid_2015", "2048", 299),
+    "dinov2-s14": ("timm/vit_small_patch14_dinov2.lvd142m", "pool", 224),
+    "dinov2-b14": ("timm/vit_base_patch14_dinov2.lvd142m", "pool", 224),
+    "dinov2-l14": ("timm/vit_large_patch14_dinov2.lvd142m", "pool", 224),
+    "random": ("random", "stage4", 128),
+}
