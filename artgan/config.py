@@ -6,15 +6,16 @@ networks take plain numbers.
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from artgan.augment import AUGMENTATIONS
-from artgan.backbones import BACKBONES
+from artgan.backbones import BACKBONES, FEATURE_SPACES
 from artgan.errors import ConfigError
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.objectives import OBJECTIVES
@@ -23,8 +24,20 @@ from artgan.tables import check_name, nearest
 
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
-Features = Literal["inception-64", "inception-192", "inception-768", "inception-2048", "random"]
-FEATURES: tuple[str, ...] = get_args(Features)
+
+
+def check_features(name: str) -> str:
+    """Return `name` if it is a feature space: one of `artgan.backbones.FEATURE_SPACES`, `timm/NAME`, or `NETWORK:LAYER`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    network, _, layer = name.partition(":")
+    is_network_layer = bool(layer) and network in BACKBONES and not network.endswith("/")
+    if name not in FEATURE_SPACES and not is_network_layer and not re.fullmatch(r"timm/[\w.]+", name):
+        known = ", ".join([*FEATURE_SPACES, "timm/NAME", "NETWORK:LAYER"])
+        raise ConfigError(f"unknown features '{name}'{nearest(name, FEATURE_SPACES)}: choose one of {known}")
+    return name
 
 
 class Section(BaseModel):
@@ -135,10 +148,15 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """The judge of training runs."""
 
-    features: Features = "inception-2048"
-    """Feature space: layers of the 2015 Inception network, or an untrained network that needs no weights."""
+    features: str = "inception-2048"
+    """Feature space: a layer of the 2015 Inception network, `dinov2-s14` and others of timm, `NETWORK:LAYER`, or `random`."""
     num_generated: Annotated[int, Field(ge=2)] = 1000
     """Samples per evaluation."""
+
+    @field_validator("features")
+    @classmethod
+    def _known_features(cls, name: str) -> str:
+        return check_features(name)
 
 
 class RunConfig(Section):
