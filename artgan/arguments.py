@@ -95,3 +95,17 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def named_numbers(option: str, text: str, default: float | None = None) -> tuple[str, float]:
+    """Parse `name=number`; without a number, the default when there is one."""
+    name, separator, value = text.partition("=")
+    if not separator and default is not None:
+        return name.strip(), default
+    try:
+        number_given = float(value)
+        if name.strip() and abs(number_given) <= 1e6:
+            return name.strip(), number_given
+    except ValueError:
+        pass
+    raise ConfigError(f"{option} {text}: expected NAME=NUMBER, such as sefa-1=2")

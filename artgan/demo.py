@@ -23,7 +23,7 @@ from artgan.datasets.synthetic import MANNERS, draw_work, write_collection_sourc
 from artgan.devices import choose_device, describe_device
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
-from artgan.generation.sample import save_samples
+from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.progress import Listener, format_seconds
 from artgan.refine.files import refine_files
 from artgan.refine.recipe import make_recipe
@@ -75,7 +75,9 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
         line = evaluate_generator(judge, model.generator, _NUM_JUDGED, on_progress=on_progress)
     with timed("sample"):
         (out / "samples").mkdir(exist_ok=True)
-        paths = save_samples(model, out / "samples", range(_NUM_SAMPLES), 1.0, on_progress=on_progress)
+        paths = save_samples(
+            model, out / "samples", points_of_seeds(model, range(_NUM_SAMPLES), Look()), on_progress=on_progress
+        )
     with timed("refine"):
         (out / "refined").mkdir(exist_ok=True)
         backbone = "squeezenet1_1" if weights.find("squeezenet1_1") else "random"

@@ -3,17 +3,18 @@
 Inside networks a picture is `[N, 3, H, W]`, float, in [-1, 1]; on disk and in collections it is `[N, H, W, 3]`, uint8.
 """
 
+import io
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin, TiffImagePlugin
 from torch import Tensor
 
 from artgan.errors import DataError, StorageError
@@ -23,6 +24,17 @@ COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _METADATA_KEY = "artgan"
 _METADATA_LIMIT = 1 << 20
+SUFFIX_OF = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+_ENCODERS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG"},
+    "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    "webp": {"format": "WEBP", "lossless": True, "quality": 80},
+    "tiff": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
+}
+_EXIF_ASCII = b"ASCII\0\0\0"
+_TIFF_XMP_TAG = 700
+_TIFF_UNDEFINED = 7
+_CAPTION_PX = 11
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -59,27 +71,107 @@ def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     return sheet
 
 
+def captioned_grid(images: np.ndarray, captions: Sequence[str] | None = None, columns: int | None = None) -> np.ndarray:
+    """Lay pictures out in rows as `grid`, with a line of text under each when captions are given; uint8 `[H', W', 3]`."""
+    if captions is None:
+        return grid(images, columns)
+    count, height, width, _ = images.shape
+    font = ImageFont.load_default(_CAPTION_PX)
+    tiles = np.full((count, height + _CAPTION_PX + 6, width, 3), 255, np.uint8)
+    tiles[:, :height] = images
+    for tile, text in zip(tiles, captions, strict=True):
+        strip = Image.new("RGB", (width, _CAPTION_PX + 6), "white")
+        ImageDraw.Draw(strip).text((2, 2), _shortened(text, font, width - 4), "#333333", font)
+        tile[height:] = np.asarray(strip)
+    return grid(tiles, columns)
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
+    """Cut a text at the end until it fits."""
+    while len(text) > 1 and font.getlength(text) > width_px:
+        text = text[:-2] + "."
+    return text
+
+
 def save_png(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED) -> None:
-    """Write a PNG in one step: a reader never meets half a file.
+    """Write a PNG; see `save_picture`."""
+    _write(path, encode_picture(pixels, "png", metadata, source_type))
+
+
+def save_picture(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED) -> None:
+    """Write a picture in one step, in the format of its suffix: a reader never meets half a file.
 
     Args:
-        path: where to; its folder must exist.
+        path: ends in .png, .jpg, .webp or .tif; its folder must exist.
         pixels: uint8 `[H, W, 3]`.
-        metadata: what reproduces the picture. It is written as JSON under the iTXt key `artgan`, as the `parameters`
-            line that artists' tools read, and as XMP with the IPTC digital source type.
+        metadata: what reproduces the picture; see `encode_picture`.
         source_type: the IPTC term, `TRAINED` or `COMPOSITE`.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    info = PngImagePlugin.PngInfo()
-    if metadata is not None:
+    image_format = next(name for name, suffix in SUFFIX_OF.items() if suffix == path.suffix)
+    _write(path, encode_picture(pixels, image_format, metadata, source_type))
+
+
+def encode_picture(
+    pixels: np.ndarray, image_format: str, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED
+) -> bytes:
+    """Return the bytes of a picture file; equal input gives equal bytes.
+
+    PNG, lossless WebP and TIFF (deflate) keep every pixel; JPEG has quality 95 without chroma subsampling.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`.
+        image_format: one of `SUFFIX_OF`.
+        metadata: what reproduces the picture. PNG has it as JSON under the iTXt key `artgan` and as the `parameters` line
+            that artists' tools read; the others in Exif (UserComment, ImageDescription). All have XMP with the IPTC digital
+            source type.
+        source_type: the IPTC term, `TRAINED` or `COMPOSITE`.
+    """
+    options: dict[str, Any] = dict(_ENCODERS[image_format])
+    if metadata is not None and image_format == "png":
+        info = PngImagePlugin.PngInfo()
         info.add_itxt(_METADATA_KEY, json.dumps(metadata, sort_keys=True))
         info.add_itxt("parameters", parameters_line(metadata))
         info.add_itxt("XML:com.adobe.xmp", _xmp(source_type))
+        options["pnginfo"] = info
+    elif metadata is not None:
+        exif = _exif(metadata)
+        if image_format == "tiff":  # with compression, Pillow leaves out the Exif folder: its tags go among the others
+            options["tiffinfo"] = _tiff_tags(exif, source_type)
+        else:
+            options |= {"exif": exif, "xmp": _xmp(source_type).encode()}
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def _exif(metadata: Mapping[str, Any]) -> Image.Exif:
+    exif = Image.Exif()
+    # Exif text is ASCII; JSON escapes all else.
+    exif[ExifTags.Base.ImageDescription] = parameters_line(metadata).encode("ascii", "replace").decode()
+    comment = _EXIF_ASCII + f"{_METADATA_KEY} {json.dumps(metadata, sort_keys=True)}".encode()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+    return exif
+
+
+def _tiff_tags(exif: Image.Exif, source_type: str) -> TiffImagePlugin.ImageFileDirectory_v2:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[ExifTags.Base.ImageDescription] = exif[ExifTags.Base.ImageDescription]
+    for tag, value in (
+        (ExifTags.Base.UserComment, exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]),
+        (_TIFF_XMP_TAG, _xmp(source_type).encode()),
+    ):
+        tags.tagtype[tag] = _TIFF_UNDEFINED
+        tags[tag] = value
+    return tags
+
+
+def _write(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
-        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=info)
+        partial.write_bytes(data)
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -95,7 +187,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
     try:
         with Image.open(path) as image:
             image.load()  # text chunks may follow the pixels
-            text = image.info.get(_METADATA_KEY)
+            text = image.info.get(_METADATA_KEY) or _exif_text(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     if not isinstance(text, str):
@@ -109,6 +201,18 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: the '{_METADATA_KEY}' entry of this picture is not readable ({error})") from error
     return metadata
+
+
+def _exif_text(image: Image.Image) -> str | None:
+    try:
+        exif = image.getexif()
+        comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment) or exif.get(ExifTags.Base.UserComment)
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError):
+        return None  # damaged Exif says nothing
+    start = _EXIF_ASCII + f"{_METADATA_KEY} ".encode()
+    if not isinstance(comment, bytes) or not comment.startswith(start):
+        return None
+    return comment[len(start) :].decode("ascii", "replace")
 
 
 def parameters_line(metadata: Mapping[str, Any]) -> str:

@@ -63,3 +63,23 @@ def needs_weights(*names: str) -> pytest.MarkDecorator:
 
     missing = [name for name in names if not WEIGHTS or weights.find(name) is None]
     return pytest.mark.skipif(bool(missing), reason=f"needs pretrained weights of {', '.join(missing)} in ARTGAN_WEIGHTS")
+
+
+@pytest.fixture(scope="session")
+def trained_model(collection, tmp_path_factory):
+    """A model folder of a small generator, as training writes it, loaded."""
+    import numpy as np
+    import torch
+
+    from artgan.generation.model_folder import ModelCard, load_model, save_model
+    from artgan.models.fastgan_generator import Generator
+
+    sizes = {"height_px": 32, "width_px": 32, "width": 8, "latent_dim": 16, "mapping_layers": 2, "num_classes": 5}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        generator = Generator(**sizes).eval()
+    about = {"name": collection.name, "pixel_hash": collection.pixel_hash, "count": len(collection.train_rows)}
+    card = ModelCard("fastgan", sizes, collection.classes, 1000, about)
+    folder = tmp_path_factory.mktemp("models") / "drawn"
+    save_model(folder, generator, card, np.zeros((32, 32, 3), np.uint8))
+    return load_model(folder)

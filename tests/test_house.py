@@ -35,7 +35,7 @@ FLOORS = [
     {"generation"},
     {"evaluation", "report"},
     {"training"},
-    {"demo", "describe"},
+    {"demo", "describe", "selection"},
     {"cli"},
     {"__main__"},
 ]

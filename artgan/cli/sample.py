@@ -1,13 +1,23 @@
 """The verb sample."""
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from artgan import arguments
 from artgan.cli.app import EPILOG, app
-from artgan.progress import listener_for
+from artgan.errors import ConfigError
+from artgan.progress import Listener, format_rate, listener_for
+
+if TYPE_CHECKING:
+    from artgan.generation.model_folder import Model
+    from artgan.generation.point import Point
+
+FORMATS = ("png", "jpeg", "webp", "tiff")
+MEASURES = ("realism", "diversity", "novelty")
+MIX_BANDS = ("coarse", "middle", "fine")
 
 
 @app.command(epilog=f"Example: artgan sample runs/first --out samples --seeds 0-63 --truncation 0.8\n\n{EPILOG}")
@@ -17,19 +27,121 @@ def sample(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     seeds: Annotated[str, typer.Option(help="Such as 0-63 or 3,5,8-12.")] = "0-15",
     truncation: Annotated[float, typer.Option(help="1: whole variety; lower: closer to the typical.")] = 1.0,
-    class_name: Annotated[str | None, typer.Option("--class", help="Class of a conditional model.")] = None,
+    centers: Annotated[int, typer.Option(help="Truncate to the nearest of so many typical pictures; 0: to the mean.")] = 0,
+    classes: Annotated[str, typer.Option("--class", help="NAME, or a mix such as waves=2,landscapes=1.")] = "",
+    move: Annotated[list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2 (artgan directions).")] = None,
+    mix: Annotated[str, typer.Option(help="Seeds whose styles every seed takes: a mixing sheet.")] = "",
+    mix_layers: Annotated[str, typer.Option(help="coarse, middle, fine: what is taken from --mix.")] = "coarse",
+    noise: Annotated[int | None, typer.Option(help="Key of the noise, where the generator has any.")] = None,
+    select: Annotated[int | None, typer.Option(help="Keep so many of the seeds; needs --collection.")] = None,
+    by: Annotated[str, typer.Option(help="realism, diversity, novelty: what --select looks for.")] = "realism",
+    collection: Annotated[Path | None, typer.Option(help="The training collection, for --select.")] = None,
+    features: Annotated[str, typer.Option(help="Feature space of --select; random needs no weights.")] = "inception-2048",
+    image_format: Annotated[str, typer.Option("--format", help="png, jpeg, webp, tiff.")] = "png",
+    captions: Annotated[bool, typer.Option("--captions", help="Write the seed under each picture of the grid.")] = False,
+    columns: Annotated[int | None, typer.Option(help="Of the grid.")] = None,
+    again: Annotated[list[Path] | None, typer.Option(help="Make these pictures again, from what they carry.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Make pictures, one for each seed, and a grid of them."""
+    """Make pictures, one for each seed, and a grid of them.
+
+    Every picture carries what makes it again. --select keeps the best of many, --mix shows what coarse and fine styles do.
+    """
     numbers = arguments.seeds(seeds)
-    arguments.number("--truncation", truncation, 0, 2)
+    others = arguments.seeds(mix) if mix else []
+    arguments.choice("--format", image_format, FORMATS)
+    arguments.choice("--by", by, MEASURES)
+    arguments.choice("--mix-layers", mix_layers, MIX_BANDS)
+    if columns is not None:
+        arguments.number("--columns", columns, 1, 1000)
+    if select is not None and collection is None:
+        raise ConfigError("--select compares with the training pictures: add --collection COLLECTION")
+    if sum([bool(mix), select is not None, bool(again)]) > 1:
+        raise ConfigError("--mix, --select and --again are three different things: give one of them")
+    settings = {
+        "truncation": arguments.number("--truncation", truncation, 0, 2),
+        "centers": int(arguments.number("--centers", centers, 0, 64)),
+        "moves": tuple(arguments.named_numbers("--move", text) for text in move or ()),
+        "noise": None if noise is None else int(arguments.number("--noise", noise, 0, arguments.MAX_SEED)),
+        "classes": tuple(arguments.named_numbers("--class", text, default=1.0) for text in arguments.names(classes)),
+    }
     arguments.output_folder(out, force)
     from artgan.devices import choose_device
     from artgan.generation.model_folder import load_model
-    from artgan.generation.sample import save_samples
+    from artgan.generation.sample import Look, points_of_seeds, save_samples
 
     model = load_model(target, choose_device(device))
+    look = Look(**settings)  # type: ignore[arg-type]
+    points, names, options = points_of_seeds(model, numbers, look), None, {"columns": columns, "captions": captions}
+    started = time.monotonic()
     with listener_for(quiet=context.obj.quiet) as listen:
-        save_samples(model, out, numbers, truncation, class_name, listen)
-    context.obj.say(f"{len(numbers)} pictures and grid.png in {out}, from {model.folder}")
+        if again:
+            points, names = _again(model, again)
+            image_format = _common_format(again)
+        elif others:
+            points, names = _mixed(model, points, points_of_seeds(model, others, look), mix_layers)
+            options["columns"] = len(others) + 1
+        elif select is not None:
+            assert collection is not None
+            points = _selected(context, model, points, select, by, collection, features, listen)
+        save_samples(model, out, points, image_format=image_format, names=names, on_progress=listen, **options)  # type: ignore[arg-type]
+    rate = format_rate(len(points) / (time.monotonic() - started))
+    context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
+
+
+def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:
+    from artgan.generation.sample import point_of_picture
+    from artgan.images import read_metadata
+
+    points = [point_of_picture(model, read_metadata(path), str(path)) for path in paths]
+    return points, [path.stem for path in paths]
+
+
+def _common_format(paths: list[Path]) -> str:
+    from artgan.images import SUFFIX_OF
+
+    found = {path.suffix.lower() for path in paths}
+    formats = [name for name, suffix in SUFFIX_OF.items() if suffix in found]
+    if len(found) != 1 or not formats:
+        raise ConfigError(
+            f"--again: give pictures of one format, {', '.join(SUFFIX_OF.values())}; got {', '.join(sorted(found))}"
+        )
+    return formats[0]
+
+
+def _mixed(model: "Model", rows: list["Point"], columns: list["Point"], band: str) -> tuple[list["Point"], list[str]]:
+    """Return the sheet row by row: the picture itself, then what it becomes with each column's styles."""
+    from artgan.generation.paths import band_layers, mixing_matrix
+
+    layers = band_layers(band, model.generator.num_styles)
+    points: list[Point] = []
+    names: list[str] = []
+    for row, mixed in zip(rows, mixing_matrix(rows, columns, layers), strict=True):
+        points += [row, *mixed]
+        names += [f"seed-{row.seed:04d}", *[f"seed-{row.seed:04d}-{band}-{column.seed:04d}" for column in columns]]
+    return points, names
+
+
+def _selected(
+    context: typer.Context,
+    model: "Model",
+    points: list["Point"],
+    count: int,
+    by: str,
+    collection: Path,
+    features: str,
+    listen: Listener,
+) -> list["Point"]:
+    from artgan.config import FEATURES
+    from artgan.datasets.collection import open_collection
+    from artgan.evaluation import Judge
+    from artgan.selection import select
+
+    arguments.choice("--features", features, FEATURES)
+    arguments.number("--select", count, 1, len(points))
+    judge = Judge(features, open_collection(collection), model.space.device)
+    chosen = select(model.space, points, count, by, judge, listen)
+    for point, score in chosen:
+        context.obj.say(f"seed {point.seed}: {by} {score:.4g}")
+    return [point for point, _ in chosen]

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from artgan import seeding
-from artgan.models.contract import GeneratorNetwork
 
 _STREAM = "sample/latents"
-_MEAN_SAMPLES = 4096
+MEAN_SAMPLES = 4096
 
 
 def latents_for_seeds(seeds: Sequence[int], latent_dim: int) -> Tensor:
@@ -19,15 +18,11 @@ def latents_for_seeds(seeds: Sequence[int], latent_dim: int) -> Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
-@torch.inference_mode()
-def mean_style(generator: GeneratorNetwork, label: int) -> Tensor:
-    """Return the mean of w over 4096 fixed latents of a class, float32 `[latent_dim]`."""
-    device = next(generator.parameters()).device
-    latents = torch.from_numpy(seeding.normal(0, "sample/mean", 0, _MEAN_SAMPLES, generator.latent_dim)).to(device)
-    labels = torch.full((_MEAN_SAMPLES,), label, device=device)
-    return generator.mapping(latents, labels).mean(0)
+def mean_latents(latent_dim: int) -> Tensor:
+    """Return the 4096 fixed latents whose styles stand for all of W, float32 `[4096, latent_dim]`."""
+    return torch.from_numpy(seeding.normal(0, "sample/mean", 0, MEAN_SAMPLES, latent_dim))
 
 
-def truncate(styles: Tensor, mean: Tensor, truncation: float) -> Tensor:
-    """Move styles towards the mean: w' = mean + truncation (w - mean) (Karras et al. 2019, 1812.04948, section 3)."""
-    return mean + truncation * (styles - mean)
+def truncate(styles: Tensor, center: Tensor, truncation: float) -> Tensor:
+    """Move styles towards a center: w' = c + truncation (w - c) (Karras et al. 2019, 1812.04948, section 3)."""
+    return center + truncation * (styles - center)

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 import artgan
 from artgan.errors import ArtganError, CheckpointError
+from artgan.generation.space import Space
 from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
 from artgan.sealed import misfits, read_sealed_json, seal, verify_seal
@@ -57,6 +59,11 @@ class Model:
     card: ModelCard
     sha256: str
     folder: Path
+
+    @cached_property
+    def space(self) -> Space:
+        """The latent space, with what is computed once."""
+        return Space(self.generator, len(self.card.classes))
 
     @property
     def name(self) -> str:

@@ -1,24 +1,80 @@
-"""Pictures of seeds."""
+"""Pictures of points: rendered in chunks of one size, written with what makes them again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import artgan
-from artgan.errors import ConfigError
-from artgan.generation.latents import latents_for_seeds, mean_style, truncate
+from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.generation.model_folder import Model
-from artgan.images import grid, save_png, to_uint8
+from artgan.generation.point import Point, point_from
+from artgan.generation.space import Space
+from artgan.images import SUFFIX_OF, captioned_grid, save_picture, save_png, to_uint8
 from artgan.models.contract import GeneratorNetwork
 from artgan.progress import Listener, Progress, silent
 from artgan.tables import nearest
 
-# Kernels may round differently for another batch size. Every batch therefore has this size, the last one padded: a seed
-# then gives the same bytes alone and among others.
-CHUNK = 8
+# Pixels that a chunk may have: what activations need is in proportion to them.
+_CHUNK_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 23}
+_MAX_CHUNK = {"cpu": 8, "cuda": 32}
+_SHEET_PICTURES = 1024
+
+
+@dataclass(frozen=True)
+class Look:
+    """What `sample` does to every seed.
+
+    Attributes:
+        truncation, centers, moves, noise: as in `Point`.
+        classes: names and weights; empty takes a conditional model's classes in turn.
+    """
+
+    truncation: float = 1.0
+    centers: int = 0
+    moves: tuple[tuple[str, float], ...] = ()
+    noise: int | None = None
+    classes: tuple[tuple[str, float], ...] = ()
+
+
+def chunk_size(space: Space) -> int:
+    """Return how many pictures run at once: a function of device and picture size alone.
+
+    Kernels may round differently for another batch size. Every chunk of a model therefore has this size, the last one
+    padded: a point then gives the same bytes alone and among others.
+    """
+    kind = "cuda" if space.device.type == "cuda" else "cpu"
+    return max(1, min(_MAX_CHUNK[kind], _CHUNK_PIXELS[kind] // (space.height_px * space.width_px)))
+
+
+def render(space: Space, points: Iterable[Point]) -> Iterator[np.ndarray]:
+    """Yield the picture of each point, uint8 `[H, W, 3]`, in order.
+
+    Raises:
+        DataError: a point does not fit the model.
+    """
+    size = chunk_size(space)
+    chunk: list[Point] = []
+    for point in points:
+        chunk.append(point)
+        if len(chunk) == size:
+            yield from _run(space, chunk, size)
+            chunk = []
+    if chunk:
+        yield from _run(space, chunk, size)
+
+
+@torch.inference_mode()
+def _run(space: Space, points: list[Point], size: int) -> np.ndarray:
+    padded = points + points[:1] * (size - len(points))
+    noise = None
+    if any(point.noise is not None for point in points):
+        noise = torch.tensor([-1 if point.noise is None else point.noise for point in padded], device=space.device)
+    images = space.generator.synthesis(space.styles(padded), noise)
+    return to_uint8(images[: len(points)]).cpu().numpy()
 
 
 def generate(
@@ -36,37 +92,32 @@ def generate(
         uint8 `[H, W, 3]`.
     """
     labels = [0] * len(seeds) if labels is None else list(labels)
-    means: dict[int, Tensor] = {}
-    if truncation != 1.0:
-        means = {label: mean_style(generator, label) for label in set(labels)}
-    for start in range(0, len(seeds), CHUNK):
-        seeds_here, labels_here = list(seeds[start : start + CHUNK]), labels[start : start + CHUNK]
-        missing = CHUNK - len(seeds_here)
-        images = _run(generator, seeds_here + [0] * missing, labels_here + labels_here[:1] * missing, means, truncation)
-        yield from images[: len(seeds_here)]
+    space = Space(generator, max(labels, default=0) + 1)
+    points = (Point(seed, classes=((label, 1.0),), truncation=truncation) for seed, label in zip(seeds, labels, strict=True))
+    yield from render(space, points)
 
 
-@torch.inference_mode()
-def _run(
-    generator: GeneratorNetwork, seeds: list[int], labels: list[int], means: dict[int, Tensor], truncation: float
-) -> np.ndarray:
-    device = next(generator.parameters()).device
-    latents = latents_for_seeds(seeds, generator.latent_dim).to(device)
-    styles = generator.mapping(latents, torch.tensor(labels, device=device))
-    if means:
-        styles = truncate(styles, torch.stack([means[label] for label in labels]), truncation)
-    return to_uint8(generator.synthesis(styles)).cpu().numpy()
+def points_of_seeds(model: Model, seeds: Iterable[int], look: Look) -> list[Point]:
+    """Return a point for each seed; without classes, seed k of a conditional model has class k modulo their number.
+
+    Raises:
+        ConfigError: the model has no such class.
+    """
+    base = Point(truncation=look.truncation, centers=look.centers, moves=look.moves, noise=look.noise)
+    count = len(model.card.classes)
+    shares = tuple((class_label(model, name), weight) for name, weight in look.classes)
+    if shares or not count:
+        return [replace(base, seed=seed, classes=shares) for seed in seeds]
+    return [replace(base, seed=seed, classes=((seed % count, 1.0),)) for seed in seeds]
 
 
-def class_label(model: Model, class_name: str | None) -> int:
-    """Return the label of a class by its name; without a name, the first one.
+def class_label(model: Model, class_name: str) -> int:
+    """Return the label of a class by its name.
 
     Raises:
         ConfigError: the model has no such class.
     """
     classes = model.card.classes
-    if class_name is None:
-        return 0
     if class_name not in classes:
         known = ", ".join(classes) or "none: the model is unconditional"
         raise ConfigError(f"--class {class_name}{nearest(class_name, classes)}: the model's classes are {known}")
@@ -76,38 +127,79 @@ def class_label(model: Model, class_name: str | None) -> int:
 def save_samples(
     model: Model,
     out: Path,
-    seeds: Sequence[int],
-    truncation: float,
-    class_name: str | None = None,
+    points: Sequence[Point],
+    *,
+    image_format: str = "png",
+    captions: bool = False,
+    columns: int | None = None,
+    names: Sequence[str] | None = None,
     on_progress: Listener = silent,
 ) -> list[Path]:
-    """Write `seed-NNNN.png` for each seed, with what reproduces it inside, and `grid.png`; return the pictures' paths.
+    """Write each point's picture, with what reproduces it inside, and `grid.png` of the first 1024; return the pictures' paths.
 
-    A conditional model without `class_name` takes its classes in turn: seed k has class k modulo their number.
+    Args:
+        model: the model.
+        out: an existing folder.
+        points: what to make.
+        image_format: png, jpeg, webp or tiff.
+        captions: write under each picture of the grid what makes it.
+        columns: of the grid.
+        names: stems of the files; `seed-NNNN` by default.
+        on_progress: told after each picture.
     """
-    num_classes = len(model.card.classes)
-    fixed = class_label(model, class_name)
-    labels = [seed % num_classes if num_classes and class_name is None else fixed for seed in seeds]
-    paths, pictures = [], []
-    for index, pixels in enumerate(generate(model.generator, seeds, labels, truncation)):
-        path = out / f"seed-{seeds[index]:04d}.png"
-        save_png(path, pixels, picture_metadata(model, seeds[index], labels[index], truncation))
-        paths.append(path)
-        pictures.append(pixels)
-        on_progress(Progress("sampling", index + 1, len(seeds), "pictures"))
-    save_png(out / "grid.png", grid(np.stack(pictures)))
+    names = names or [f"seed-{point.seed:04d}" for point in points]
+    space, paths, shown = model.space, [], []
+    for index, pixels in enumerate(render(space, points)):
+        paths.append(out / f"{names[index]}{SUFFIX_OF[image_format]}")
+        save_picture(paths[-1], pixels, picture_metadata(model, points[index]))
+        if index < _SHEET_PICTURES:
+            shown.append(pixels)
+        on_progress(Progress("sampling", index + 1, len(points), "pictures"))
+    texts = [caption(model, point) for point in points[:_SHEET_PICTURES]] if captions else None
+    save_png(out / "grid.png", captioned_grid(np.stack(shown), texts, columns))
     return paths
 
 
-def picture_metadata(model: Model, seed: int, label: int, truncation: float) -> dict[str, object]:
-    """Return what makes a picture again: the model's hash, seed, class and truncation, and the versions used."""
+def caption(model: Model, point: Point) -> str:
+    """Return what makes a picture, in a few words."""
+    words = ["projection" if point.styles else str(point.seed)]
+    words += [model.card.classes[label] for label, _ in point.classes if model.card.classes]
+    words += [f"{name} {amount:+g}" for name, amount in point.moves]
+    return ", ".join(words)
+
+
+def picture_metadata(model: Model, point: Point) -> dict[str, Any]:
+    """Return what makes a picture again: the point, the model's hash, and the versions used."""
+    classes = model.card.classes
+    named = [classes[label] for label, _ in point.classes] if classes else []
     return {
         "kind": "sample",
-        "seed": seed,
-        "class": model.card.classes[label] if model.card.classes else None,
-        "truncation": truncation,
+        "seed": None if point.styles else point.seed,
+        "class": ", ".join(named) or None,
+        "truncation": point.truncation,
+        "point": point.as_dict(),
         "model": model.name,
         "model_hash": model.sha256,
         "version": artgan.__version__,
         "torch": str(torch.__version__),
     }
+
+
+def point_of_picture(model: Model, metadata: dict[str, Any] | None, name: str) -> Point:
+    """Return the point that a picture was made from.
+
+    Raises:
+        DataError: the picture carries none.
+        CheckpointError: it was made by another model.
+    """
+    if metadata is None or "point" not in metadata:
+        raise DataError(f"{name}: carries no point of artgan: only pictures that sample or the studio wrote can be made again")
+    if metadata.get("model_hash") != model.sha256:
+        raise CheckpointError(
+            f"{name} was made by model {metadata.get('model')} ({str(metadata.get('model_hash'))[:12]}), not by {model.folder} "
+            f"({model.sha256[:12]}); give the model that made it"
+        )
+    try:
+        return point_from(metadata["point"])
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error

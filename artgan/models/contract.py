@@ -13,19 +13,36 @@ class GeneratorNetwork(nn.Module, ABC):
 
     Attributes:
         latent_dim: width of z.
-        mapping: maps latents `[N, latent_dim]` and labels `[N]` to styles `[N, latent_dim]`.
+        style_dim: width of w.
+        num_styles: layers, from coarse to fine, that take a style of their own; 1 where one style serves the whole image.
+        mapping: maps latents `[N, latent_dim]` and labels `[N]` to styles `[N, style_dim]`.
     """
 
     latent_dim: int
+    style_dim: int
+    num_styles: int = 1
     mapping: nn.Module
 
     @abstractmethod
-    def synthesis(self, styles: Tensor) -> Tensor:
-        """Map styles `[N, latent_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
+    def synthesis(self, styles: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Map styles to images.
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents `[N, latent_dim]` and labels `[N]` (int64) to images `[N, 3, H, W]` in [-1, 1]."""
-        return self.synthesis(self.mapping(latents, labels))
+        Args:
+            styles: `[N, style_dim]` for all layers, or `[N, num_styles, style_dim]`, one for each.
+            noise: int64 `[N]`, keys of each image's noise inputs; None takes the fixed noise of the model.
+                Generators without noise inputs ignore it.
+
+        Returns:
+            `[N, 3, H, W]`, for [-1, 1]; where the last layer does not bound them, values may lie beyond.
+        """
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        """Map latents `[N, latent_dim]` and labels `[N]` (int64) to images `[N, 3, H, W]`."""
+        return self.synthesis(self.mapping(latents, labels), noise)
+
+    def per_layer(self, styles: Tensor) -> Tensor:
+        """Return styles as `[N, num_styles, style_dim]`, whichever of the two forms they have."""
+        return styles if styles.ndim == 3 else styles[:, None].expand(-1, self.num_styles, -1)
 
 
 class DiscriminatorNetwork(nn.Module, ABC):

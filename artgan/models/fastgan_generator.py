@@ -115,7 +115,8 @@ class Generator(GeneratorNetwork):
         super().__init__()
         rows, columns, doublings = base_grid(height_px, width_px)
         channels = [max(_MIN_CHANNELS, int(factor * width)) for factor in _CHANNELS[: doublings + 1]]
-        self.latent_dim = latent_dim
+        self.latent_dim = self.style_dim = latent_dim
+        self.num_styles = 1 + doublings
         self.base_shape = (2 * channels[0], rows, columns)
         self.mapping = Mapping(latent_dim, mapping_layers, num_classes)
         self.base = nn.Linear(latent_dim, 2 * channels[0] * rows * columns, bias=False)
@@ -130,12 +131,13 @@ class Generator(GeneratorNetwork):
         self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1)
         initialize(self)
 
-    def synthesis(self, styles: Tensor) -> Tensor:
-        """Map styles `[N, latent_dim]` to images `[N, 3, H, W]` in [-1, 1]."""
-        base = self.base(styles).view(-1, *self.base_shape).contiguous(memory_format=torch.channels_last)
+    def synthesis(self, styles: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Map styles, the first for the base grid, then one for each doubling, to images in [-1, 1]; there is no noise."""
+        first, *others = self.per_layer(styles).unbind(1)
+        base = self.base(first).view(-1, *self.base_shape).contiguous(memory_format=torch.channels_last)
         maps = [gated_linear_unit(self.base_norm(base))]  # [N, C, rows, columns]
-        for index, stage in enumerate(self.stages, start=1):
-            x = stage(maps[-1], styles)
+        for index, (stage, style) in enumerate(zip(self.stages, others, strict=True), start=1):
+            x = stage(maps[-1], style)
             if str(index) in self.excitations:
                 x = self.excitations[str(index)](maps[index - _EXCITATION_SPAN], x)
             maps.append(x)
