@@ -72,5 +72,5 @@ def test_a_full_memory_halves_the_pieces_and_changes_nothing(collection, tmp_pat
 
 def test_what_cannot_be_halved_says_so(collection, tmp_path):
     config = with_values(combined(COMBINATIONS[0]), EXACT | {"training.micro_batch": 4})
-    with pytest.raises(ConfigError, match="out of memory at 4 images at a time .*lower training.micro_batch, model.width"):
+    with pytest.raises(ConfigError, match=r"out of memory at 4 images at a time .*lower training\.micro_batch, model\.width"):
         take_steps(config, collection, tmp_path, 1, break_at=0)

@@ -93,7 +93,10 @@ def test_train_2n_equals_train_n_stop_train_n(collection, tmp_path, discriminato
 
 
 COMBINATIONS = [
-    {"model.generator": "stylegan2", "model.discriminator": "stylegan2", "objective.name": "nonsaturating", "augment.name": "ada"},
+    {
+        "model.generator": "stylegan2", "model.discriminator": "stylegan2", "objective.name": "nonsaturating",
+        "augment.name": "ada",
+    },
     {"model.generator": "r3gan", "model.discriminator": "r3gan", "objective.name": "relativistic"},
     {
         "model.generator": "stylegan2", "model.discriminator": "projected", "objective.name": "hinge",
