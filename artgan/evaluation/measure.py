@@ -10,8 +10,8 @@ import numpy as np
 from artgan import seeding
 from artgan.datasets.collection import Collection
 from artgan.datasets.recipe import Recipe, fit_pixels
-from artgan.datasets.sources import find_files
-from artgan.decode import SUFFIXES, decode_file
+from artgan.datasets.sources import SourceFile, find_files
+from artgan.decode import SUFFIXES, decode
 from artgan.errors import CheckpointError, DataError
 from artgan.evaluation.copying import Matches, find_matches, near_copies
 from artgan.evaluation.judge import Judge, Pictures
@@ -132,13 +132,20 @@ def generator_subject(
     )
 
 
+def _pixels(file: SourceFile) -> np.ndarray:
+    try:
+        return decode(file.read()).pixels
+    except DataError as error:
+        raise DataError(f"{file.where}: {error}") from error
+
+
 def folder_subject(collection: Collection, folder: Path, num_generated: int | None) -> Subject:
     """Return the pictures below a folder, made alike in the way of `prepare`; subfolders named as classes give their labels.
 
     Raises:
         DataError: fewer pictures than `num_generated`; on reading, a file that is not a readable picture.
     """
-    files = [file for file in find_files([folder]) if file.path.suffix.lower() in SUFFIXES]
+    files = [file for file in find_files([folder]) if Path(file.name).suffix.lower() in SUFFIXES]
     count = len(files) if num_generated is None else num_generated
     if len(files) < max(count, 2):
         raise DataError(
@@ -148,7 +155,7 @@ def folder_subject(collection: Collection, folder: Path, num_generated: int | No
     recipe = Recipe(collection.height, collection.width)
 
     def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-        return (fit_pixels(decode_file(files[index].path).pixels, recipe) for index in indices)
+        return (fit_pixels(_pixels(files[index]), recipe) for index in indices)
 
     places = {name: label for label, name in enumerate(collection.classes)}
     labels = [places.get(file.label or "", -1) for file in files[:count]]

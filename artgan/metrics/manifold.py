@@ -107,9 +107,7 @@ def manifold_scores(generated: Rows, reference: Manifold) -> ManifoldScores:
         held = distances <= reach
         rows = slice(start, start + len(block))
         inside[rows] = held.sum(1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = np.sqrt(reference.radii[narrow] / distances[:, narrow])
-        realism[rows] = np.nan_to_num(ratios, nan=1.0, posinf=np.inf).max(1)  # 0 / 0: on the rim of a ball that is a point
+        realism[rows] = _realism(distances[:, narrow], reference.radii[narrow])
         for group in range(groups):
             covered[group] |= held[np.arange(start, start + len(block)) % groups == group].any(0)
     return ManifoldScores(
@@ -119,6 +117,19 @@ def manifold_scores(generated: Rows, reference: Manifold) -> ManifoldScores:
         coverage=_share_over_groups(covered),
         realism=realism,
     )
+
+
+def realism_scores(features: Rows, reference: Manifold) -> np.ndarray:
+    """Return the realism of each of features `[N, d]`, as `ManifoldScores` has it, without the other scores."""
+    narrow = reference.radii <= np.median(reference.radii)
+    centers, radii = reference.features[narrow], reference.radii[narrow]
+    return np.concatenate([_realism(squared_distances(block, centers), radii) for _, block in blocks(features)])
+
+
+def _realism(distances: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.sqrt(radii / distances)
+    return np.nan_to_num(ratios, nan=1.0, posinf=np.inf).max(1)  # 0 / 0: on the rim of a ball that is a point
 
 
 def _share_over_groups(hits: np.ndarray) -> Estimate:
