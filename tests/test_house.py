@@ -36,6 +36,7 @@ FLOORS = [
     {"evaluation", "report"},
     {"training"},
     {"demo", "describe", "selection"},
+    {"studio"},
     {"cli"},
     {"__main__"},
 ]

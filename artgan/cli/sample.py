@@ -77,8 +77,8 @@ def sample(
     started = time.monotonic()
     with listener_for(quiet=context.obj.quiet) as listen:
         if again:
-            points, names = _again(model, again)
             image_format = _common_format(again)
+            points, names = _again(model, again)
         elif others:
             points, names = _mixed(model, points, points_of_seeds(model, others, look), mix_layers)
             options["columns"] = len(others) + 1

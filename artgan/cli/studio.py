@@ -1,0 +1,57 @@
+"""The verb studio."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artgan import arguments
+from artgan.cli.app import EPILOG, app
+from artgan.errors import ConfigError, DataError
+
+DEFAULT_PORT = 7860
+
+
+@app.command(epilog=f"Example: artgan studio runs/first\n\n{EPILOG}")
+def studio(
+    context: typer.Context,
+    targets: Annotated[list[Path] | None, typer.Argument(help="Runs and model folders; default: those in runs/.")] = None,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = DEFAULT_PORT,
+    listen: Annotated[str | None, typer.Option(help="Address to listen on beyond this machine; makes a token.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Explore a model in the browser, on this machine only; watch a run while it trains.
+
+    Nothing leaves this machine and the page loads nothing from elsewhere.
+    """
+    arguments.number("--port", port, 0, 65535)
+    found = targets or _runs_here()
+    for target in found:
+        if not target.is_dir():
+            raise DataError(f"{target}: no such run or model folder")
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise ConfigError("the studio needs two small libraries: pip install 'artgan[studio]'") from None
+    from artgan.devices import choose_device
+    from artgan.studio.serve import open_server
+    from artgan.studio.session import Session
+
+    server = open_server(Session(found, choose_device(device)), port, listen)
+    print(f"studio: {server.url}  (Ctrl-C ends it)", flush=True)
+    if listen is not None:
+        context.obj.say("whoever has this address can use the studio; traffic is not encrypted: use it in a network you trust")
+    if open_browser:
+        webbrowser.open(server.url)
+    server.run()
+
+
+def _runs_here() -> list[Path]:
+    """Return the runs below `runs/`, the newest first."""
+    folders = [path.parent for path in Path("runs").glob("*/config.yaml")]
+    if not folders:
+        raise ConfigError("studio needs a run or a model folder, and there is none in runs/: artgan studio runs/first")
+    return sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)[:12]

@@ -1,0 +1,158 @@
+"""Projection: the styles whose picture is most like a given one (Abdal et al. 2019, 1904.03189).
+
+In W one style serves all layers: the result stays a picture of the model's kind. In W+ each layer has its own: closer to the
+target, further from what the model knows. Departures: the start is the best of some hundred seeds, not the mean; the distance
+is that of normalised features of the backbone at hand, plus pixels; a pull towards the start keeps W+ editable.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from artgan.backbones.backbone import Backbone, load_backbone
+from artgan.devices import place
+from artgan.generation.point import Point
+from artgan.generation.space import Space
+from artgan.images import to_float, to_uint8
+from artgan.progress import Listener, Progress, silent
+
+LAYERS = {
+    "squeezenet1_1": ("relu1", "fire3", "fire5", "fire7"),
+    "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+    "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
+    "random": ("stage1", "stage2", "stage3"),
+}
+_NUM_STARTS = 256
+_FEATURE_SIDE_PX = 128
+_LEARNING_RATE = 0.05
+_WARM_UP, _COOL_DOWN = 0.05, 0.25
+_PULL = 2e-4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to search.
+
+    Attributes:
+        steps: of Adam.
+        per_layer: W+ instead of W.
+        backbone: of the distance, a key of `LAYERS`.
+        pixel_weight: of the pixels' mean squared difference beside the features'.
+    """
+
+    steps: int = 200
+    per_layer: bool = True
+    backbone: str = "squeezenet1_1"
+    pixel_weight: float = 2.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What was found.
+
+    Attributes:
+        styles: float32 `[num_styles, style_dim]`.
+        losses: distance before each step, and at the end.
+        start_seed: the seed that the search began at.
+    """
+
+    styles: np.ndarray
+    losses: list[float]
+    start_seed: int
+
+
+def fitted(target: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Return a picture cut to the model's aspect around its center and reduced to its size, uint8 `[H, W, 3]`."""
+    height, width = target.shape[:2]
+    scale = min(height / height_px, width / width_px)
+    tall, wide = max(1, round(height_px * scale)), max(1, round(width_px * scale))
+    top, left = (height - tall) // 2, (width - wide) // 2
+    image = Image.fromarray(np.ascontiguousarray(target[top : top + tall, left : left + wide]))
+    return np.asarray(image.resize((width_px, height_px), Image.Resampling.LANCZOS))
+
+
+def project(
+    space: Space,
+    target: np.ndarray,
+    settings: Settings,
+    on_progress: Listener = silent,
+    on_picture: Callable[[np.ndarray], None] | None = None,
+) -> Projection:
+    """Find the styles whose picture is most like a target.
+
+    Args:
+        space: of the model.
+        target: uint8 `[h, w, 3]`, of any size.
+        settings: see there.
+        on_progress: told after each step.
+        on_picture: given the picture of each step, uint8 `[H, W, 3]`: the frames of a film.
+    """
+    distance = _Distance(space, fitted(target, space.height_px, space.width_px), settings)
+    seed = _best_start(space, distance)
+    start = space.styles([Point(seed)]).clone()  # a clone outside of inference mode can be differentiated
+    styles = start.clone() if settings.per_layer else start[:, :1].clone()
+    deviation = float(space.cloud(0).std(0).mean())
+    optimizer = torch.optim.Adam([styles.requires_grad_(True)], lr=_LEARNING_RATE * deviation, betas=(0.9, 0.999))
+    best, best_loss, losses = start, float("inf"), []
+    for step in range(settings.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * deviation * _ramp(step / settings.steps)
+        full = styles.expand(-1, space.generator.num_styles, -1)
+        picture = space.generator.synthesis(full)
+        loss = distance(picture)[0]
+        losses.append(loss.item())
+        if losses[-1] < best_loss:
+            best, best_loss = full.detach().clone(), losses[-1]
+        pull = _PULL * ((full - start) / deviation).square().mean()
+        (styles.grad,) = torch.autograd.grad(loss + pull, [styles])
+        optimizer.step()
+        if on_picture is not None:
+            on_picture(to_uint8(picture.detach())[0].cpu().numpy())
+        on_progress(Progress("projecting", step + 1, settings.steps, "steps", f"distance {losses[-1]:.4f}"))
+    return Projection(best[0].cpu().numpy(), [*losses, best_loss], seed)
+
+
+def _ramp(share: float) -> float:
+    """Return the factor of the learning rate: a short linear rise, a cosine fall over the last quarter."""
+    fall = min(1.0, (1 - share) / _COOL_DOWN)
+    return min(1.0, (share + 1e-3) / _WARM_UP) * (0.5 - 0.5 * float(np.cos(np.pi * fall)))
+
+
+@torch.inference_mode()
+def _best_start(space: Space, distance: "_Distance") -> int:
+    """Return the seed, among the first, whose picture is nearest."""
+    found: list[Tensor] = []
+    for first in range(0, _NUM_STARTS, 8):
+        styles = space.styles([Point(seed) for seed in range(first, first + 8)])
+        found.append(distance(space.generator.synthesis(styles)))
+    return int(torch.cat(found).argmin())
+
+
+class _Distance:
+    """Feature and pixel distance to one target; one number for each picture."""
+
+    def __init__(self, space: Space, target: np.ndarray, settings: Settings) -> None:
+        backbone = load_backbone(settings.backbone, LAYERS[settings.backbone])
+        assert isinstance(backbone, Backbone)
+        self.backbone = place(backbone, space.device)
+        self.pixel_weight = settings.pixel_weight
+        with torch.no_grad():
+            self.target = to_float(torch.from_numpy(target.copy())[None].to(space.device))
+            self.features = self._features(self.target)
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        side = max(_FEATURE_SIDE_PX, *images.shape[-2:])
+        if min(images.shape[-2:]) < _FEATURE_SIDE_PX:
+            images = F.interpolate(images, (side, side), mode="bilinear", align_corners=False)
+        return [F.normalize(x, dim=1) for x in self.backbone(images).values()]  # unit vectors at each place
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return `[N]` for images `[N, 3, H, W]`."""
+        pairs = zip(self._features(images), self.features, strict=True)
+        total = torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).sum(0)
+        return total + self.pixel_weight * (images - self.target).square().mean((1, 2, 3))

@@ -1,0 +1,265 @@
+"""What a studio can do, as plain calls on one object: no HTTP here, so any other front end may stand on it.
+
+Models, runs and uploads are named by index; no path ever comes from outside.
+"""
+
+import io
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import artgan
+from artgan.decode import decode
+from artgan.errors import CheckpointError, DataError
+from artgan.generation.model_folder import Model, find_model, load_model
+from artgan.generation.paths import EASINGS, journey
+from artgan.generation.point import Point, pack_styles, point_from
+from artgan.generation.projection import Settings, project
+from artgan.generation.sample import picture_metadata, render
+from artgan.generation.video import MEDIA_TYPES, default_format, encode_video, enlarged
+from artgan.images import SUFFIX_OF, TRAINED, encode_picture
+from artgan.progress import Listener, track
+from artgan.studio import refining
+from artgan.studio.watching import Watch
+
+MAX_POINTS = 64
+MAX_UPLOADS = 12
+MAX_UPLOAD_PIXELS = 50_000_000
+_UPLOAD_SIDE_PX = 1024
+_MAX_FRAMES = 1200
+_OPEN_MODELS = 2
+
+
+@dataclass(frozen=True)
+class File:
+    """Bytes for the browser to keep."""
+
+    data: bytes
+    media_type: str
+    name: str
+
+
+class Session:
+    """A studio over some models and runs.
+
+    Args:
+        targets: runs and model folders.
+        device: where pictures are made.
+
+    Raises:
+        CheckpointError: none of the targets holds a model or is a run.
+    """
+
+    def __init__(self, targets: Sequence[Path], device: torch.device) -> None:
+        self.device = device
+        self.folders: list[Path] = []
+        self.watches: list[Watch] = []
+        for target in targets:
+            self._add(target)
+        if not self.folders and not self.watches:
+            raise CheckpointError("the studio needs a run or a model folder: artgan studio runs/first")
+        self._open: OrderedDict[tuple[int, int], Model] = OrderedDict()
+        self._uploads: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._upload_count = 0
+
+    def _add(self, target: Path) -> None:
+        is_run = (target / "config.yaml").is_file()
+        if is_run:
+            self.watches.append(Watch(target))
+            found = [target / "model" / name for name in ("best", "latest")]
+            self.folders += [folder for folder in found if (folder / "config.json").is_file()]
+        else:
+            self.folders.append(find_model(target))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a page needs to draw itself."""
+        return {
+            "version": artgan.__version__,
+            "models": [self._described(folder) for folder in self.folders],
+            "runs": [watch.name for watch in self.watches],
+            "refine": refining.controls(),
+            "formats": list(SUFFIX_OF),
+            "video_formats": list(MEDIA_TYPES) if default_format() == "mp4" else ["webp"],
+            "easings": list(EASINGS),
+        }
+
+    @staticmethod
+    def _described(folder: Path) -> str:
+        return f"{folder.parent.parent.name}, {folder.name}" if folder.parent.name == "model" else folder.resolve().name
+
+    def model_facts(self, index: int) -> dict[str, Any]:
+        """Return what controls a model has."""
+        model = self.model(index)
+        card = model.card
+        metrics = (card.metrics or {}).get("metrics", {})
+        return {
+            "name": model.name,
+            "sha256": model.sha256,
+            "width": model.space.width_px,
+            "height": model.space.height_px,
+            "layers": model.generator.num_styles,
+            "classes": list(card.classes),
+            "architecture": card.architecture,
+            "images_seen": card.images_seen,
+            "collection": {key: card.collection.get(key) for key in ("name", "count")},
+            "metrics": {name: entry["value"] for name, entry in metrics.items()},
+            "directions": [{"name": name, "share": direction.share} for name, direction in model.space.directions.items()],
+        }
+
+    def model(self, index: Any) -> Model:
+        """Return a model, read again when its folder has been replaced.
+
+        Raises:
+            DataError: there is no such model.
+            CheckpointError: it is damaged.
+        """
+        folder = self.folders[_index("model", index, len(self.folders))]
+        try:
+            stamp = (folder / "manifest.json").stat().st_mtime_ns
+        except OSError as error:
+            raise CheckpointError(f"model {self._described(folder)} is gone: {error.strerror}") from error
+        key = (int(index), stamp)
+        if key not in self._open:
+            self._open[key] = load_model(folder, self.device)
+            while len(self._open) > _OPEN_MODELS:
+                self._open.popitem(last=False)
+        self._open.move_to_end(key)
+        return self._open[key]
+
+    def pictures(self, index: Any, contents: Any) -> list[bytes]:
+        """Return a PNG without metadata for each point, quick to look at."""
+        model, points = self.model(index), _points(contents, MAX_POINTS)
+        return [_quick_png(pixels) for pixels in render(model.space, points)]
+
+    def export(self, index: Any, content: Any, image_format: Any) -> File:
+        """Return one picture with what makes it again: the bytes that `artgan sample` writes."""
+        if image_format not in SUFFIX_OF:
+            raise DataError(f"format: expected one of {', '.join(SUFFIX_OF)}")
+        model, point = self.model(index), point_from(content)
+        pixels = next(render(model.space, [point]))
+        data = encode_picture(pixels, image_format, picture_metadata(model, point))
+        return File(data, f"image/{image_format}", f"{_stem(point)}{SUFFIX_OF[image_format]}")
+
+    def upload(self, data: bytes) -> dict[str, Any]:
+        """Decode a picture by the one safe decoder, keep a copy of up to 1024 px, and return its index and size.
+
+        Raises:
+            DataError: not a picture, damaged, or of too many pixels.
+        """
+        _check_pixels(data)
+        pixels = decode(data, enough_px=_UPLOAD_SIDE_PX).pixels
+        if max(pixels.shape[:2]) > _UPLOAD_SIDE_PX:
+            image = Image.fromarray(pixels)
+            image.thumbnail((_UPLOAD_SIDE_PX, _UPLOAD_SIDE_PX), Image.Resampling.LANCZOS)
+            pixels = np.asarray(image)
+        self._upload_count += 1
+        self._uploads[self._upload_count] = pixels
+        while len(self._uploads) > MAX_UPLOADS:
+            self._uploads.popitem(last=False)
+        return {"upload": self._upload_count, "width": pixels.shape[1], "height": pixels.shape[0]}
+
+    def uploaded(self, index: Any) -> np.ndarray:
+        """Return an uploaded picture, uint8 `[H, W, 3]`.
+
+        Raises:
+            DataError: there is no such upload, or no longer.
+        """
+        pixels = self._uploads.get(index) if isinstance(index, int) else None
+        if pixels is None:
+            raise DataError("that upload is no longer here; choose the picture again")
+        return pixels
+
+    def uploaded_png(self, index: int) -> bytes:
+        """Return an uploaded picture, encoded anew."""
+        return _quick_png(self.uploaded(index))
+
+    def refine(self, request: dict[str, Any], listen: Listener) -> File:
+        """Return a point's picture, refined; what was done goes into its metadata.
+
+        Args:
+            request: `model`, `point`, `recipe`, and `style` (an upload) where the recipe needs one.
+            listen: told about progress.
+        """
+        model, point = self.model(request.get("model")), point_from(request.get("point"))
+        recipe = refining.recipe_from(request.get("recipe"))
+        style = None if request.get("style") is None else self.uploaded(request["style"])
+        picture = next(render(model.space, [point]))
+        (pixels,) = refining.refined([picture], style, recipe, listen)
+        metadata = picture_metadata(model, point) | {"refine": recipe.as_dict()}
+        return File(encode_picture(pixels, "png", metadata, TRAINED), "image/png", f"{_stem(point)}-refined.png")
+
+    def film(self, request: dict[str, Any], listen: Listener) -> File:
+        """Return a film along the kept points.
+
+        Args:
+            request: `model`, `points`, `steps` frames a way, `fps`, `easing`, `loop`, `format`.
+            listen: told about each frame.
+        """
+        model, keys = self.model(request.get("model")), _points(request.get("points"), MAX_POINTS)
+        steps, fps = _index("steps", request.get("steps"), 241), _index("fps", request.get("fps"), 61)
+        easing, video_format = request.get("easing", "smooth"), request.get("format", default_format())
+        if easing not in EASINGS or video_format not in MEDIA_TYPES or fps < 1:
+            raise DataError("film: unknown easing or format, or no frames per second")
+        way = journey(keys, steps, easing=easing, loop=bool(request.get("loop", True)))
+        if len(way) > _MAX_FRAMES:
+            raise DataError(f"film: {len(way)} frames; the studio makes up to {_MAX_FRAMES}, the command line any number")
+        frames = track(render(model.space, way), "filming", len(way), "frames", listen)
+        note = json.dumps({"keys": [key.as_dict() for key in keys], "model_hash": model.sha256, "version": artgan.__version__})
+        data = encode_video(enlarged(frames, 256), video_format, fps, note)
+        return File(data, MEDIA_TYPES[video_format], f"journey.{video_format}")
+
+    def project(self, request: dict[str, Any], listen: Listener) -> dict[str, Any]:
+        """Return the point whose picture is most like an upload, and how far it is.
+
+        Args:
+            request: `model`, `upload`, `per_layer` (W+ instead of W), `steps`.
+            listen: told about progress.
+        """
+        model, target = self.model(request.get("model")), self.uploaded(request.get("upload"))
+        steps = max(1, _index("steps", request.get("steps", 200), 1001))
+        settings = Settings(
+            steps=steps, per_layer=bool(request.get("per_layer", True)), backbone=refining.usable_backbones()[0]
+        )
+        found = project(model.space, target, settings, listen)
+        point = Point(styles=pack_styles(found.styles))
+        return {"point": point.as_dict(), "loss": found.losses[-1], "start_loss": found.losses[0]}
+
+
+def _stem(point: Point) -> str:
+    return "projection" if point.styles else f"seed-{point.seed:04d}"
+
+
+def _points(contents: Any, limit: int) -> list[Point]:
+    if not isinstance(contents, list) or not 1 <= len(contents) <= limit:
+        raise DataError(f"points: expected a list of 1 to {limit}")
+    return [point_from(content) for content in contents]
+
+
+def _index(name: str, value: Any, end: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < end:
+        raise DataError(f"{name}: expected a whole number from 0 to {end - 1}, got {str(value)[:40]}")
+    return value
+
+
+def _quick_png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _check_pixels(data: bytes) -> None:
+    """Refuse what would decode to too much; anything else is for the decoder to judge."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except Exception:  # whatever is wrong with it, the decoder says it better
+        return
+    if width * height > MAX_UPLOAD_PIXELS:
+        raise DataError(f"{width} x {height} pixels; the studio takes up to {MAX_UPLOAD_PIXELS / 1e6:.0f} megapixels")

@@ -1,0 +1,135 @@
+// What all views share: the state of the studio, small ways to build the page, and the panel of the chosen picture.
+import { render } from "./api.js";
+
+export const $ = (id) => document.getElementById(id);
+
+export function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+export function say(text, bad = false) {
+  const line = make("p", { textContent: text, className: bad ? "bad" : "" });
+  $("messages").append(line);
+  setTimeout(() => line.remove(), bad ? 9000 : 3500);
+}
+
+// Run a handler; what goes wrong becomes a line on the page.
+export const guarded = (handler) => async (event) => {
+  try {
+    await handler(event);
+  } catch (error) {
+    if (error.name !== "AbortError") say(error.message, true);
+  }
+};
+
+export const options = (select, entries) =>
+  select.replaceChildren(...entries.map(([value, text]) => make("option", { value, textContent: text })));
+
+export const state = { studio: null, model: 0, facts: null, base: { seed: 0 }, moves: {}, kept: [], url: "" };
+const listeners = new Map();
+export const on = (name, listener) => listeners.set(name, [...(listeners.get(name) || []), listener]);
+export const tell = (name, value) => (listeners.get(name) || []).forEach((listener) => listener(value));
+
+// The settings that every picture of the grid shares.
+export function shared() {
+  const point = { truncation: Number($("truncation").value), centers: Number($("centers").value) };
+  if (state.facts.classes.length) {
+    const share = Number($("class-share").value);
+    point.classes = [[Number($("class-a").value), 1 - share], [Number($("class-b").value), share]].filter(([, part]) => part > 0);
+  }
+  return point;
+}
+
+// The chosen picture: its origin with the settings of the page.
+export function chosen() {
+  const moves = Object.entries(state.moves).filter(([, amount]) => amount !== 0);
+  return { ...state.base, ...shared(), ...(moves.length ? { moves } : {}) };
+}
+
+export const titleOf = (point) => {
+  const start = point.styles ? "projection" : `seed ${point.seed}`;
+  if (point.mixed) return `${start} with styles of ${point.mixed.styles ? "projection" : point.mixed.seed}`;
+  return start;
+};
+
+let busy = false, again = false;
+
+// Draw the chosen picture; while one is on its way, only the newest wish is remembered.
+export async function refresh() {
+  if (busy) { again = true; return; }
+  busy = true;
+  try {
+    do {
+      again = false;
+      const point = chosen(), started = performance.now();
+      const [url] = await render(state.model, [point]);
+      const old = state.url;
+      state.url = $("picture").src = url;
+      await $("picture").decode();
+      if (old) URL.revokeObjectURL(old);
+      $("name").textContent = titleOf(point);
+      $("latency").textContent = `${Math.round(performance.now() - started)} ms`;
+      $("picture").alt = `The picture of ${titleOf(point)}`;
+      tell("picture", url);
+    } while (again);
+  } finally {
+    busy = false;
+  }
+}
+
+// Choose a point: its own settings move the controls.
+export function choose(point) {
+  const { truncation, centers, moves, classes, ...origin } = point;
+  state.base = origin;
+  if (truncation !== undefined) $("truncation").value = truncation;
+  if (centers !== undefined) $("centers").value = [...$("centers").options].some((o) => o.value == centers) ? centers : 0;
+  if (classes?.length && state.facts.classes.length) {
+    $("class-a").value = classes[0][0];
+    $("class-b").value = (classes[1] || classes[0])[0];
+    const total = classes.reduce((sum, [, part]) => sum + part, 0);
+    $("class-share").value = classes[1] ? classes[1][1] / total : 0;
+  }
+  state.moves = Object.fromEntries(moves || []);
+  showValues();
+  return guarded(refresh)();
+}
+
+export function showValues() {
+  $("truncation-value").textContent = Number($("truncation").value).toFixed(2);
+  $("class-share-value").textContent = Number($("class-share").value).toFixed(2);
+  for (const slider of $("sliders").querySelectorAll("input")) {
+    slider.value = state.moves[slider.name] || 0;
+    slider.previousElementSibling.lastElementChild.textContent = Number(slider.value).toFixed(1);
+  }
+}
+
+const NAMES = { sefa: "Factor", pca: "Component" };
+
+export function drawDirections() {
+  const first = (kind) => state.facts.directions.filter(({ name }) => name.startsWith(kind)).slice(0, 5);
+  const shown = [...first("sefa"), ...first("pca").slice(0, 3)];
+  $("directions").hidden = !shown.length;
+  $("sliders").replaceChildren(...shown.map(({ name }) => {
+    const [kind, number] = name.split("-");
+    const input = make("input", { type: "range", name, min: -8, max: 8, step: 0.5, value: 0 });
+    input.oninput = () => { state.moves[name] = Number(input.value); showValues(); guarded(refresh)(); };
+    return make("label", { className: "slider" }, make("span", {}, `${NAMES[kind]} ${number} `, make("output")), input);
+  }));
+}
+
+export async function choosePicture(input, drop, picture, taken) {
+  const take = guarded(async (files) => {
+    if (!files.length) return;
+    const { upload } = await import("./api.js");
+    const known = await upload(files[0]);
+    picture.src = `/api/uploads/${known.upload}`;
+    picture.hidden = false;
+    taken(known.upload);
+  });
+  input.onchange = () => take(input.files);
+  drop.ondragover = (event) => { event.preventDefault(); drop.classList.add("over"); };
+  drop.ondragleave = () => drop.classList.remove("over");
+  drop.ondrop = (event) => { event.preventDefault(); drop.classList.remove("over"); take(event.dataTransfer.files); };
+}

@@ -1,0 +1,169 @@
+// The grid of seeds, the kept pictures, and the matrix of mixed styles.
+import { render } from "./api.js";
+import { $, choose, chosen, guarded, make, on, say, shared, state, tell, titleOf } from "./controls.js";
+
+const BATCH = 8, FIRST = 32, MORE = 32, LIMIT = 4294967295;
+let asked = null, shown = 0, first = 0;
+
+function tile(point, text) {
+  const button = make("button", { className: "tile", type: "button" }, make("span", { textContent: text }));
+  button.setAttribute("aria-label", titleOf(point));
+  button.setAttribute("aria-pressed", "false");
+  button.point = point;
+  return button;
+}
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+// Fill tiles batch by batch; a newer wish ends an older one.
+async function fill(tiles, signal) {
+  for (let start = 0; start < tiles.length; start += BATCH) {
+    const here = tiles.slice(start, start + BATCH);
+    const urls = await render(state.model, here.map(({ point }) => ({ ...shared(), ...point })), signal);
+    here.forEach((button, place) => {
+      const old = button.querySelector("img");
+      if (old) URL.revokeObjectURL(old.src);
+      (old || button.insertBefore(make("img", { alt: "" }), button.firstChild)).src = urls[place];
+    });
+  }
+}
+
+function begin() {
+  asked?.abort();
+  asked = new AbortController();
+  return asked.signal;
+}
+
+function addTiles(count) {
+  const added = [];
+  for (let place = 0; place < count && first + shown <= LIMIT; place += 1, shown += 1) {
+    const button = tile({ seed: first + shown }, first + shown);
+    button.onclick = () => { mark(button); choose({ ...button.point }); };
+    added.push(button);
+  }
+  $("grid").append(...added);
+  return added;
+}
+
+function mark(button) {
+  for (const other of $("grid").children) other.setAttribute("aria-pressed", String(other === button));
+}
+
+export const restart = guarded(async () => {
+  first = Math.max(0, Math.min(LIMIT, Math.floor(Number($("seed").value) || 0)));
+  shown = 0;
+  $("grid").replaceChildren();
+  const tiles = addTiles(FIRST);
+  markKept();
+  await fill(tiles, begin());
+});
+
+// Draw the same seeds again, under new settings.
+export const redraw = guarded(async () => fill([...$("grid").children], begin()));
+
+function step(event) {
+  const tiles = [...$("grid").children], place = tiles.indexOf(document.activeElement);
+  if (place < 0) return;
+  const columns = getComputedStyle($("grid")).gridTemplateColumns.split(" ").length;
+  const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+  if (!(event.key in moves)) return;
+  event.preventDefault();
+  tiles[Math.max(0, Math.min(tiles.length - 1, place + moves[event.key]))].focus();
+}
+
+// Kept pictures stay in this browser, for each model.
+const shelf = () => `kept ${state.facts.sha256}`;
+
+function save() {
+  try {
+    localStorage.setItem(shelf(), JSON.stringify(state.kept));
+  } catch {
+    say("this browser does not store kept pictures");
+  }
+  drawKept();
+  tell("kept");
+}
+
+export function loadKept() {
+  try {
+    const stored = JSON.parse(localStorage.getItem(shelf()) || "[]");
+    state.kept = Array.isArray(stored) ? stored.slice(0, 24) : [];
+  } catch {
+    state.kept = [];
+  }
+  drawKept();
+  tell("kept");
+}
+
+function markKept() {
+  const seeds = new Set(state.kept.map(({ seed }) => seed));
+  for (const button of $("grid").children) button.classList.toggle("kept", seeds.has(button.point.seed));
+}
+
+const drawKept = guarded(async () => {
+  $("kept-count").textContent = state.kept.length;
+  $("forget").hidden = !state.kept.length;
+  markKept();
+  const tiles = state.kept.map((point) => {
+    const button = tile(point, titleOf(point));
+    button.onclick = () => choose(point);
+    const away = make("button", { className: "drop-it", type: "button", textContent: "\u00d7" });
+    away.setAttribute("aria-label", `Drop ${titleOf(point)}`);
+    away.onclick = () => { state.kept = state.kept.filter((other) => other !== point); save(); };
+    return make("div", {}, button, away);
+  });
+  $("kept").replaceChildren(...tiles);
+  if (!state.kept.length) return;
+  const urls = await render(state.model, state.kept);
+  tiles.forEach((box, place) => box.firstChild.prepend(make("img", { alt: "", src: urls[place] })));
+});
+
+export function keep() {
+  const point = chosen();
+  if (state.kept.some((other) => same(other, point))) { say("already kept"); return; }
+  if (state.kept.length >= 24) { say("24 pictures can be kept at a time", true); return; }
+  state.kept = [...state.kept, point];
+  save();
+}
+
+const drawMatrix = guarded(async () => {
+  if ($("view-mix").hidden) return;
+  const points = state.kept.slice(0, 6), layers = state.facts.layers;
+  if (points.length < 2 || layers < 2) {
+    const why = layers < 2 ? "This model has one style for the whole picture." : "Keep two pictures or more, then mix them here.";
+    $("matrix").replaceChildren(make("p", { className: "quiet", textContent: why }));
+    return;
+  }
+  const band = Number(document.querySelector("input[name=band]:checked").value);
+  const edge = (third) => Math.round((layers * third) / 3);
+  const cells = points.flatMap((row) => points.map((mixed) => ({ ...row, mixed, layers: [edge(band), edge(band + 1)] })));
+  const heads = await render(state.model, points), urls = await render(state.model, cells);
+  const picture = (url, alt) => make("img", { src: url, alt });
+  const rows = points.map((row, r) => make("tr", {}, make("th", { scope: "row" }, picture(heads[r], titleOf(row))),
+    ...points.map((_, c) => {
+      const button = make("button", { type: "button", onclick: () => choose(cells[r * points.length + c]) },
+        picture(urls[r * points.length + c], titleOf(cells[r * points.length + c])));
+      return make("td", {}, button);
+    })));
+  const top = make("tr", {}, make("td"), ...points.map((point, c) => make("th", { scope: "col" }, picture(heads[c], titleOf(point)))));
+  $("matrix").replaceChildren(make("table", {}, top, ...rows));
+});
+
+export function startExplore() {
+  $("seed").onchange = restart;
+  $("shuffle").onclick = () => { $("seed").value = Math.floor(Math.random() * 1e6); restart(); };
+  $("more").onclick = guarded(async () => fill(addTiles(MORE), begin()));
+  $("grid").onkeydown = step;
+  $("keep").onclick = keep;
+  $("forget").onclick = () => { state.kept = []; save(); };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches("input:not([type=range]), textarea, select");
+    if (event.key !== "k" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const focused = document.activeElement;
+    if (focused?.parentElement === $("grid")) focused.click();
+    keep();
+  });
+  document.querySelectorAll("input[name=band]").forEach((radio) => { radio.onchange = drawMatrix; });
+  on("kept", drawMatrix);
+  on("view", drawMatrix);
+}

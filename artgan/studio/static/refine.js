@@ -1,0 +1,76 @@
+// The refine panel: controls made from the recipe's fields, a style picture, before and after.
+import { file, work } from "./api.js";
+import { $, choosePicture, chosen, guarded, make, on, options, state } from "./controls.js";
+
+const TITLES = {
+  strength: "Strength", color: "Colors", color_strength: "Strength of colors", size_px: "Longer side, px", iterations: "Iterations",
+  backbone: "Features", start: "Start from", content_weight: "Keep the content", engine: "Style engine", seed: "Seed of noise",
+};
+let style = null;
+
+function control({ name, default: value, choices, range }) {
+  const title = TITLES[name] || name.replaceAll("_", " ");
+  if (choices) {
+    const select = make("select", { name });
+    options(select, choices.map((choice) => [choice, choice]));
+    select.value = value;
+    return make("label", { className: "line" }, make("span", { textContent: title }), select);
+  }
+  if (range) {
+    const output = make("output", { textContent: Number(value).toFixed(2) });
+    const input = make("input", { type: "range", name, min: range[0], max: range[1], step: 0.05, value });
+    input.oninput = () => { output.textContent = Number(input.value).toFixed(2); };
+    return make("label", { className: "slider" }, make("span", {}, `${title} `, output), input);
+  }
+  const input = make("input", { type: "number", name, value: value ?? "", step: "any", min: 0, placeholder: "default" });
+  return make("label", { className: "line" }, make("span", { textContent: title }), input);
+}
+
+function recipe() {
+  const fields = [...$("refine-controls").querySelectorAll("input, select")];
+  return Object.fromEntries(fields.filter(({ value }) => value !== "").map(({ name, value, tagName }) => [name, tagName === "SELECT" ? value : Number(value)]));
+}
+
+function divide() {
+  const share = Number($("divider").value);
+  $("after").style.clipPath = `inset(0 0 0 ${share}%)`;
+  $("divide").style.left = `${share}%`;
+}
+
+function showAfter(url) {
+  for (const id of ["after", "divide", "divide-label", "refine-save"]) $(id).hidden = !url;
+  if (url) { $("after").src = url; divide(); }
+}
+
+const run = guarded(async () => {
+  $("refine-run").disabled = true;
+  try {
+    const point = chosen();
+    const done = await work({ kind: "refine", model: state.model, point, style, recipe: recipe() }, $("refine-job"));
+    if (!done) return;
+    const result = await file(done.job);
+    showAfter(result.url);
+    Object.assign($("refine-save"), { href: result.url, download: result.name });
+  } finally {
+    $("refine-run").disabled = false;
+  }
+});
+
+export function startRefine() {
+  const [shown, more] = [state.studio.refine.slice(0, 4), state.studio.refine.slice(4)];
+  $("refine-controls").append(...shown.map(control), make("details", {}, make("summary", { textContent: "More" }), ...more.map(control)));
+  const size = $("refine-controls").querySelector("[name=size_px]");
+  on("model", () => { size.value = Math.max(256, state.facts.width, state.facts.height); });
+  choosePicture($("style-file"), $("style-drop"), $("style-picture"), (upload) => { style = upload; });
+  $("refine-run").onclick = run;
+  $("divider").oninput = divide;
+  const drag = (event) => {
+    if (event.buttons !== 1 || $("after").hidden) return;
+    const box = $("compare").getBoundingClientRect();
+    $("divider").value = Math.round((100 * (event.clientX - box.left)) / box.width);
+    divide();
+  };
+  $("compare").onpointerdown = (event) => { $("compare").setPointerCapture(event.pointerId); drag(event); };
+  $("compare").onpointermove = drag;
+  on("picture", (url) => { $("before").src = url; showAfter(""); });
+}
