@@ -28,8 +28,9 @@ from artgan.progress import Listener, format_seconds
 from artgan.refine.files import refine_files
 from artgan.refine.recipe import make_recipe
 from artgan.report.page import curves, picture, render
+from artgan.training.choose import Say
 from artgan.training.run_log import read_metrics
-from artgan.training.start import Say, train_run
+from artgan.training.start import Order, train_run
 
 _SIDE_PX = 64
 _WORKS_PER_CLASS = 120
@@ -67,7 +68,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
         collection = open_collection(out / "collection")
     config = _config()
     with timed("train"):
-        train_run(collection, out / "run", config, overrides=[], minutes=minutes, say=say, on_progress=on_progress)
+        train_run(Order(collection, out / "run", config, minutes=minutes), say=say, on_progress=on_progress)
     device = choose_device("auto")
     with timed("evaluate"):
         model = load_model(out / "run" / "model" / "latest", device)

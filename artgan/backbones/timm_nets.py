@@ -71,6 +71,18 @@ def build(name: str, layers: Sequence[str], located: Located) -> Backbone:
     return backbone
 
 
+def strides(name: str) -> dict[str, int]:
+    """Return the stages of the model `timm/NAME`, from fine to coarse, each with its pixels per cell.
+
+    Raises:
+        ConfigError: the model does not give its stages.
+        WeightsError: timm is not installed or has no such model.
+    """
+    timm_config(name)
+    stages = _create(name.removeprefix(FAMILY)).feature_info
+    return {f"stage{index}": int(stage["reduction"]) for index, stage in enumerate(stages, start=1)}
+
+
 def _create(short: str) -> Any:
     import timm
 

@@ -137,7 +137,8 @@ class SynthesisLayer(nn.Module):
         x = self.conv(x, styles)
         shape = (1, *self.noise_const.shape)
         drawn = self.noise_const if noise is None else keyed_noise(noise, self.number, shape)
-        return activated(x + (drawn * self.noise_strength).to(x.dtype) + self.bias.to(x.dtype)[:, None, None])
+        noise_map = drawn.to(self.noise_strength.dtype) * self.noise_strength
+        return activated(x + noise_map.to(x.dtype) + self.bias.to(x.dtype)[:, None, None])
 
 
 class Block(nn.Module):

@@ -6,19 +6,24 @@ from typing import Any
 import numpy as np
 import torch
 
+from artgan.config import dump_config
+from artgan.devices import describe_device
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
-from artgan.images import grid
+from artgan.images import grid, save_png
 from artgan.models.contract import GeneratorNetwork
-from artgan.progress import Listener, Progress
+from artgan.progress import Listener, Progress, format_seconds, silent
+from artgan.report.run import NEAREST_FILE, run_page
 from artgan.training import watchdog
 from artgan.training.checkpoint import save_checkpoint
 from artgan.training.run_log import RunLog, read_metrics
 from artgan.training.session import CHECKPOINTS, Session, checkpoint_info
 from artgan.training.state import generator_arguments, state_tensors
 
+PAGE_FILE = "report.html"
 _SHEET_SEEDS = 64
+_PAIRS = 16
 
 
 class Outputs:
@@ -52,7 +57,10 @@ class Outputs:
             self._save_model("best", line)
         note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({self.judge.features})")
-        self._watch()
+        pictures = self._pictures()
+        self._watch(pictures)
+        save_png(session.run / NEAREST_FILE, grid(nearest_pairs(self.judge, pictures[:_PAIRS]), columns=8))
+        self._page("training")
 
     def checkpoint(self) -> None:
         """Save everything to go on from, and the averaged generator as the latest model."""
@@ -63,9 +71,12 @@ class Outputs:
             self._save_model("latest", None)
 
     def finish(self, status: str) -> None:
-        """Write how the session ended."""
+        """Write how the session ended, and the run's page; no process leaves before it is written."""
         images = round(self.session.config.training.total_kimg * 1000)
-        self.log.status(status, self.session.state.images_seen, images)
+        if self.session.world.is_first:
+            self.log.status(status, self.session.state.images_seen, images)
+            self._page(status)
+        self.session.world.highest(0)
 
     def evaluations_since_best(self) -> int:
         """Return how many evaluations in a row brought no better KID; 0 in all processes but the first."""
@@ -73,9 +84,9 @@ class Outputs:
             return 0
         return watchdog.evaluations_since_best([kid for _, kid in watchdog.kid_history(self.session.run, self._protocol_hash)])
 
-    def _watch(self) -> None:
-        """Write the watchdog's numbers, and say what is newly wrong."""
-        session, pictures = self.session, self._pictures()
+    def _watch(self, pictures: np.ndarray) -> None:
+        """Write the watchdog's numbers on the first seeds' pictures, and say what is newly wrong."""
+        session = self.session
         relative = watchdog.relative_diversity(pictures, session.collection)
         overfit = watchdog.overfitting(
             session.state.discriminator, session.collection, pictures, session.config.model.conditional
@@ -88,6 +99,19 @@ class Outputs:
                 self._tell("watchdog", text)
                 self.log.note(session.state.images_seen, "warning", {"about": kind, "text": text})
         self._warned = set(found)
+
+    def _page(self, status: str) -> None:
+        """Write report.html."""
+        session, collection = self.session, self.session.collection
+        facts = {
+            "state": f"{status}, {session.state.images_seen / 1000:,.1f} kimg of {session.config.training.total_kimg:,g}",
+            "time": f"{format_seconds(session.state.training_seconds)} of training",
+            "collection": f"{collection.name}: {len(collection.train_rows)} works at {collection.width}x{collection.height} px",
+            "device": f"{describe_device(session.device)}, {session.config.training.precision}",
+            "judge": self.judge.features if self.judge else "none",
+        }
+        page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config))
+        (session.run / PAGE_FILE).write_text(page, encoding="utf-8")
 
     def _tell(self, task: str, note: str) -> None:
         self.on_progress(Progress(task, self.session.state.images_seen / 1000, None, "kimg", note))
@@ -114,3 +138,13 @@ class Outputs:
             metrics=metrics,
         )
         save_model(self.session.run / "model" / name, self._generator(), card, grid(self._pictures()))
+
+
+def nearest_pairs(judge: Judge, pictures: np.ndarray) -> np.ndarray:
+    """Return each picture followed by the training picture nearest to it in the judge's features, uint8 `[2 N, H, W, 3]`."""
+    features = judge.extract(iter(pictures), "looking for copies", len(pictures), silent)
+    reference = judge.reference()
+    squared = (reference.astype(np.float64) ** 2).sum(1)[None] - 2 * features.astype(np.float64) @ reference.T
+    rows = judge.collection.train_rows[squared.argmin(1)]
+    pairs = np.stack([pictures, judge.collection.images[rows]], 1)
+    return pairs.reshape(-1, *pictures.shape[1:])

@@ -48,6 +48,8 @@ class Session:
     Attributes:
         config: resolved: nothing in it is open any more, but for `training.micro_batch`.
         resumed_at: images seen in the checkpoint that this session goes on from, 0 for a new run.
+        world: the processes that train it together.
+        micro_batch: images that fit at a time, where that was tried and the configuration leaves it open.
     """
 
     run: Path
@@ -58,10 +60,20 @@ class Session:
     state: TrainState
     resumed_at: int
     world: World
+    micro_batch: int | None = None
 
 
-def open_session(config: RunConfig, collection: Collection, run: Path, world: World | None = None) -> Session:
+def open_session(
+    config: RunConfig, collection: Collection, run: Path, world: World | None = None, *, write: bool = True
+) -> Session:
     """Start a run, or go on from its newest checkpoint.
+
+    Args:
+        config: what is asked for; what it leaves open is filled in.
+        collection: what to train on.
+        run: the run folder.
+        world: the processes of the run, by default this one alone.
+        write: make the folder and leave the resolved configuration there.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or the collection or the configuration are not the run's own.
@@ -81,8 +93,8 @@ def open_session(config: RunConfig, collection: Collection, run: Path, world: Wo
     if checkpoint:
         _put(state, checkpoint)
     try:
-        run.mkdir(parents=True, exist_ok=True)
-        if world.is_first:
+        if write and world.is_first:
+            run.mkdir(parents=True, exist_ok=True)
             (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
@@ -218,17 +230,20 @@ def only_trainer(run: Path) -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Callable[[], int | None]]:
+def stop_on_signals(patience: int = 1) -> Iterator[Callable[[], int | None]]:
     """Yield a function that returns the signal that asked to stop, or None.
 
-    The first SIGINT or SIGTERM is noted, so that the loop can end its step and save; a second one acts at once.
+    The first `patience` SIGINT or SIGTERM are noted, so that the loop can end its step and save; the next one acts at once.
+    A launcher passes on what its processes also got from the terminal, so under one, more than one belong together.
     """
     received: list[int] = []
     previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
+        if len(received) >= patience:
+            for asked, handler in previous.items():
+                signal.signal(asked, handler)
 
     for asked in (signal.SIGINT, signal.SIGTERM):
         previous[asked] = signal.signal(asked, note)

@@ -116,13 +116,14 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         ema=ema,
         optimizer_generator=_adam(generator, training.generator_lr, training.adam_betas),
         optimizer_discriminator=_adam(discriminator, training.discriminator_lr, training.adam_betas),
-        augment=_build_augmentation(config).to(device, dtype),
+        augment=build_augmentation(config).to(device, dtype),
         path_length=PathLength().to(device, dtype),
         image_size=(collection.height, collection.width),
     )
 
 
-def _build_augmentation(config: RunConfig) -> Augmentation:
+def build_augmentation(config: RunConfig) -> Augmentation:
+    """Build the augmentation of a new run."""
     augment = config.augment
     build = resolve(AUGMENTATIONS, augment.name, "augmentation")
     if augment.name == "ada":
