@@ -83,8 +83,27 @@ def evaluate(
         return
     if json_file is not None:
         arguments.write_text(json_file, json.dumps(verdict.line, indent=2) + "\n")
+    if report is not None:
+        from artgan.evaluation.showcase import showcase
+        from artgan.evaluation.words import MEANINGS
+        from artgan.report.evaluation import evaluation_page
+        from artgan.training.run_log import read_metrics
+
+        shown = showcase(verdict, subject, opened)
+        page = evaluation_page(
+            target.resolve().name,
+            verdict.line,
+            MEANINGS,
+            best=shown.best,
+            worst=shown.worst,
+            pairs=shown.pairs,
+            history=read_metrics(target),
+        )
+        arguments.write_text(report, page)
     for text in describe(verdict.line):
         print(text)
+    if report is not None:
+        print(f"open {report.resolve()}")
 
 
 def _asked(text: str) -> tuple[str, ...]:

@@ -242,6 +242,8 @@ def _copying(findings: _Findings, plain: np.ndarray, mirrored: np.ndarray, refer
     }
     if "auth_pct" in reference.manifold_floor:
         findings.floor["auth_pct"] = reference.manifold_floor["auth_pct"]
+        unseen = near_copies(find_matches(reference.holdout, reference.holdout_mirrored, reference))
+        findings.floor["near_copies"] = {"value": unseen.value, "of": findings.floor["auth_pct"]["of"]}
     score = copying_score(plain, reference.holdout, reference.train) if len(reference.holdout) >= 2 else None
     if score is not None:
         findings.metrics["c_t"] = Estimate(score)

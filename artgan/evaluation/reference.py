@@ -1,17 +1,17 @@
 """What is known about a collection before anything is judged, computed once for a collection and a feature space.
 
-Three parts, each a safetensors file in the cache, each made when it is first asked for: `features` (of both splits, with
-mean and covariance factor, KID's self-term and the floor that real pictures reach), `manifold` (balls and their floor), and
-`crops` (features of parts of the pictures, for the search for copies). A file's name is the hash of everything it depends
-on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
+Parts, each a safetensors file in the cache, each made when it is first asked for: `features` (of both splits, with
+mean and covariance factor, KID's self-term and the floor that real pictures reach), `manifold` (balls and their floor), and,
+for the search for copies, `mirrored` (of the hold-out) and one for each of `CROPS`. A file's name is the hash of everything
+it depends on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
 """
 
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ CROPS = {
 _log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
 Facts = dict[str, Any]
+View = Callable[[np.ndarray], np.ndarray]
 
 
 class Reference:
@@ -92,10 +93,15 @@ class Reference:
         """What real pictures reach in precision, recall, density, coverage and AuthPct."""
         return self._manifold[1]["floor"]
 
-    @property
-    def crops(self) -> np.ndarray:
-        """Features of the parts in `CROPS` of each training picture, float32 `[parts, N, d]`."""
-        return self._crops[0]["crops"]
+    @cached_property
+    def crops(self) -> list[np.ndarray]:
+        """Features of the parts in `CROPS` of each training picture, float32 `[N, d]` each."""
+        return [self._part(f"crop {name}", partial(self._make_crop, name))[0]["train"] for name in CROPS]
+
+    @cached_property
+    def holdout_mirrored(self) -> np.ndarray:
+        """Features of the hold-out's mirror images, float32 `[M, d]`."""
+        return self._part("mirrored", self._make_mirrored)[0]["holdout"]
 
     @cached_property
     def _features(self) -> tuple[Arrays, Facts]:
@@ -105,16 +111,17 @@ class Reference:
     def _manifold(self) -> tuple[Arrays, Facts]:
         return self._part("manifold", self._make_manifold)
 
-    @cached_property
-    def _crops(self) -> tuple[Arrays, Facts]:
-        return self._part("crops", self._make_crops)
-
     def key(self, part: str) -> str:
         """Return the cache key of a part."""
-        content = {"version": _VERSION, "part": part, "collection": self.judge.collection.pixel_hash}
-        return digest(content | asdict(self.judge.feature_protocol) | {"crops": CROPS})
+        content = {
+            "version": _VERSION,
+            "part": part,
+            "box": CROPS.get(part.removeprefix("crop ")),
+            "collection": self.judge.collection.pixel_hash,
+        }
+        return digest(content | asdict(self.judge.feature_protocol))
 
-    def _part(self, name: str, make: Any) -> tuple[Arrays, Facts]:
+    def _part(self, name: str, make: Callable[[], tuple[Arrays, Facts]]) -> tuple[Arrays, Facts]:
         path = cache_dir() / "features" / f"{self.key(name)}.safetensors"
         known = _read(path)
         if self.judge.team.all_agree(known is not None, self.judge.device) and known is not None:
@@ -124,20 +131,18 @@ class Reference:
             _write(path, arrays, facts)
         return arrays, facts
 
-    def _extract(self, rows: np.ndarray, task: str, box: Sequence[float] | None = None) -> np.ndarray:
+    def _extract(self, rows: np.ndarray, what: str, view: View = lambda image: image) -> np.ndarray:
         images = self.judge.collection.images
 
         def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-            for index in indices:
-                image = images[rows[index]]
-                yield image if box is None else _crop(image, box)
+            return (view(images[rows[index]]) for index in indices)
 
-        return self.judge.extract(pictures, len(rows), task, self.on_progress)[:]
+        return self.judge.extract(pictures, len(rows), f"judging the collection ({what})", self.on_progress)[:]
 
     def _make_features(self) -> tuple[Arrays, Facts]:
         collection = self.judge.collection
-        train = self._extract(collection.train_rows, "judging the collection (train)")
-        holdout = self._extract(collection.holdout_rows, "judging the collection (holdout)")
+        train = self._extract(collection.train_rows, "train")
+        holdout = self._extract(collection.holdout_rows, "holdout")
         gaussian = fit_gaussian(train)
         own = self_term(train)
         arrays = {"train": train, "holdout": holdout, "mean": gaussian.mean, "factor": gaussian.factor}
@@ -147,10 +152,12 @@ class Reference:
         balls = fit_manifold(self.train)
         return {"nearest": balls.nearest, "radii": balls.radii}, {"floor": _manifold_floor(balls, self.holdout)}
 
-    def _make_crops(self) -> tuple[Arrays, Facts]:
-        rows = self.judge.collection.train_rows
-        crops = [self._extract(rows, f"judging the collection ({name})", box) for name, box in CROPS.items()]
-        return {"crops": np.stack(crops)}, {}
+    def _make_crop(self, name: str) -> tuple[Arrays, Facts]:
+        view = partial(_crop, box=CROPS[name])
+        return {"train": self._extract(self.judge.collection.train_rows, name, view)}, {}
+
+    def _make_mirrored(self) -> tuple[Arrays, Facts]:
+        return {"holdout": self._extract(self.judge.collection.holdout_rows, "mirrored", lambda image: image[:, ::-1])}, {}
 
 
 def _crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
@@ -209,9 +216,9 @@ def _read(path: Path) -> tuple[Arrays, Facts] | None:
 def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        building = path.with_name(f"{path.name}.{os.getpid()}")
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, partial, metadata={"facts": json.dumps(facts)})
-        os.replace(partial, path)
+        save_file(contiguous, building, metadata={"facts": json.dumps(facts)})
+        os.replace(building, path)
     except (OSError, SafetensorError) as error:
         _log.warning("cannot cache features in %s (%s); the next evaluation computes them again", path.parent, error)

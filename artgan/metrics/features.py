@@ -1,6 +1,7 @@
 """Sets of features: what every metric takes, and a bank that keeps large ones out of memory."""
 
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -44,6 +45,7 @@ class FeatureBank:
         self.shape = (self.shape[0] + len(rows), rows.shape[1])
         if self._file is None and self.shape[0] * self.shape[1] * 4 > self._limit_bytes:
             self._file = tempfile.TemporaryFile(prefix="artgan-features-")  # noqa: SIM115 - it lives as long as the bank
+            weakref.finalize(self, self._file.close)
         if self._file is not None:
             self._file.seek(0, 2)
             for waiting in self._rows:
@@ -116,7 +118,7 @@ def share_estimate(hits: np.ndarray) -> Estimate:
     count, share, z = len(hits), float(np.mean(hits)), STANDARD_ERRORS
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return Estimate(share, float(min(share, middle - half)), float(max(share, middle + half)))
+    return Estimate(share, float(max(0.0, min(share, middle - half))), float(min(1.0, max(share, middle + half))))
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:
