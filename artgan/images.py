@@ -59,7 +59,13 @@ def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     return sheet
 
 
-def save_png(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED) -> None:
+def save_png(
+    path: Path,
+    pixels: np.ndarray,
+    metadata: Mapping[str, Any] | None = None,
+    source_type: str = TRAINED,
+    icc_profile: bytes | None = None,
+) -> None:
     """Write a PNG in one step: a reader never meets half a file.
 
     Args:
@@ -68,6 +74,7 @@ def save_png(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None 
         metadata: what reproduces the picture. It is written as JSON under the iTXt key `artgan`, as the `parameters`
             line that artists' tools read, and as XMP with the IPTC digital source type.
         source_type: the IPTC term, `TRAINED` or `COMPOSITE`.
+        icc_profile: what the pixels mean, embedded as it is; without one they are taken for sRGB.
 
     Raises:
         StorageError: the file cannot be written.
@@ -76,10 +83,10 @@ def save_png(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None 
     if metadata is not None:
         info.add_itxt(_METADATA_KEY, json.dumps(metadata, sort_keys=True))
         info.add_itxt("parameters", parameters_line(metadata))
-        info.add_itxt("XML:com.adobe.xmp", _xmp(source_type))
+        info.add_itxt("XML:com.adobe.xmp", xmp(source_type))
     partial = path.with_name(f".{path.name}.partial")
     try:
-        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=info)
+        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=info, icc_profile=icc_profile)
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -124,11 +131,13 @@ def parameters_line(metadata: Mapping[str, Any]) -> str:
     parts = [f"{title}: {metadata[key]}" for key, title in titles.items() if metadata.get(key) is not None]
     refine = metadata.get("refine")
     if isinstance(refine, Mapping):
-        parts.append(f"Refine: {refine.get('engine')} at {refine.get('strength')}")
+        style = refine.get("recipe", {}).get("style", {})
+        parts.append(f"Refine: {style.get('engine')} at {style.get('strength')}")
     return ", ".join(parts)
 
 
-def _xmp(source_type: str) -> str:
+def xmp(source_type: str) -> str:
+    """Return the XMP packet that names a picture's digital source type."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
