@@ -9,9 +9,11 @@ import torch
 from artgan.config import dump_config
 from artgan.devices import describe_device
 from artgan.evaluation import Judge, evaluate_generator
+from artgan.evaluation.reference import Reference
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
 from artgan.images import grid, save_png
+from artgan.metrics.memorization import nearest_rows
 from artgan.models.contract import GeneratorNetwork
 from artgan.progress import Listener, Progress, format_seconds, silent
 from artgan.report.run import NEAREST_FILE, run_page
@@ -142,9 +144,8 @@ class Outputs:
 
 def nearest_pairs(judge: Judge, pictures: np.ndarray) -> np.ndarray:
     """Return each picture followed by the training picture nearest to it in the judge's features, uint8 `[2 N, H, W, 3]`."""
-    features = judge.extract(iter(pictures), "looking for copies", len(pictures), silent)
-    reference = judge.reference()
-    squared = (reference.astype(np.float64) ** 2).sum(1)[None] - 2 * features.astype(np.float64) @ reference.T
-    rows = judge.collection.train_rows[squared.argmin(1)]
+    features = judge.extract(lambda indices: iter(pictures[list(indices)]), len(pictures), "looking for copies", silent)
+    nearest = nearest_rows(features, Reference(judge).train)
+    rows = judge.collection.train_rows[nearest.rows]
     pairs = np.stack([pictures, judge.collection.images[rows]], 1)
     return pairs.reshape(-1, *pictures.shape[1:])
