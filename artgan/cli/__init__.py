@@ -1,6 +1,19 @@
 """The command line: parse, call, print. Everything heavy is imported inside the verb that needs it."""
 
-from artgan.cli import collections, evaluate, refine, sample, studio, tools, train
+from artgan.cli import collections, evaluate, explore, model, refine, sample, studio, tools, train, video
 from artgan.cli.app import app, main
 
-__all__ = ["app", "collections", "evaluate", "main", "refine", "sample", "studio", "tools", "train"]
+__all__ = [
+    "app",
+    "collections",
+    "evaluate",
+    "explore",
+    "main",
+    "model",
+    "refine",
+    "sample",
+    "studio",
+    "tools",
+    "train",
+    "video",
+]

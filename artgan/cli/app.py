@@ -17,7 +17,7 @@ from artgan.errors import ArtganError, ConfigError, StorageError
 EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
 INTERRUPTED = 130
 
-_ORDER = ("prepare", "train", "evaluate", "sample", "refine", "studio", "demo", "export", "weights", "info")
+_ORDER = tuple("prepare train evaluate sample video directions project refine studio demo export model weights info".split())
 
 
 class _InOrder(TyperGroup):

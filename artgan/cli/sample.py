@@ -14,6 +14,7 @@ from artgan.progress import Listener, format_rate, listener_for
 if TYPE_CHECKING:
     from artgan.generation.model_folder import Model
     from artgan.generation.point import Point
+    from artgan.generation.sample import Look
 
 FORMATS = ("png", "jpeg", "webp", "tiff")
 MEASURES = ("realism", "diversity", "novelty")
@@ -41,6 +42,7 @@ def sample(
     captions: Annotated[bool, typer.Option("--captions", help="Write the seed under each picture of the grid.")] = False,
     columns: Annotated[int | None, typer.Option(help="Of the grid.")] = None,
     again: Annotated[list[Path] | None, typer.Option(help="Make these pictures again, from what they carry.")] = None,
+    start: Annotated[list[Path] | None, typer.Option("--from", help="Pictures to start from, in place of seeds.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -57,8 +59,8 @@ def sample(
         arguments.number("--columns", columns, 1, 1000)
     if select is not None and collection is None:
         raise ConfigError("--select compares with the training pictures: add --collection COLLECTION")
-    if sum([bool(mix), select is not None, bool(again)]) > 1:
-        raise ConfigError("--mix, --select and --again are three different things: give one of them")
+    if sum([bool(mix), select is not None, bool(again)]) > 1 or (start and (select is not None or again)):
+        raise ConfigError("--mix, --select, --again and --from with the last two do not go together: give one of them")
     settings = {
         "truncation": arguments.number("--truncation", truncation, 0, 2),
         "centers": int(arguments.number("--centers", centers, 0, 64)),
@@ -79,7 +81,9 @@ def sample(
         if again:
             image_format = _common_format(again)
             points, names = _again(model, again)
-        elif others:
+        if start:
+            points, names = _started(model, start, look)
+        if others:
             points, names = _mixed(model, points, points_of_seeds(model, others, look), mix_layers)
             options["columns"] = len(others) + 1
         elif select is not None:
@@ -96,6 +100,15 @@ def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]
 
     points = [point_of_picture(model, read_metadata(path), str(path)) for path in paths]
     return points, [path.stem for path in paths]
+
+
+def _started(model: "Model", paths: list[Path], look: "Look") -> tuple[list["Point"], list[str]]:
+    """Return the points of pictures, with the moves that were asked for in place of their own."""
+    from dataclasses import replace
+
+    points, names = _again(model, paths)
+    points = [replace(point, moves=look.moves or point.moves) for point in points]
+    return points, [f"{name}-moved" if look.moves else name for name in names]
 
 
 def _common_format(paths: list[Path]) -> str:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 import artgan
 from artgan.errors import ArtganError, CheckpointError
+from artgan.generation.model_card import model_card
 from artgan.generation.space import Space
 from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
@@ -86,7 +87,7 @@ def save_model(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet
     save_file(tensors, building / "model.safetensors", metadata={"format": "pt"})
     content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **asdict(card)}
     (building / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (building / "README.md").write_text(_readme(card), encoding="utf-8")
+    (building / "README.md").write_text(model_card(card), encoding="utf-8")
     Image.fromarray(sheet).save(building / "samples.png")
     seal(building)
     old = folder.with_name(f".{folder.name}.old")
@@ -151,31 +152,3 @@ def _card_from(content: Mapping[str, Any]) -> ModelCard:
         collection=dict(content["collection"]),
         metrics=content["metrics"],
     )
-
-
-def _readme(card: ModelCard) -> str:
-    lines = [
-        "---",
-        "library_name: artgan",
-        "tags: [gan, art, unconditional-image-generation]",
-        "---",
-        f"# {card.collection.get('name', 'model')}",
-        "",
-        f"A {card.architecture} generator at {card.arguments['width_px']} x {card.arguments['height_px']} px, trained with "
-        f"artgan on {card.collection.get('count')} pictures ({card.images_seen / 1000:,.0f} thousand images seen).",
-        "",
-        "![samples](samples.png)",
-        "",
-        "Sample it: `artgan sample FOLDER --out samples --seeds 0-15`",
-        "",
-    ]
-    if card.classes:
-        lines += ["Classes: " + ", ".join(card.classes), ""]
-    if card.metrics:
-        lines += [f"- {name}: {entry['value']:.4g}" for name, entry in card.metrics["metrics"].items()]
-        lines += [f"- protocol {card.metrics['protocol_hash'][:12]}: {json.dumps(card.metrics['protocol'])}", ""]
-    lines += [
-        "The rights in the training pictures are their owners'; say here what they allow before you share this model.",
-        "",
-    ]
-    return "\n".join(lines)

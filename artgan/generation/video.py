@@ -81,7 +81,9 @@ def _stream(container: Any, video_format: str, fps: int, shape: tuple[int, ...])
 def _converted(frame: Any, video_format: str) -> Any:
     if video_format == "gif":
         return frame.reformat(format="rgb8")
-    return frame.reformat(format="yuv420p", src_colorspace="itu709", dst_colorspace="itu709", dst_color_range="mpeg")
+    from av.video.reformatter import ColorRange, Colorspace
+
+    return frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
 def _webp(frames: Iterable[np.ndarray], fps: int, note: str) -> bytes:

@@ -109,7 +109,9 @@ def _answered(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except RefusedError as error:
-            return JSONResponse({"error": str(error)}, error.status)
+            # What is left of a body that is too long is not read: the connection ends.
+            left = {"Connection": "close"} if error.status == 413 else None
+            return JSONResponse({"error": str(error)}, error.status, left)
         except BusyError:
             busy = {"error": "the studio is busy; try again in a moment"}
             return JSONResponse(busy, 503, {"Retry-After": _RETRY_SECONDS})

@@ -15,7 +15,7 @@ function show(view) {
     tab?.setAttribute("aria-selected", String(name === view));
     if (tab) tab.tabIndex = name === view ? 0 : -1;
   }
-  document.querySelector("main").classList.toggle("alone", view === "watch");
+  document.querySelector("main").className = view === "watch" ? "alone" : view === "explore" ? "" : "beside";
   tell("view", view);
 }
 

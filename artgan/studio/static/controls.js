@@ -113,9 +113,9 @@ export function drawDirections() {
   $("directions").hidden = !shown.length;
   $("sliders").replaceChildren(...shown.map(({ name }) => {
     const [kind, number] = name.split("-");
-    const input = make("input", { type: "range", name, min: -8, max: 8, step: 0.5, value: 0 });
+    const input = make("input", { type: "range", name, min: -6, max: 6, step: 0.25, value: 0 });
     input.oninput = () => { state.moves[name] = Number(input.value); showValues(); guarded(refresh)(); };
-    return make("label", { className: "slider" }, make("span", {}, `${NAMES[kind]} ${number} `, make("output")), input);
+    return make("label", { className: "slider" }, make("span", {}, `${NAMES[kind]} ${number} `, make("span", { className: "value" })), input);
   }));
 }
 

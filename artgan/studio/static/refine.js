@@ -19,7 +19,7 @@ function control({ name, default: value, choices, range }) {
     return make("label", { className: "line" }, make("span", { textContent: title }), select);
   }
   if (range) {
-    const output = make("output", { textContent: Number(value).toFixed(2) });
+    const output = make("span", { className: "value", textContent: Number(value).toFixed(2) });
     const input = make("input", { type: "range", name, min: range[0], max: range[1], step: 0.05, value });
     input.oninput = () => { output.textContent = Number(input.value).toFixed(2); };
     return make("label", { className: "slider" }, make("span", {}, `${title} `, output), input);

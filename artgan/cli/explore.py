@@ -1,0 +1,92 @@
+"""Verbs that find out what is in a model: directions, project."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artgan import arguments
+from artgan.cli.app import EPILOG, app
+from artgan.progress import listener_for
+
+
+@app.command(epilog=f"Example: artgan directions runs/first --out directions\n\n{EPILOG}")
+def directions(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="A run (its best model) or a model folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the sheets and directions.safetensors.")],
+    seeds: Annotated[str, typer.Option(help="One sheet for each.")] = "0-3",
+    amount: Annotated[float, typer.Option(help="How far a sheet goes, in standard deviations.")] = 6.0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
+) -> None:
+    """Find directions along which pictures change, and draw what each does.
+
+    sefa-N: strongest effect on the layers that read the styles; pca-N: largest spread of the styles. No training needed.
+    Use one with: artgan sample ... --move sefa-1=4
+    """
+    numbers = arguments.seeds(seeds)
+    arguments.number("--amount", amount, 0.1, 20)
+    arguments.output_folder(out, force)
+    from artgan.devices import choose_device
+    from artgan.generation.direction_sheets import save_directions
+    from artgan.generation.model_folder import load_model
+
+    model = load_model(target, choose_device(device))
+    with listener_for(quiet=context.obj.quiet) as listen:
+        sheets = save_directions(model, out, numbers, amount, listen)
+    context.obj.say(f"{len(model.space.directions)} directions in {out / 'directions.safetensors'}")
+    context.obj.say(f"what they do: {', '.join(str(path) for path in sheets[:4])}")
+
+
+@app.command(epilog=f"Example: artgan project runs/first portrait.jpg --out found\n\n{EPILOG}")
+def project(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="A run (its best model) or a model folder.")],
+    picture: Annotated[Path, typer.Argument(help="The picture to find in the model.")],
+    out: Annotated[Path, typer.Option(help="Folder for what is found.")],
+    space: Annotated[str, typer.Option(help="w: stays true to the model; w+: closer to the picture.")] = "w+",
+    steps: Annotated[int, typer.Option(help="Of the search.")] = 300,
+    backbone: Annotated[str, typer.Option(help="squeezenet1_1, vgg16, vgg19; random needs no weights.")] = "squeezenet1_1",
+    video: Annotated[str, typer.Option(help="Film of the search: mp4, webm, gif, webp; none.")] = "webp",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
+) -> None:
+    """Find the picture of a model that is most like a given one.
+
+    The result carries its own styles: edit it with artgan sample ... --from found/projection.png --move sefa-1=4
+    """
+    arguments.choice("--space", space, ("w", "w+"))
+    arguments.choice("--backbone", backbone, ("squeezenet1_1", "vgg16", "vgg19", "random"))
+    arguments.choice("--video", video, ("mp4", "webm", "gif", "webp", "none"))
+    arguments.number("--steps", steps, 1, 100_000)
+    arguments.output_folder(out, force)
+    import numpy as np
+
+    from artgan.decode import decode_file
+    from artgan.devices import choose_device
+    from artgan.generation.model_folder import load_model
+    from artgan.generation.point import Point, pack_styles
+    from artgan.generation.projection import Settings, fitted
+    from artgan.generation.projection import project as search
+    from artgan.generation.sample import picture_metadata, render
+    from artgan.generation.video import encode_video, enlarged
+    from artgan.images import grid, save_png
+
+    model = load_model(target, choose_device(device))
+    wanted = decode_file(picture).pixels
+    frames: list[np.ndarray] = []
+    with listener_for(quiet=context.obj.quiet) as listen:
+        settings = Settings(steps=steps, per_layer=space == "w+", backbone=backbone)
+        found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)
+    point = Point(styles=pack_styles(found.styles))
+    pixels = next(render(model.space, [point]))
+    save_png(out / "projection.png", pixels, picture_metadata(model, point))
+    start = next(render(model.space, [Point(found.start_seed)]))
+    save_png(out / "sheet.png", grid(np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels]), columns=3))
+    if frames:
+        note = json.dumps({"projection": picture.name, "model_hash": model.sha256})
+        (out / f"search.{video}").write_bytes(encode_video(enlarged(frames, 256), video, 30, note))
+    began = f"at the start (seed {found.start_seed}) {found.losses[0]:.4g}"
+    context.obj.say(f"{out / 'projection.png'}: distance {found.losses[-1]:.4g}, {began}")

@@ -1,0 +1,108 @@
+"""The verb video."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from artgan import arguments
+from artgan.cli.app import EPILOG, app
+from artgan.errors import ConfigError
+from artgan.progress import Listener, listener_for
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMATS = ("mp4", "webm", "gif", "webp")
+EASINGS = ("linear", "smooth", "cosine")
+
+
+@app.command(epilog=f"Example: artgan video runs/first --out film.mp4 --seeds 3,8,21 --truncation 0.8\n\n{EPILOG}")
+def video(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(help="A run (its best model) or a model folder.")],
+    out: Annotated[Path, typer.Option(help="X.mp4, X.webm, X.gif, or X.webp (which needs no PyAV and is lossless).")],
+    seeds: Annotated[str, typer.Option(help="The pictures that the film passes, in order.")] = "0-5",
+    steps: Annotated[int, typer.Option(help="Frames from a picture to the next.")] = 60,
+    fps: Annotated[int, typer.Option(help="Frames per second.")] = 30,
+    easing: Annotated[str, typer.Option(help="linear; smooth, cosine: rest at each picture for a moment.")] = "smooth",
+    loop: Annotated[bool, typer.Option("--loop/--once", help="Return to the first picture without a jump, or end.")] = True,
+    truncation: Annotated[float, typer.Option(help="1: whole variety; lower: closer to the typical.")] = 1.0,
+    centers: Annotated[int, typer.Option(help="Truncate to the nearest of so many typical pictures; 0: to the mean.")] = 0,
+    classes: Annotated[str, typer.Option("--class", help="NAME, or a mix such as waves=2,landscapes=1.")] = "",
+    move: Annotated[list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2.")] = None,
+    size: Annotated[int | None, typer.Option(help="Shorter side in pixels; default: at least 256.")] = None,
+    style: Annotated[Path | None, typer.Option(help="Refine every frame in the style of this picture, as one series.")] = None,
+    strength: Annotated[float, typer.Option(help="Of the style.")] = 0.7,
+    backbone: Annotated[str, typer.Option(help="Of the style, as in refine.")] = "vgg19",
+    iterations: Annotated[int, typer.Option(help="Of the style, as in refine.")] = 60,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Make a film on the way from seed to seed; as a loop by default."""
+    keys = arguments.seeds(seeds)
+    video_format = arguments.choice("--out suffix", out.suffix.lstrip(".").lower(), FORMATS)
+    arguments.choice("--easing", easing, EASINGS)
+    arguments.number("--fps", fps, 1, 60)
+    arguments.number("--steps", steps, 1, 10_000)
+    arguments.number("--truncation", truncation, 0, 2)
+    if size is not None:
+        arguments.number("--size", size, 16, 4096)
+    if out.exists() and not force:
+        raise ConfigError(f"--out {out}: exists; choose another, or add --force to replace it")
+    moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
+    shares = tuple(arguments.named_numbers("--class", text, default=1.0) for text in arguments.names(classes))
+    look_values = {"strength": strength, "backbone": backbone, "iterations": iterations, "size_px": size, "color": "match"}
+    recipe = None
+    if style is not None:
+        from artgan.refine.recipe import make_recipe
+
+        recipe = make_recipe(**look_values)
+    import json
+
+    import artgan
+    from artgan.devices import choose_device
+    from artgan.generation.model_folder import load_model
+    from artgan.generation.paths import journey
+    from artgan.generation.sample import Look, points_of_seeds, render
+    from artgan.generation.video import encode_video, enlarged
+    from artgan.progress import track
+
+    chosen = choose_device(device)
+    model = load_model(target, chosen)
+    look = Look(truncation, int(arguments.number("--centers", centers, 0, 64)), moves, None, shares)
+    points = points_of_seeds(model, keys, look)
+    way = journey(points, steps, easing=easing, loop=loop)
+    note = {"keys": [point.as_dict() for point in points], "steps": steps, "easing": easing, "loop": loop}
+    note |= {"model": model.name, "model_hash": model.sha256, "version": artgan.__version__}
+    with listener_for(quiet=context.obj.quiet) as listen:
+        frames = track(render(model.space, way), "rendering", len(way), "frames", listen)
+        if recipe is not None and style is not None:
+            frames = iter(_styled(list(frames), style, recipe, str(chosen), listen))
+        data = encode_video(enlarged(frames, size or 256), video_format, fps, json.dumps(note))
+    _write(out, data)
+    context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
+
+
+def _styled(frames: "list[np.ndarray]", style: Path, recipe: object, device: str, listen: Listener) -> "list[np.ndarray]":
+    """Return the frames refined as one series: one color map for all, so that nothing flickers."""
+    import torch
+
+    from artgan.decode import decode_file
+    from artgan.refine.pipeline import Series, refine
+    from artgan.refine.recipe import Recipe
+
+    assert isinstance(recipe, Recipe)
+    pixels = decode_file(style).pixels
+    names = [f"frame {place}" for place in range(len(frames))]
+    return refine(Series(frames, names, pixels, [pixels]), recipe, torch.device(device), listen)
+
+
+def _write(out: Path, data: bytes) -> None:
+    from artgan.errors import StorageError
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(data)
+    except OSError as error:
+        raise StorageError(f"cannot write {out}: {error.strerror}") from error

@@ -1,0 +1,187 @@
+"""What a model can be turned into: films, directions, projections, ONNX, a hub's repository, a card."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from artgan.generation.latents import latents_for_seeds
+from artgan.generation.model_folder import load_model
+from artgan.generation.point import Point
+from artgan.generation.projection import Settings, fitted, project
+from artgan.generation.sample import render
+from artgan.generation.video import encode_video, enlarged
+from artgan.images import read_metadata
+from tests.integration.hub_server import hub
+from tests.integration.test_cli import artgan, refused
+
+
+@pytest.fixture
+def own_model(trained_model, tmp_path) -> Path:
+    """A copy of the model folder that a test may change."""
+    return Path(shutil.copytree(trained_model.folder, tmp_path / "model"))
+
+
+def test_key_frames_of_a_film_are_the_pictures_of_their_seeds(trained_model, tmp_path):
+    words = ("--seeds", "3,8", "--steps", "4", "--size", "32", "--class", "waves")
+    assert artgan("video", trained_model.folder, "--out", tmp_path / "film.webp", *words) == 0
+    assert artgan("sample", trained_model.folder, "--out", tmp_path / "s", "--seeds", "3,8", "--class", "waves") == 0
+    film = Image.open(tmp_path / "film.webp")
+    assert film.n_frames == 8
+    for frame, seed in ((0, 3), (4, 8)):
+        film.seek(frame)
+        with Image.open(tmp_path / "s" / f"seed-000{seed}.png") as picture:
+            assert np.array_equal(np.asarray(film.convert("RGB")), np.asarray(picture))
+
+
+@pytest.mark.parametrize("video_format", ["mp4", "webm", "gif"])
+def test_films_play_at_their_rate_in_their_colors(trained_model, video_format, tmp_path):
+    av = pytest.importorskip("av")
+    path = tmp_path / f"film.{video_format}"
+    words = ("--seeds", "1-2", "--steps", "5", "--fps", "25", "--once", "--easing", "cosine")
+    assert artgan("video", trained_model.folder, "--out", path, *words, "--quiet") == 0
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        assert float(stream.average_rate) == 25
+    assert len(frames) == 6
+    assert frames[0].shape == (256, 256, 3)
+    first = next(enlarged(render(trained_model.space, [Point(1, classes=((1, 1.0),))]), 256))
+    assert np.abs(frames[0].mean((0, 1)) - first.mean((0, 1))).max() < 12
+
+
+def test_a_plain_color_keeps_its_value_in_a_film():
+    av = pytest.importorskip("av")
+    pixels = np.full((64, 65, 3), (200, 40, 90), np.uint8)
+    for video_format in ("mp4", "webm"):
+        with av.open(io.BytesIO(encode_video([pixels] * 3, video_format, 24, "note"))) as container:
+            frame = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        assert frame.shape == (64, 64, 3)
+        assert np.abs(frame.astype(int) - pixels[:, :64]).max() <= 3
+
+
+def test_a_styled_film_is_one_series(trained_model, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(tmp_path / "style.png")
+    words = ("--seeds", "1-2", "--steps", "2", "--style", tmp_path / "style.png", "--backbone", "random", "--iterations", "2")
+    assert artgan("video", trained_model.folder, "--out", tmp_path / "film.webp", *words, "--size", "48") == 0
+    with Image.open(tmp_path / "film.webp") as film:
+        assert (film.n_frames, film.size) == (4, (48, 48))
+
+
+def test_directions_are_saved_and_drawn(trained_model, tmp_path):
+    assert artgan("directions", trained_model.folder, "--out", tmp_path / "d", "--seeds", "4") == 0
+    stored = load_file(tmp_path / "d" / "directions.safetensors")
+    assert set(stored) == set(trained_model.space.directions)
+    assert json.loads((tmp_path / "d" / "directions.json").read_text())["model_hash"] == trained_model.sha256
+    with Image.open(tmp_path / "d" / "seed-0004.png") as sheet:
+        assert sheet.size == (7 * 32, 16 * (32 + 17))
+        middle = np.asarray(sheet)[:32, 3 * 32 : 4 * 32]
+    assert np.array_equal(middle, next(render(trained_model.space, [Point(4)])))
+
+
+@pytest.mark.parametrize("per_layer", [False, True])
+def test_projection_comes_closer_to_a_picture_of_the_model(trained_model, per_layer):
+    target = next(render(trained_model.space, [Point(9999)]))
+    steps: list[np.ndarray] = []
+    settings = Settings(steps=60, per_layer=per_layer, backbone="random")
+    found = project(trained_model.space, target, settings, on_picture=steps.append)
+    assert found.losses[-1] == min(found.losses)
+    assert found.losses[-1] < 0.7 * found.losses[0]
+    assert len(steps) == 60
+    rows = np.unique(found.styles, axis=0)
+    assert (len(rows) == 1) == (not per_layer)
+    again = project(trained_model.space, target, settings)
+    assert np.array_equal(found.styles, again.styles)
+
+
+def test_a_target_is_cut_to_the_models_aspect():
+    wide = np.zeros((50, 100, 3), np.uint8)
+    wide[:, 25:75] = 200
+    assert (fitted(wide, 32, 32) == 200).all()
+    assert fitted(wide, 32, 64).shape == (32, 64, 3)
+
+
+def test_what_projection_finds_can_be_made_again_moved_and_mixed(trained_model, tmp_path):
+    Image.fromarray(next(render(trained_model.space, [Point(77)]))).save(tmp_path / "mine.png")
+    out, model = tmp_path / "found", trained_model.folder
+    words = ("--steps", "4", "--backbone", "random", "--video", "webp")
+    assert artgan("project", model, tmp_path / "mine.png", "--out", out, *words) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["projection.png", "search.webp", "sheet.png"]
+    assert artgan("sample", model, "--out", tmp_path / "again", "--again", out / "projection.png") == 0
+    assert (tmp_path / "again" / "projection.png").read_bytes() == (out / "projection.png").read_bytes()
+    from_it = ("--from", out / "projection.png")
+    assert artgan("sample", model, "--out", tmp_path / "moved", *from_it, "--move", "sefa-1=3") == 0
+    moved = read_metadata(tmp_path / "moved" / "projection-moved.png")["point"]
+    assert moved["moves"] == [["sefa-1", 3.0]]
+    assert moved["styles"]
+    assert artgan("sample", model, "--out", tmp_path / "mixed", *from_it, "--mix", "1-2") == 0
+    assert sum(1 for _ in (tmp_path / "mixed").glob("*coarse*")) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_exported_generators_give_the_same_pictures(trained_model, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    assert artgan("model", "export", trained_model.folder, "--out", tmp_path / "m.onnx", "--quiet") == 0
+    assert artgan("model", "export", trained_model.folder, "--out", tmp_path / "m.pt2", "--quiet") == 0
+    latents, labels = latents_for_seeds(range(5), 16), torch.arange(5)
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
+    given = {"latents": latents.numpy(), "truncation": np.float32(1.0), "labels": labels.numpy()}
+    (images,) = session.run(None, given)
+    with torch.no_grad():
+        expected = trained_model.generator(latents, labels).numpy()
+        program = torch.export.load(tmp_path / "m.pt2").module()(latents, torch.tensor(1.0), labels).numpy()
+    np.testing.assert_allclose(images, expected, atol=1e-4)
+    np.testing.assert_allclose(program, expected, atol=1e-4)
+
+
+def test_a_model_goes_to_a_hub_and_comes_back_the_same(trained_model, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.delenv("ARTGAN_OFFLINE", raising=False)
+    with hub() as (address, repositories):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        monkeypatch.setenv("HF_TOKEN", "hf_test")
+        assert artgan("model", "push", trained_model.folder, "artist/drawn") == 0
+        assert set(repositories["artist/drawn"]) == {path.name for path in trained_model.folder.iterdir()}
+        assert artgan("model", "pull", "artist/drawn", "--out", tmp_path / "pulled") == 0
+        pulled = load_model(tmp_path / "pulled")
+        assert pulled.sha256 == trained_model.sha256
+        assert sorted(path.name for path in (tmp_path / "pulled").iterdir()) == sorted(repositories["artist/drawn"])
+        capsys.readouterr()
+        repositories["artist/drawn"]["model.safetensors"] = b"x" * 100
+        refused(capsys, 4, "is damaged", "model", "pull", "artist/drawn", "--out", tmp_path / "damaged")
+        assert not (tmp_path / "damaged").exists()
+        refused(capsys, 4, "cannot be had from the hub", "model", "pull", "artist/other", "--out", tmp_path / "none")
+
+
+def test_the_card_says_what_the_model_knows_and_the_folder_stays_whole(own_model):
+    words = ("--rights", "public domain, drawn by code", "--license", "cc0-1.0", "--title", "Drawn works")
+    assert artgan("model", "card", own_model, *words) == 0
+    text = (own_model / "README.md").read_text()
+    assert 'license: "cc0-1.0"' in text
+    assert "# Drawn works" in text
+    assert "Rights: public domain, drawn by code" in text
+    assert "Classes: circles" in text
+    assert load_model(own_model).sha256
+
+
+def test_wrong_turns(trained_model, tmp_path, capsys, monkeypatch):
+    model = trained_model.folder
+    refused(capsys, 2, "expected one of mp4, webm, gif, webp", "video", model, "--out", tmp_path / "film.avi")
+    refused(capsys, 2, "a way needs two or more keys", "video", model, "--out", tmp_path / "film.webp", "--seeds", "3")
+    refused(capsys, 2, "expected a number from 1 to 60", "video", model, "--out", tmp_path / "film.webp", "--fps", "0")
+    refused(capsys, 2, "ends in .onnx or .pt2", "model", "export", model, "--out", tmp_path / "m.pb")
+    refused(capsys, 2, "expected OWNER/NAME", "model", "push", model, "../x")
+    refused(capsys, 2, "--offline", "model", "pull", "artist/drawn", "--out", tmp_path / "x")
+    refused(capsys, 3, "not a picture|cannot be read", "project", model, tmp_path / "no.png", "--out", tmp_path / "p")
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, 2, "there is none in runs/", "studio")
+    refused(capsys, 3, "no such run or model folder", "studio", tmp_path / "missing")
+    refused(capsys, 4, "neither a model folder", "studio", tmp_path)
+    refused(capsys, 2, "cannot listen on", "studio", model, "--listen", "203.0.113.7")

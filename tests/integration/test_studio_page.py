@@ -1,0 +1,309 @@
+"""The studio's page in a real browser: every control used, nothing from elsewhere, no error, by keyboard and on a phone."""
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artgan.datasets.synthetic import draw_work
+from artgan.images import read_metadata
+from tests.integration.studio_server import studio
+from tests.integration.test_cli import SET, artgan
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("starlette")
+CHROMIUM = os.environ.get("ARTGAN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+WAIT = 30_000
+
+
+@pytest.fixture(scope="module")
+def run(collection_folder, tmp_path_factory) -> Path:
+    """A run of a few steps, as the studio watches it."""
+    folder = tmp_path_factory.mktemp("runs") / "watched"
+    assert artgan("train", "--collection", collection_folder, "--run", folder, *SET, "--quiet") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(trained_model, run):
+    with studio([trained_model.folder, run]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield opened
+        opened.close()
+
+
+class Visit:
+    """A page that is open, with all that it asked for and complained about."""
+
+    def __init__(self, browser, server, width=1280, height=860, scheme="light"):
+        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        self.page = self.context.new_page()
+        self.asked, self.complaints = [], []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.host = urlsplit(server.url).netloc
+        self.page.goto(server.url)
+        self.page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
+        self.page.locator("#picture[src^=blob]").wait_for(timeout=WAIT)
+
+    def shown(self, selector="#picture"):
+        """Return the pixels of a picture as they stand on the page."""
+        data = self.page.locator(selector).screenshot()
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+    def changed(self, before, selector="#picture"):
+        """Wait until a picture differs from before."""
+        for _ in range(100):
+            now = self.shown(selector)
+            if now.shape != before.shape or np.abs(now - before).max() > 4:
+                return now
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"{selector} did not change")
+
+
+@pytest.fixture
+def visit(browser, server):
+    made = Visit(browser, server)
+    yield made
+    foreign = [url for url in made.asked if not url.startswith("blob:") and urlsplit(url).netloc != made.host]
+    made.context.close()
+    assert foreign == []
+    assert made.complaints == []
+
+
+def keep(page, *places):
+    for number, place in enumerate(places, start=1):
+        page.locator("#grid .tile").nth(place).click()
+        page.locator("#name", has_text=f"seed {place}").wait_for(timeout=WAIT)
+        page.keyboard.press("k")
+        page.locator("#kept .tile img").nth(number - 1).wait_for(timeout=WAIT)
+
+
+def test_sliders_change_the_picture_by_keyboard(visit):
+    page = visit.page
+    before = visit.shown()
+    page.focus("#truncation")
+    for _ in range(8):
+        page.keyboard.press("ArrowLeft")
+    low = visit.changed(before)
+    assert page.inner_text("#truncation-value") == "0.60"
+    page.focus("#sliders input >> nth=0")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    visit.changed(low)
+    page.click("#reset")
+    page.locator("#sliders .value >> nth=0").filter(has_text="0.0").wait_for()
+    page.select_option("#centers", "8")
+    page.select_option("#class-b", label="waves")
+    moved = visit.shown()
+    page.focus("#class-share")
+    page.keyboard.press("End")
+    visit.changed(moved)
+
+
+def test_the_grid_by_keyboard_and_by_hand(visit):
+    page = visit.page
+    before = visit.shown()
+    page.focus("#grid .tile >> nth=0")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.locator("#name", has_text="seed 2").wait_for(timeout=WAIT)
+    visit.changed(before)
+    page.click("#more")
+    page.locator("#grid img").nth(63).wait_for(timeout=WAIT)
+    page.fill("#seed", "500")
+    page.keyboard.press("Enter")
+    page.locator("#grid .tile[aria-label='seed 531'] img").wait_for(timeout=WAIT)
+    page.click("#shuffle")
+    page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
+    assert page.input_value("#seed") != "500"
+
+
+def test_what_is_saved_carries_what_makes_it(visit, trained_model, tmp_path):
+    page = visit.page
+    page.locator("#grid .tile").nth(7).click()
+    page.locator("#name", has_text="seed 7").wait_for(timeout=WAIT)
+    for image_format, suffix in (("png", ".png"), ("webp", ".webp")):
+        page.select_option("#format", image_format)
+        with page.expect_download() as saved:
+            page.click("#export")
+        path = tmp_path / saved.value.suggested_filename
+        saved.value.save_as(path)
+        assert path.name == f"seed-0007{suffix}"
+        metadata = read_metadata(path)
+        assert (metadata["point"]["seed"], metadata["model_hash"]) == (7, trained_model.sha256)
+
+
+def test_kept_pictures_stay_mix_and_move(visit):
+    page = visit.page
+    keep(page, 3, 8)
+    page.reload()
+    page.locator("#kept .tile img").nth(1).wait_for(timeout=WAIT)
+    page.click("#tab-mix")
+    page.locator("#matrix td img").nth(3).wait_for(timeout=WAIT)
+    first = visit.shown("#matrix td:nth-of-type(2) img >> nth=0")
+    page.check("input[name=band][value='2']")
+    visit.changed(first, "#matrix td:nth-of-type(2) img >> nth=0")
+    page.locator("#matrix td button").nth(1).click()
+    page.locator("#name", has_text="with styles of").wait_for(timeout=WAIT)
+    page.click("#tab-journey")
+    page.fill("#steps", "4")
+    page.select_option("#video-format", "webp")
+    page.click("#film")
+    page.locator("#film-result img").wait_for(timeout=WAIT)
+    assert page.get_attribute("#film-result a", "download") == "journey.webp"
+    page.locator("#kept .drop-it").first.click(force=True)
+    page.locator("#kept-count", has_text="1").wait_for()
+    page.click("#forget")
+    page.locator("#kept-count", has_text="0").wait_for()
+
+
+def test_long_work_can_be_stopped(visit):
+    page = visit.page
+    keep(page, 1, 2)
+    page.click("#tab-journey")
+    page.fill("#steps", "240")
+    page.select_option("#video-format", "webp")
+    page.click("#film")
+    page.locator("#film-job progress").wait_for(timeout=WAIT)
+    page.locator("#film-job button").click()
+    page.locator("#film-job").wait_for(state="hidden", timeout=WAIT)
+    assert page.locator("#film-result img").count() == 0
+
+
+def test_a_recipe_can_be_shared_and_opened(visit, server):
+    page = visit.page
+    page.locator("#grid .tile").nth(5).click()
+    page.locator("#name", has_text="seed 5").wait_for(timeout=WAIT)
+    page.focus("#sliders input >> nth=1")
+    page.keyboard.press("End")
+    page.click("#share")
+    page.locator("#messages p").wait_for()
+    recipe = json.loads(page.input_value("#recipe-text"))
+    assert (recipe["seed"], recipe["moves"]) == (5, [["sefa-2", 6]])
+    shared = page.url
+    page.goto(server.url)
+    page.goto(shared)
+    page.reload()
+    page.locator("#name", has_text="seed 5").wait_for(timeout=WAIT)
+    assert page.input_value("#sliders input >> nth=1") == "6"
+    page.click("#recipe-box summary")
+    page.fill("#recipe-text", '{"seed": 77}')
+    page.click("#recipe-open")
+    page.locator("#name", has_text="seed 77").wait_for(timeout=WAIT)
+    page.fill("#recipe-text", "nonsense")
+    page.click("#recipe-open")
+    page.locator("#messages .bad", has_text="that is no recipe").wait_for()
+
+
+def test_refine_and_compare(visit, tmp_path):
+    page = visit.page
+    draw_work("waves", 5, 5, side_px=96).save(tmp_path / "style.png")
+    page.click("#tab-refine")
+    page.set_input_files("#style-file", tmp_path / "style.png")
+    page.locator("#style-picture").wait_for(timeout=WAIT)
+    page.click("#refine-controls summary")
+    page.select_option("[name=backbone]", "random")
+    page.fill("[name=iterations]", "3")
+    page.fill("[name=size_px]", "64")
+    page.click("#refine-run")
+    page.locator("#refine-save").wait_for(timeout=WAIT)
+    half = visit.shown("#compare")
+    page.focus("#divider")
+    page.keyboard.press("Home")
+    whole = visit.changed(half, "#compare")
+    box = page.locator("#compare").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 40)
+    page.mouse.up()
+    visit.changed(whole, "#compare")
+    with page.expect_download() as saved:
+        page.click("#refine-save")
+    saved.value.save_as(tmp_path / "refined.png")
+    assert read_metadata(tmp_path / "refined.png")["refine"]["iterations"] == 3
+
+
+def test_a_picture_of_ones_own_is_found(visit, tmp_path):
+    page = visit.page
+    draw_work("circles", 2, 2, side_px=64).save(tmp_path / "mine.png")
+    page.click("#tab-project")
+    page.set_input_files("#target-file", tmp_path / "mine.png")
+    page.locator("#target-picture").wait_for(timeout=WAIT)
+    page.check("input[name=space][value=w]")
+    page.fill("#project-steps", "10")
+    page.click("#project-run")
+    page.locator("#found").wait_for(timeout=WAIT)
+    page.locator("#name", has_text="projection").wait_for(timeout=WAIT)
+
+
+def test_an_upload_that_is_no_picture_is_a_line_on_the_page(browser, server, tmp_path):
+    made = Visit(browser, server)
+    (tmp_path / "page.html").write_text("<script>alert(1)</script>")
+    made.page.click("#tab-refine")
+    made.page.set_input_files("#style-file", tmp_path / "page.html")
+    made.page.locator("#messages .bad", has_text="not a picture").wait_for(timeout=WAIT)
+    made.context.close()
+
+
+def test_training_on_watch(visit, run):
+    page = visit.page
+    page.click("#tab-watch")
+    page.locator("#curves svg[role=img]").first.wait_for(timeout=WAIT)
+    assert "thousand images" in page.inner_text("#run-status")
+    page.locator("#evaluations td").first.wait_for(timeout=WAIT)
+    last = page.get_attribute("#sheet", "src")
+    page.focus("#sheet-slider")
+    page.keyboard.press("Home")
+    page.locator("#sheet[src='/api/runs/0/sheets/0']").wait_for()
+    assert last != "/api/runs/0/sheets/0"
+
+
+def test_tabs_by_keyboard_and_models_by_name(visit):
+    page = visit.page
+    page.focus("#tab-explore")
+    page.keyboard.press("End")
+    assert page.get_attribute("#tab-watch", "aria-selected") == "true"
+    page.keyboard.press("Home")
+    assert page.locator("#view-explore").is_visible()
+    before = visit.shown()
+    page.select_option("#model", "1")
+    visit.changed(before)
+    page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_every_view_fits_and_is_not_blank(browser, server, width, scheme):
+    made = Visit(browser, server, width, 860, scheme)
+    names = {"explore", "mix", "journey", "refine", "project", "watch"}
+    for name in names:
+        made.page.click(f"#tab-{name}")
+        made.page.wait_for_timeout(300)
+        assert made.page.evaluate("document.documentElement.scrollWidth") <= width
+        pixels = np.asarray(Image.open(io.BytesIO(made.page.screenshot())).convert("RGB"))
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+        assert (pixels[2, 2].mean() > 128) == (scheme == "light")
+    unnamed = made.page.evaluate(
+        "[...document.querySelectorAll('button, input, select, textarea, a[href]')].filter("
+        "e => !(e.textContent || e.labels?.length || e.getAttribute('aria-label') || e.title)).map(e => e.outerHTML)"
+    )
+    assert unnamed == []
+    assert made.complaints == []
+    made.context.close()
