@@ -17,7 +17,7 @@ from artgan.errors import ArtganError, ConfigError, StorageError
 EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
 INTERRUPTED = 130
 
-_ORDER = ("prepare", "train", "evaluate", "sample", "refine", "studio", "demo", "export", "weights", "info")
+_ORDER = ("prepare", "train", "evaluate", "sample", "refine", "studio", "demo", "export", "import-stylegan", "weights", "info")
 
 
 class _InOrder(TyperGroup):

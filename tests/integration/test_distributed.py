@@ -128,6 +128,6 @@ def test_an_incomplete_environment_is_one_clear_line(monkeypatch, size):
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORLD_SIZE", size)
-    missing = pytest.raises(ConfigError, match="WORLD_SIZE = 2, but RANK, LOCAL_RANK, .* not set: start .* with torchrun")
+    missing = pytest.raises(ConfigError, match=r"WORLD_SIZE = 2, but RANK, LOCAL_RANK, .* not set: start .* with torchrun")
     with missing, join_world():
         pass
