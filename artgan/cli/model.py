@@ -1,14 +1,17 @@
-"""Verbs about model folders: push, pull, export, card."""
+"""Verbs about model folders: push, pull, export, card, import."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from artgan import arguments
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError
 
-model_app = typer.Typer(no_args_is_help=True, help="Share a model: hub, ONNX, model card.", epilog=EPILOG)
+model_app = typer.Typer(
+    no_args_is_help=True, help="Models from and for elsewhere: hub, ONNX, model card, StyleGAN2.", epilog=EPILOG
+)
 app.add_typer(model_app, name="model")
 
 
@@ -73,3 +76,19 @@ def card(
 
     path = rewrite_card(load_model(target), rights=rights, license_name=license_name, title=title)
     context.obj.say(f"{path}: look it over before you share it")
+
+
+@model_app.command("import", epilog=f"Example: artgan model import network-snapshot.pkl --out models/snapshot\n\n{EPILOG}")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A .pkl of StyleGAN2-ADA, or of StyleGAN3's configuration stylegan2.")],
+    out: Annotated[Path, typer.Option(help="The model folder to make.")],
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
+) -> None:
+    """Make a model folder of a StyleGAN2 generator; nothing in the file is executed."""
+    arguments.output_folder(out, force)
+    from artgan.importing.stylegan2 import import_pkl
+
+    for line in import_pkl(file, out):
+        context.obj.say(line)
+    print(f"model: {out}")

@@ -37,7 +37,7 @@ def _mix(x: Tensor) -> Tensor:
 def keyed_noise(keys: Tensor, layer: int, shape: tuple[int, ...]) -> Tensor:
     """Return standard normals, float32 `[N, *shape]`, for keys `[N]` (int64) and a layer's number."""
     counters = torch.arange(math.prod(shape), device=keys.device) + layer * _LAYER_STRIDE  # int64
-    words = _mix(_mix(keys * _GAMMA)[:, None] + counters * _GAMMA)
+    words = _mix(_mix(keys * _GAMMA)[:, None] + counters)
     # Box and Muller 1958: two uniforms of 24 bits each, strictly inside (0, 1), make one normal.
     first = (_shifted(words, 64 - _HALF_BITS).float() + 0.5) * 2.0**-_HALF_BITS
     second = ((words & ((1 << _HALF_BITS) - 1)).float() + 0.5) * 2.0**-_HALF_BITS

@@ -96,7 +96,7 @@ def _outcome(
     patience = session.config.training.patience
     reasons = {
         Outcome.FINISHED: session.state.images_seen >= round(session.config.training.total_kimg * 1000),
-        Outcome.NO_BETTER: patience is not None and outputs.evaluations_since_best() >= patience,
+        Outcome.NO_BETTER: patience is not None and outputs.evaluations_since_best >= patience,
         Outcome.OUT_OF_TIME: minutes is not None and clock.session_seconds() >= minutes * 60,
         Outcome.STOPPED: stop_requested() is not None,
     }

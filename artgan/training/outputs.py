@@ -29,13 +29,18 @@ _PAIRS = 16
 
 
 class Outputs:
-    """Writes for one session; in all processes but the first, it does nothing."""
+    """Writes for one session; in all processes but the first, it does nothing.
+
+    Attributes:
+        evaluations_since_best: how many evaluations in a row brought no better KID.
+    """
 
     def __init__(self, session: Session, judge: Judge | None, log: RunLog, on_progress: Listener) -> None:
         self.session, self.judge, self.log, self.on_progress = session, judge, log, on_progress
         self._warned: set[str] = set()
         judged = [line for line in read_metrics(session.run) if line["kind"] == "metrics"] if session.world.is_first else []
         self._protocol_hash = judged[-1]["protocol_hash"] if judged else ""
+        self.evaluations_since_best = self._since_best()
 
     def sheet(self) -> None:
         """Save a sheet of the first 64 seeds."""
@@ -59,6 +64,7 @@ class Outputs:
             self._save_model("best", line)
         note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({self.judge.features})")
+        self.evaluations_since_best = self._since_best()
         pictures = self._pictures()
         self._watch(pictures)
         save_png(session.run / NEAREST_FILE, grid(nearest_pairs(self.judge, pictures[:_PAIRS]), columns=8))
@@ -80,7 +86,7 @@ class Outputs:
             self._page(status)
         self.session.world.highest(0)
 
-    def evaluations_since_best(self) -> int:
+    def _since_best(self) -> int:
         """Return how many evaluations in a row brought no better KID; 0 in all processes but the first."""
         if not self.session.world.is_first:
             return 0

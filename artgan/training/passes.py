@@ -20,11 +20,13 @@ class Passes:
         compiled: compile every pass at its first call.
     """
 
+    BACKEND = "inductor"
+
     def __init__(self, generator: GeneratorNetwork, discriminator: DiscriminatorNetwork, compiled: bool) -> None:
         self.generator, self.discriminator = generator, discriminator
         if compiled:
             for name in ("judge", "synthesize", "slopes", "lengths"):
-                setattr(self, name, torch.compile(getattr(self, name), dynamic=False))
+                setattr(self, name, torch.compile(getattr(self, name), dynamic=False, backend=self.BACKEND))
 
     def judge(self, images: Tensor, labels: Tensor, auxiliary: bool) -> tuple[Tensor, Tensor]:
         """Return logits `[N, K]` and, where asked for, the discriminator's auxiliary loss."""

@@ -21,7 +21,7 @@ from artgan.training.steps import discriminator_step, generator_step
 
 _SHEET_BYTES_PER_PIXEL = 2.0  # of a PNG of painted pictures, roughly
 _SHEET_PICTURES = 64
-_PENALTY_STEPS = 16  # a span in which every lazy penalty falls due at least once
+_R1_STEPS, _PATH_STEPS = 16, 4  # from one lazy penalty to the next
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,14 @@ def preflight(session: Session, say: Say) -> Preflight:
     seconds_of_step(0)  # the first one also sets up kernels and optimizers; every penalty falls due on it
     lazy = (context.penalty_every > 1 and max(context.r1_gamma, context.r2_gamma) > 0) or context.path_length_weight > 0
     plain = min(seconds_of_step(1), seconds_of_step(2))
-    mean = (plain * (_PENALTY_STEPS - 1) + seconds_of_step(0)) / _PENALTY_STEPS if lazy else plain
-    disk_gb, free_gb = _disk(session)
+    span = _PATH_STEPS if context.path_length_weight > 0 else _R1_STEPS
+    mean = (plain * (span - 1) + seconds_of_step(0)) / span if lazy else plain
+    vital_gb, disk_gb, free_gb = _disk(session)
     result = Preflight(context.micro_batch, mean / context.batch_size * 1000, _memory_gb(session.device), disk_gb, free_gb)
-    if result.free_gb < result.disk_gb:
+    if free_gb < vital_gb:
         raise StorageError(
-            f"run {session.run}: its checkpoints, models and sheets take about {result.disk_gb:.2g} GB, and "
-            f"{result.free_gb:.2g} GB are free; free space, lower training.keep_checkpoints or raise training.sample_every_kimg"
+            f"run {session.run}: its checkpoints and models take about {vital_gb:.2g} GB, and {free_gb:.2g} GB are free; free "
+            f"space, lower training.keep_checkpoints, or choose another place for --run"
         )
     return result
 
@@ -89,10 +90,12 @@ def describe(session: Session, found: Preflight) -> list[str]:
     pieces = -(-training.batch_size // session.world.size // found.micro_batch)
     together = "at once" if pieces == 1 else f"in {pieces} pieces of {found.micro_batch} whose gradients add up"
     processes = f" on {session.world.size} processes" if session.world.size > 1 else ""
+    tight = ", which will not do to the end" if found.free_gb < found.disk_gb else ""
     return [
         f"preflight: {found.seconds_per_kimg:.3g} s per kimg, {format_seconds(left_kimg * found.seconds_per_kimg)} for "
         f"{left_kimg:,g} kimg without evaluations; batch {training.batch_size}{processes} {together}",
-        f"preflight: {found.memory_gb:.2g} GB of memory; about {found.disk_gb:.2g} GB of disk, {found.free_gb:,.0f} GB free",
+        f"preflight: {found.memory_gb:.2g} GB of memory; about {found.disk_gb:.2g} GB of disk, {found.free_gb:,.3g} GB are free"
+        f"{tight}",
     ]
 
 
@@ -103,7 +106,8 @@ def _memory_gb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def _disk(session: Session) -> tuple[float, float]:
+def _disk(session: Session) -> tuple[float, float, float]:
+    """Return GB of checkpoints and models, of these with all sheets to the end, and free ones."""
     training = session.config.training
     weights = sum(tensor.nbytes for tensor in state_tensors(session.state).values())
     # Adam's two moments are not there yet in a new run: as large as the trained weights each.
@@ -118,6 +122,6 @@ def _disk(session: Session) -> tuple[float, float]:
     height, width = session.state.image_size
     sheet = _SHEET_PICTURES * height * width * _SHEET_BYTES_PER_PIXEL
     sheets = training.total_kimg / training.sample_every_kimg * 2 * sheet  # once as a file, once for TensorBoard
-    total = (training.keep_checkpoints + 1) * checkpoint + models + sheets
+    vital = (training.keep_checkpoints + 1) * checkpoint + models
     place = next(folder for folder in (session.run, *session.run.absolute().parents) if folder.exists())
-    return total / 1e9, shutil.disk_usage(place).free / 1e9
+    return vital / 1e9, (vital + sheets) / 1e9, shutil.disk_usage(place).free / 1e9

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -76,7 +77,7 @@ def num_classes(config: RunConfig, collection: Collection) -> int:
     """Return the number of classes that the networks are conditioned on, 0 for none.
 
     Raises:
-        ConfigError: conditioning is asked for on a collection without labels.
+        ConfigError: conditioning is asked for on a collection without labels, or with a class that has no training picture.
     """
     if not config.model.conditional:
         return 0
@@ -84,6 +85,13 @@ def num_classes(config: RunConfig, collection: Collection) -> int:
         raise ConfigError(
             f"model.conditional = true, but the collection {collection.folder} has no classes: prepare it from one "
             f"sub-folder per class, or set model.conditional=false"
+        )
+    counts = np.bincount(collection.labels[collection.train_rows], minlength=len(collection.classes))
+    if not counts.all():
+        missing = [name for name, count in zip(collection.classes, counts, strict=True) if not count]
+        raise ConfigError(
+            f"model.conditional = true, but {collection.folder} has no training picture of class {', '.join(missing)}: prepare "
+            f"it again with --holdout 0 or without that class, or set model.conditional=false"
         )
     return len(collection.classes)
 

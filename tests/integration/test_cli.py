@@ -175,8 +175,10 @@ def test_without_a_config_one_is_chosen_and_said(collection_folder, tmp_path, ca
     words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", "--minutes", "0.001")
     assert artgan(*words, "--set", "model.width=8", "--set", "model.discriminator_width=8") == 0
     out = capsys.readouterr().out
-    assert "no config given: fastgan generator for 36 works at 32 px" in out
-    assert "discriminator fastgan: it needs no weights" in out
+    assert "no config given; chosen for 36 works at 32x32 px on CPU" in out
+    assert "- not by class: the smallest of 5 has 6 works" in out
+    assert "preflight: " in out
+    assert "fastgan discriminator: it needs no weights" in out
     assert "judged by random features" in out
 
 

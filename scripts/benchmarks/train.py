@@ -1,0 +1,243 @@
+"""Seconds per 1,000 images: artgan's step against a plain step of the same networks, what each part pays, and against peers.
+
+    ./scripts/benchmark train                                       64 px on a CPU
+    ./scripts/benchmark train --device cuda --side 256 --batch 16 --width 64     and --batch 64
+
+The plain step is float32 in NCHW memory, with Adam looped over parameters. On a GPU the packages lightweight-gan (a variant of
+FastGAN) and stylegan2-pytorch are timed in the same run when they are installed. All times are taken in turns, so that other
+work on the machine meets all of them.
+"""
+
+import argparse
+import importlib.util
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from artgan.config import RunConfig, with_values
+from artgan.datasets.collection import Collection, open_collection
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
+from artgan.datasets.sampler import Batches
+from artgan.datasets.synthetic import write_collection_sources
+from artgan.devices import describe_device
+from artgan.training.context import build_context
+from artgan.training.ema import update_ema
+from artgan.training.session import Session, open_session
+from artgan.training.steps import discriminator_step, generator_step
+
+Turn = Callable[[], None]
+
+
+def artgan_turn(session: Session) -> Turn:
+    """Return a function that takes one whole step of training, data and moving average included."""
+    state, config = session.state, session.config
+    context = build_context(session)
+    batches = Batches(session.collection, 0, session.device, False)
+
+    def turn() -> None:
+        images, labels = batches.batch(state.images_seen, config.training.batch_size)
+        discriminator_step(state, context, images, labels)
+        generator_step(state, context, images if context.objective.paired else None, labels)
+        update_ema(state.ema, state.generator, 0.99)
+        state.images_seen += config.training.batch_size
+
+    return turn
+
+
+def plain(session: Session) -> None:
+    """Take away what artgan does for speed: channels-last memory and fused optimizers; bfloat16 goes by the configuration."""
+    state = session.state
+    for network in (state.generator, state.discriminator, state.ema):
+        network.to(memory_format=torch.contiguous_format)
+    for name in ("optimizer_generator", "optimizer_discriminator"):
+        (group,) = getattr(state, name).param_groups
+        setattr(state, name, LoopedAdam(group["params"], group["lr"], group["betas"]))
+
+
+class LoopedAdam(torch.optim.Adam):
+    """Adam, one parameter after the other."""
+
+    def __init__(self, parameters: list, rate: float, betas: tuple[float, float]) -> None:
+        super().__init__(parameters, rate, betas, foreach=False, fused=False)
+
+    def step(self, closure: None = None) -> None:
+        self.found_inf = None  # only the fused one skips steps on the device
+        super().step(closure)
+
+
+def peers(side: int, batch: int, device: torch.device) -> dict[str, Turn]:
+    """Return a step of each peer that is installed; they run on GPUs only."""
+    turns: dict[str, Turn] = {}
+    images = torch.rand(batch, 3, side, side, device=device)
+    if device.type != "cuda":
+        return turns
+    if importlib.util.find_spec("lightweight_gan"):
+        from lightweight_gan.lightweight_gan import LightweightGAN, dual_contrastive_loss, gen_hinge_loss, hinge_loss
+
+        assert dual_contrastive_loss  # imported beside the two that are used, as its trainer does
+        gan = LightweightGAN(lr=2e-4, latent_dim=256, image_size=side).to(device)
+
+        def lightweight() -> None:
+            for is_generator, optimizer in ((False, gan.D_opt), (True, gan.G_opt)):
+                optimizer.zero_grad()
+                fake = gan.G(torch.randn(batch, 256, device=device))
+                if is_generator:
+                    loss = gen_hinge_loss(gan.D(fake)[0], None)
+                else:
+                    real, _, auxiliary = gan.D(images, calc_aux_loss=True)
+                    loss = hinge_loss(real, gan.D(fake.detach())[0]) + auxiliary
+                loss.backward()
+                optimizer.step()
+            gan.EMA()
+
+        turns["peer lightweight-gan"] = lightweight
+    if importlib.util.find_spec("stylegan2_pytorch"):
+        from stylegan2_pytorch.stylegan2_pytorch import StyleGAN2, image_noise
+
+        style = StyleGAN2(image_size=side).to(device)
+
+        def stylegan2() -> None:
+            for is_generator, optimizer in ((False, style.D_opt), (True, style.G_opt)):
+                optimizer.zero_grad()
+                w = style.S(torch.randn(batch, 512, device=device))[:, None].expand(-1, style.G.num_layers, -1)
+                fake = style.G(w, image_noise(batch, side, device=device))
+                logits = style.D(fake if is_generator else fake.detach())[0]
+                real = None if is_generator else style.D(images)[0]
+                loss = logits.mean() if real is None else (torch.relu(1 + real) + torch.relu(1 - logits)).mean()
+                loss.backward()
+                optimizer.step()
+            style.EMA()
+
+        turns["peer stylegan2-pytorch"] = stylegan2
+    return turns
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the device's measured rate of multiplying matrices, in floating-point operations a second."""
+    side = 8192 if device.type == "cuda" else 1024
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    best = min(seconds(lambda: a @ b, device) for _ in range(5))
+    return 2 * side**3 / best
+
+
+def step_operations(turn: Turn) -> int:
+    """Return the floating-point operations of convolutions and matrix products in a step."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        turn()
+    return counter.get_total_flops()
+
+
+def seconds(turn: Callable[[], object], device: torch.device) -> float:
+    started = time.perf_counter()
+    turn()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def busy_share(turn: Turn, device: torch.device, steps: int) -> float | None:
+    """Return the share of time in which the GPU runs a kernel."""
+    if device.type != "cuda":
+        return None
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        spent = seconds(lambda: [turn() for _ in range(steps)], device)
+    spans = sorted((event.time_range.start, event.time_range.end) for event in profiler.events() if event.time_range.end)
+    busy, reached = 0.0, 0.0
+    for start, end in spans:
+        busy += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return busy / 1e6 / spent
+
+
+def variants(arguments: argparse.Namespace, collection: Collection, folder: Path) -> dict[str, Turn]:
+    """Return each network pair as artgan trains it, plain, and with one part taken away or added."""
+    base = {
+        "model.width": arguments.width, "model.discriminator_width": arguments.discriminator_width,
+        "model.backbone": arguments.backbone, "training.batch_size": arguments.batch, "training.device": arguments.device,
+    }  # fmt: skip
+    turns: dict[str, Turn] = {}
+
+    def add(title: str, change: Callable[[Session], None] | None = None, **values: object) -> None:
+        more = {key.replace("__", "."): value for key, value in values.items()}
+        session = open_session(with_values(RunConfig(), base | more), collection, folder / title, write=False)
+        if change:
+            change(session)
+        turns[title] = artgan_turn(session)
+
+    for generator, discriminator, objective in (
+        ("fastgan", arguments.discriminator, "hinge"),
+        ("stylegan2", "stylegan2", "nonsaturating"),
+    ):
+        if arguments.only and arguments.only != generator:
+            continue
+        parts = {"model__generator": generator, "model__discriminator": discriminator, "objective__name": objective}
+        add(f"{generator}: artgan", **parts)
+        add(f"{generator}: plain", plain, **parts, training__precision="float32")
+        if arguments.ablate:
+            add(f"{generator}: float32", **parts, training__precision="float32")
+            add(f"{generator}: NCHW and looped Adam", plain, **parts)
+            add(f"{generator}: compiled", **parts, training__compile=True)
+    return turns
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--discriminator-width", type=int, default=64)
+    parser.add_argument("--discriminator", default="projected")
+    parser.add_argument("--backbone", default="squeezenet1_1", help="random needs no weights")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--only", help="fastgan or stylegan2")
+    parser.add_argument("--ablate", action="store_true", help="also one part at a time, and torch.compile")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    with TemporaryDirectory() as folder:
+        write_collection_sources(Path(folder, "in"), 40)
+        prepare([Path(folder, "in")], Path(folder, "collection"), Recipe(arguments.side, arguments.side, holdout=0.0))
+        collection = open_collection(Path(folder, "collection"))
+        turns = variants(arguments, collection, Path(folder)) | peers(arguments.side, arguments.batch, device)
+        for turn in turns.values():
+            turn()  # kernels chosen, optimizers filled, graphs compiled
+        spent: dict[str, list[float]] = {title: [] for title in turns}
+        for _ in range(arguments.rounds):
+            for title, turn in turns.items():
+                spent[title].append(seconds(turn, device))
+        print(f"{describe_device(device)}, torch {torch.__version__}, {arguments.side} px, batch {arguments.batch}")
+        report(turns, spent, arguments, device)
+        reading = Batches(collection, 0, device, False)
+        read = statistics.median(seconds(lambda: reading.batch(0, arguments.batch), device) for _ in range(20))
+        first = next(iter(spent.values()))
+        print(f"reading a batch: {read / statistics.median(first):.1%} of the first step above")
+
+
+def report(turns: dict[str, Turn], spent: dict[str, list[float]], arguments: argparse.Namespace, device: torch.device) -> None:
+    rates = {dtype: matrix_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    for title, turn in turns.items():
+        median = statistics.median(spent[title])
+        line = f"{title:36} {median * 1000 / arguments.batch:8.2f} s/kimg"
+        network = title.partition(":")[0]
+        ours = spent.get(f"{network}: artgan") or next(iter(spent.values()))
+        ratios = [theirs / mine for theirs, mine in zip(spent[title], ours, strict=True)]
+        line += f"   {statistics.median(ratios):5.2f}x the time of artgan's ({min(ratios):.2f} to {max(ratios):.2f})"
+        if title.endswith(": artgan"):
+            dtype = torch.bfloat16 if rates[torch.bfloat16] > rates[torch.float32] else torch.float32
+            line += f"; {step_operations(turn) / median / rates[dtype]:.0%} of the device's {str(dtype)[6:]} matrix rate"
+            busy = busy_share(turn, device, 5)
+            line += "" if busy is None else f"; GPU busy {busy:.0%}"
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

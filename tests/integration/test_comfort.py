@@ -1,0 +1,281 @@
+"""What stands around training: plans, previews, transfer, warnings, roll-back, the page."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from artgan.config import RunConfig, load_config, with_values
+from artgan.datasets.collection import open_collection
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
+from artgan.errors import ConfigError
+from artgan.evaluation import Judge
+from artgan.progress import Progress
+from artgan.training import watchdog
+from artgan.training.checkpoint import load_newest
+from artgan.training.context import build_context
+from artgan.training.loop import Outcome, train
+from artgan.training.preflight import preflight
+from artgan.training.preview import preview_augmentation
+from artgan.training.run_log import read_metrics
+from artgan.training.session import open_session
+from artgan.training.state import state_tensors
+from artgan.training.transfer import start_from
+from tests.integration.test_cli import SET, artgan, refused
+from tests.integration.test_resume import assert_same, combined, run, stop_after, tiny
+
+
+def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, tmp_path, monkeypatch):
+    config = combined({"training.batch_size": 16}, model__discriminator="fastgan")
+    session = open_session(config, collection, tmp_path)
+    before = {name: tensor.clone() for name, tensor in state_tensors(session.state).items()}
+    found = preflight(session, print)
+    assert_same(before, state_tensors(session.state))
+    assert found.micro_batch == 16
+    assert found.seconds_per_kimg > 0
+    from artgan.training import passes
+
+    judge = passes.Passes.judge
+
+    def small(self, images, labels, auxiliary):
+        if len(images) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return judge(self, images, labels, auxiliary)
+
+    monkeypatch.setattr(passes.Passes, "judge", small)
+    said = []
+    assert preflight(session, said.append).micro_batch == 4
+    assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["8", "4"]
+
+
+def test_a_dry_run_says_what_it_takes_and_leaves_nothing(collection_folder, tmp_path, capsys):
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", *SET, "--dry-run")
+    assert artgan(*words) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"preflight: [\d.]+ s per kimg, .* for 0\.048 kimg .*; batch 4 at once", out)
+    assert re.search(r"preflight: [\d.]+ GB of memory; about [\d.e-]+ GB of disk, [\d.,]+ GB are free", out)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_is_too_small_is_said_before_training(collection_folder, tmp_path, capsys, monkeypatch):
+    from collections import namedtuple
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: namedtuple("Usage", "total used free")(10, 10, 0))
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", *SET)
+    refused(capsys, 5, r"its checkpoints and models take about .* GB, and 0 GB are free", *words)
+
+
+@pytest.mark.parametrize("name", ["ada", "diffaugment"])
+def test_the_preview_shows_works_as_they_are_and_changed(collection, tmp_path, name):
+    sheet = preview_augmentation(collection, with_values(RunConfig(), {"augment.name": name}))
+    cells = sheet[: sheet.shape[0] // 8 * 8, :].shape
+    assert cells[1] >= 8 * 32
+    rows = collection.train_rows[np.linspace(0, len(collection.train_rows) - 1, 8).astype(np.int64)]
+    windows = np.lib.stride_tricks.sliding_window_view(sheet, (32, 32, 3))[:40:, :40, 0]
+    assert (windows == collection.images[rows[0]]).all((2, 3, 4)).any()
+
+
+def test_the_preview_needs_no_run(collection_folder, tmp_path, capsys):
+    assert artgan("train", "--collection", collection_folder, "--preview-augment", tmp_path / "new" / "sheet.png") == 0
+    assert picture_of(tmp_path / "new" / "sheet.png").shape[1] >= 8 * 32
+
+
+def picture_of(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_path):
+    first, _ = run(tiny(model__discriminator="fastgan"), collection, tmp_path / "first")
+    prepare([sources], tmp_path / "larger", Recipe(64, 64))
+    larger = open_collection(tmp_path / "larger")
+    config = tiny(model__discriminator="fastgan", model__conditional=True)
+    session = open_session(config, larger, tmp_path / "second")
+    generator, discriminator = start_from(session, tmp_path / "first")
+    assert "stages.2.convs.0.conv.weight" in generator.taken
+    assert {name for name in generator.left if name.startswith("stages.3")}
+    assert any("embedding" in name for name in generator.left)
+    assert torch.equal(
+        session.state.generator.state_dict()["stages.0.convs.0.conv.weight"],
+        first.ema.state_dict()["stages.0.convs.0.conv.weight"],
+    )
+    assert discriminator.network == "discriminator"
+    assert discriminator.taken
+    assert re.search(r"generator: \d+ of \d+ tensors taken over; starting anew: \d+, ", str(generator))
+    with pytest.raises(ConfigError, match=r"is a fastgan generator, this run has model\.generator = 'r3gan'"):
+        start_from(open_session(tiny(model__generator="r3gan"), larger, tmp_path / "third"), tmp_path / "first")
+
+
+def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tmp_path, capsys):
+    run(tiny(model__discriminator="fastgan"), collection, tmp_path / "first")
+    frozen = ["--set=model.discriminator=fastgan", "--set=training.freeze_stages=1"]
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "second", *SET, *frozen)
+    assert artgan(*words, "--init", tmp_path / "first") == 0
+    assert "tensors taken over" in capsys.readouterr().out
+    assert json.loads((tmp_path / "second" / "init.json").read_text())["source"] == str(tmp_path / "first")
+    before, after = (load_newest(tmp_path / name / "checkpoints").tensors for name in ("first", "second"))
+    stem = [name for name in before if name.startswith("discriminator.stem") and name.endswith("original")]
+    assert stem
+    assert all(torch.equal(before[name], after[name]) for name in stem)
+    moved = [name for name in before if name.startswith("discriminator.downs") and name.endswith("original")]
+    assert not any(torch.equal(before[name], after[name]) for name in moved)
+
+
+def test_diversity_is_the_mean_distance():
+    pictures = np.zeros((3, 16, 16, 3), np.uint8)
+    pictures[1] = 255
+    assert watchdog.diversity(pictures) == pytest.approx((1 + 0 + 1) / 3)
+
+
+def test_a_collapsed_generator_and_a_rising_metric_are_called_so(collection):
+    one = np.repeat(collection.images[:1], 16, 0)
+    assert watchdog.relative_diversity(one, collection) == 0
+    assert watchdog.relative_diversity(collection.images[collection.train_rows[:16]], collection) == pytest.approx(1, abs=0.4)
+    history = [(1000, 0.5), (2000, 0.1), (3000, 0.2), (4000, 0.3), (5000, 0.4)]
+    found = watchdog.warnings(0.1, 0.9, history)
+    assert set(found) == {"collapse", "overfitting", "metric"}
+    assert "KID has been worse than at 2.0 kimg for 3 evaluations" in found["metric"]
+    assert watchdog.warnings(0.9, 0.2, history[:3]) == {}
+    assert watchdog.evaluations_since_best([3, 1, 2, 2]) == 2
+
+
+def test_overfitting_is_the_papers_ratio(sources, tmp_path):
+    """A discriminator that knows its training pictures, and takes all else for generated, is at 1; one that does not, at 0."""
+    prepare([sources], tmp_path / "c", Recipe(32, 32, holdout=0.3))
+    collection = open_collection(tmp_path / "c")
+    known = {collection.images[row].tobytes() for row in collection.train_rows}
+    real = known | {collection.images[row].tobytes() for row in collection.holdout_rows}
+
+    class ByHeart(torch.nn.Module):
+        def __init__(self, pictures):
+            super().__init__()
+            self.weight, self.pictures = torch.nn.Parameter(torch.zeros(1)), pictures
+
+        def forward(self, images, labels):
+            pixels = ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            return torch.tensor([[1.0 if np.ascontiguousarray(x).tobytes() in self.pictures else -1.0] for x in pixels])
+
+    fake = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    assert watchdog.overfitting(ByHeart(known), collection, fake, False) == pytest.approx(1)
+    assert watchdog.overfitting(ByHeart(real), collection, fake, False) == pytest.approx(0)
+
+
+def poison(session, steps):
+    """Make the gradients of some steps not a number, as a blow-up does."""
+    context_of = build_context(session)
+    judge, count = type(context_of.passes).judge, [0]
+
+    def judging(self, images, labels, auxiliary):
+        logits, loss = judge(self, images, labels, auxiliary)
+        if auxiliary:
+            count[0] += 1
+        return (logits * float("nan") if count[0] in steps else logits), loss
+
+    return judging
+
+
+def test_a_step_without_finite_gradients_is_skipped_and_counted(collection, tmp_path, monkeypatch):
+    config = tiny(model__discriminator="fastgan")
+    session = open_session(config, collection, tmp_path)
+    monkeypatch.setattr("artgan.training.passes.Passes.judge", poison(session, {3}))
+    assert train(session, Judge("random", collection, torch.device("cpu"))) is Outcome.FINISHED
+    lines = [line for line in read_metrics(tmp_path) if line["kind"] == "train"]
+    assert [line["skipped/discriminator"] for line in lines] == [0, 0.5, 0, 0, 0, 0]
+    assert all(tensor.isfinite().all() for tensor in state_tensors(session.state).values())
+
+
+def test_a_breakdown_goes_back_to_the_checkpoint_with_half_the_rate(collection, tmp_path, monkeypatch):
+    config = tiny(model__discriminator="fastgan")
+    session = open_session(config, collection, tmp_path)
+    monkeypatch.setattr("artgan.training.passes.Passes.judge", poison(session, {7, 8}))  # from 24 to 32 images
+    said: list[Progress] = []
+    judge = Judge("random", collection, torch.device("cpu"))
+    assert train(session, judge, on_progress=said.append) is Outcome.FINISHED
+    told = [event.note for event in said if "training broke down" in event.note]
+    assert len(told) == 1
+    assert "back to 0.0 kimg with half the learning rates" in told[0]
+    assert session.state.learning_rate_factor == 0.5
+    assert session.state.optimizer_generator.param_groups[0]["lr"] == pytest.approx(config_rate(session) / 2)
+    seen = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "train"]
+    assert seen == [8, 16, 24, 32, 40, 48]
+    assert load_newest(tmp_path / "checkpoints").info["learning_rate_factor"] == 0.5
+    assert open_session(config, collection, tmp_path).state.learning_rate_factor == 0.5
+
+
+def config_rate(session):
+    return session.config.training.generator_lr
+
+
+def test_patience_ends_a_run_that_gets_no_better(collection, tmp_path, monkeypatch):
+    config = tiny(training__patience=2, training__evaluate_every_kimg=0.008, training__total_kimg=0.4)
+    values = iter([0.5, 0.3, 0.4, 0.6, 0.2, 0.1])
+    from artgan.training import outputs
+
+    evaluate = outputs.evaluate_generator
+
+    def judged(*arguments, **options):
+        line = evaluate(*arguments, **options)
+        line["metrics"]["kid"]["value"] = next(values)
+        return line
+
+    monkeypatch.setattr(outputs, "evaluate_generator", judged)
+    state, outcome = run(config, collection, tmp_path)
+    assert outcome is Outcome.NO_BETTER
+    assert state.images_seen == 36  # the evaluation at 32 images was the second without a better one
+    assert run(config, collection, tmp_path)[1] is Outcome.NO_BETTER  # the history is the run's, not the session's
+
+
+def test_the_runs_page_has_curves_sheets_and_nearest_pictures(collection, tmp_path):
+    run(combined({"model.generator": "stylegan2", "model.discriminator": "stylegan2", "augment.name": "ada",
+                  "objective.name": "nonsaturating"}), collection, tmp_path)  # fmt: skip
+    page = (tmp_path / "report.html").read_text()
+    for words in ("Samples over time", "Nearest training pictures", "gradient penalty", "path length", "augmentation"):
+        assert words in page
+    assert "r1_gamma" in page
+    assert page.count("data:image/png;base64,") >= 4
+    assert not re.findall(r"<(?:img|script|link)[^>]+(?:src|href)=\"(?!data:)", page)
+    assert picture_of(tmp_path / "nearest.png").shape[1] >= 8 * 32
+
+
+def test_what_does_not_go_together_is_refused_with_the_reason():
+    def reason(**values):
+        with pytest.raises(ConfigError) as caught:
+            with_values(RunConfig(), {key.replace("__", "."): value for key, value in values.items()})
+        return str(caught.value)
+
+    assert "couples the images of a batch" in reason(objective__path_length_weight=2)
+    assert "has no styles by layer" in reason(objective__path_length_weight=2, model__generator="r3gan")
+    assert "has one style for all" in reason(model__style_mixing=0.5, model__generator="r3gan")
+    assert "set augment.probability, for example 0.3" in reason(augment__name="ada", objective__name="relativistic")
+    assert "nothing else holds the slopes" in reason(model__discriminator="r3gan", objective__r1_gamma=0)
+    assert "are frozen already" in reason(training__freeze_stages=2)
+    assert "is larger than training.batch_size" in reason(training__micro_batch=32)
+    assert "must be multiples of 4" in reason(model__discriminator="stylegan2", training__micro_batch=6)
+    assert "objective.r1_gamma = -1" in reason(objective__r1_gamma=-1)
+    both = reason(model__discriminator="r3gan", objective__r1_gamma=0, training__micro_batch=32)
+    assert "nothing else holds" in both
+    assert "is larger" in both
+
+
+def test_what_is_left_open_is_filled_in_and_written(collection, tmp_path):
+    run(combined({"model.discriminator": "r3gan"}), collection, tmp_path, stop_requested=stop_after(1))
+    written = load_config(tmp_path / "config.yaml")
+    assert written.objective.r1_gamma == pytest.approx(0.0002 * 32 * 32 / 8)
+    assert (written.objective.r2_gamma, written.training.discriminator_lr) == (0, 2e-4)
+    assert written.model.style_mixing == 0
+
+
+def test_one_picture_or_a_missing_class_is_refused(collection, tmp_path):
+    alone = dataclasses.replace(collection, train_rows=collection.train_rows[:1])
+    with pytest.raises(ConfigError, match=r"has 1 picture\(s\), training needs 2"):
+        open_session(tiny(training__batch_size=1), alone, tmp_path / "run")
+    kept = collection.train_rows[collection.labels[collection.train_rows] != 2]
+    without = dataclasses.replace(collection, train_rows=kept)
+    with pytest.raises(ConfigError, match=rf"no training picture of class {collection.classes[2]}"):
+        open_session(tiny(model__conditional=True), without, tmp_path / "run")
+    open_session(tiny(), without, tmp_path / "run")
