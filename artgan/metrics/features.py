@@ -12,7 +12,7 @@ from artgan.errors import DataError
 
 STANDARD_ERRORS = 1.96
 GROUPS = 10
-_BLOCK_ROWS = 1024
+_BLOCK_ROWS = 512
 _LIMIT_BYTES = 48 << 20
 
 
