@@ -30,7 +30,7 @@ class _Conv(nn.Conv2d):
         super().__init__(channels_in, channels_out, (height, width), stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(super().forward(x))
+        return F.relu(super().forward(x), inplace=True)  # of a fresh tensor: one less to allocate
 
 
 def _pool_average(x: Tensor) -> Tensor:

@@ -68,6 +68,7 @@ def list_weights() -> None:
         print(f"{name}  {entry.megabytes:.0f} MB  for {entry.used_by}")
         print(f"  licence: {entry.license}\n  source: {entry.url}\n  sha256: {entry.sha256}")
         print(f"  here: {found}" if found else f"  not here; get it with: artgan weights fetch {name}")
+    print("timm/NAME  any model of timm, such as timm/vit_small_patch14_dinov2.lvd142m; its licence is its publisher's")
 
 
 @weights_app.command("fetch", epilog=f"Example: artgan weights fetch squeezenet1_1\n\n{EPILOG}")

@@ -9,12 +9,12 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from artgan.metrics.manifold import NEIGHBOURS
+from artgan.metrics.manifold import NEIGHBORS
 from artgan.metrics.sliced import NUM_DIRECTIONS
 
 ESTIMATORS = (
     f"Frechet with covariance N-1; KID over all pairs, unbiased, kernel (x.y/d+1)^3; MIND over {NUM_DIRECTIONS} directions; "
-    f"precision, recall, density and coverage with k={NEIGHBOURS}, rims inside; AuthPct; C_T in 3 cells after 64 components"
+    f"precision, recall, density and coverage with k={NEIGHBORS}, rims inside; AuthPct; C_T in 3 cells after 64 components"
 )
 
 

@@ -14,7 +14,7 @@ MEANINGS = {
     "density": ("how closely generated pictures crowd around real ones; about 1 for real pictures", 1),
     "coverage": ("share of real pictures with a generated one close by; 0.97 for real pictures", 1),
     "auth_pct": ("percent of generated pictures that are no copies; 0 when all are copies", 1),
-    "near_copies": ("share of generated pictures within half the distance of real neighbours, mirrored and cut too", -1),
+    "near_copies": ("share of generated pictures within half the distance of real neighbors, mirrored and cut too", -1),
     "c_t": ("copying test: about 0 is honest, below -3 copies, far above 0 unlike the collection", 0),
 }
 _MIN_HOLDOUT = 20

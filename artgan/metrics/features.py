@@ -12,8 +12,8 @@ from artgan.errors import DataError
 
 STANDARD_ERRORS = 1.96
 GROUPS = 10
-_BLOCK_ROWS = 1024
-_LIMIT_BYTES = 48 << 20
+_BLOCK_ROWS = 512
+_LIMIT_BYTES = 32 << 20
 
 
 class FeatureBank:

@@ -116,7 +116,7 @@ def _tall_cross(features: Rows, reference: Gaussian, index: np.ndarray, groups: 
         projected = (block - reference.mean) @ reference.factor.T
         total += projected.sum(0)
         moment += projected.T @ projected
-    traces = [_root_trace(_covariance(moment, total, len(features)))]
+    traces = [_root_trace(_covariance(moment.copy(), total, len(features)))]
     for group in range(groups):
         left_total, left_moment = total.copy(), moment.copy()
         for start, block in blocks(features):
@@ -129,7 +129,11 @@ def _tall_cross(features: Rows, reference: Gaussian, index: np.ndarray, groups: 
 
 
 def _covariance(moment: np.ndarray, total: np.ndarray, count: int) -> np.ndarray:
-    return (moment - np.outer(total, total / count)) / (count - 1)
+    """Return the covariance from sums of squares and of values; it takes the place of `moment`, row by row."""
+    for row, value in enumerate(total):
+        moment[row] -= total * (value / count)
+    moment /= count - 1
+    return moment
 
 
 def _root_trace(matrix: np.ndarray) -> float:

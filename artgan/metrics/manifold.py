@@ -1,6 +1,6 @@
 """Precision, recall (Kynkäänniemi et al. 2019, 1904.06991), density, coverage (Naeem et al. 2020, 2002.09797), realism.
 
-Around every picture lies a ball that reaches to its k-th nearest neighbour in its own set, itself not counted.
+Around every picture lies a ball that reaches to its k-th nearest neighbor in its own set, itself not counted.
 
 precision = share of generated pictures in any ball of a real one     recall = share of real pictures in any generated ball
 density = mean number of real balls around a generated picture / k     coverage = share of real balls with a generated picture
@@ -25,7 +25,7 @@ from artgan.metrics.features import (
     share_estimate,
 )
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 _SLACK = 1e-9
 _ROUNDING = 1e-12
 
@@ -41,7 +41,7 @@ class Manifold:
     @property
     def k(self) -> int:
         """Of the balls: fewer than usual in a set of few pictures."""
-        return min(NEIGHBOURS, len(self.features) - 1)
+        return min(NEIGHBORS, len(self.features) - 1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def fit_manifold(features: np.ndarray) -> Manifold:
         DataError: fewer than two pictures, or values that are not finite.
     """
     check_features(features)
-    k = min(NEIGHBOURS, len(features) - 1)
+    k = min(NEIGHBORS, len(features) - 1)
     smallest = np.empty((len(features), k))
     for start, block in blocks(features):
         distances = squared_distances(block, features)
@@ -168,7 +168,7 @@ def _radii_without_groups(features: np.ndarray, groups: int) -> np.ndarray:
         distances = squared_distances(block, features)
         distances[np.arange(len(block)), start + np.arange(len(block))] = np.inf
         rows = slice(start, start + len(block))
-        k = min(NEIGHBOURS, count - 1)
+        k = min(NEIGHBORS, count - 1)
         radii[0, rows] = np.partition(distances, k - 1, 1)[:, k - 1]
         for group in range(groups):
             kept = distances[:, owners != group]

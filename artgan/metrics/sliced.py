@@ -13,7 +13,7 @@ from artgan import seeding
 from artgan.metrics.features import Estimate, Rows, blocks, check_features, grouped_estimate, jackknife_groups
 
 NUM_DIRECTIONS = 1000
-_DIRECTIONS_AT_ONCE = 100
+_PROJECTIONS_AT_ONCE = 2_000_000
 
 
 def monge_distance(features: Rows, reference: Rows, seed: int = 0) -> Estimate:
@@ -29,8 +29,9 @@ def monge_distance(features: Rows, reference: Rows, seed: int = 0) -> Estimate:
     dim, groups = features.shape[1], jackknife_groups(len(features))
     directions = unit_directions(seed, NUM_DIRECTIONS, dim)
     totals = np.zeros(1 + groups)
-    for start in range(0, NUM_DIRECTIONS, _DIRECTIONS_AT_ONCE):
-        chosen = directions[start : start + _DIRECTIONS_AT_ONCE].T
+    at_once = max(1, _PROJECTIONS_AT_ONCE // max(len(features), len(reference)))
+    for start in range(0, NUM_DIRECTIONS, at_once):
+        chosen = directions[start : start + at_once].T
         ours, theirs = _project(features, chosen), np.sort(_project(reference, chosen), 1)
         order = np.argsort(ours, 1, kind="stable")
         ours = np.take_along_axis(ours, order, 1)

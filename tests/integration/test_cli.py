@@ -68,9 +68,12 @@ def test_the_whole_way(sources, style, tmp_path, capsys):
     assert "40 pictures at 32x32 px (2 held out), 1 duplicates, 1 rejected" in capsys.readouterr().out
     assert artgan("train", "--collection", collection, "--run", run, *SET) == 0
     assert "finished at 0.0 kimg" in capsys.readouterr().out
-    metrics = tmp_path / "metrics.json"
-    judged = ("evaluate", run, "--collection", collection, "--features", "random", "--num-generated", "12", "--json", metrics)
-    assert artgan(*judged) == 0
+    metrics, page = tmp_path / "metrics.json", tmp_path / "page.html"
+    judged = ("evaluate", run, "--collection", collection, "--features", "random", "--num-generated", "12")
+    assert artgan(*judged, "--json", metrics, "--report", page) == 0
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<img") == 12 + 12 + 12  # best, worst, pairs
+    assert "seed 11" in html
     line = json.loads(metrics.read_text())
     names = ["fd", "kid", "mind", "precision", "recall", "density", "coverage", "auth_pct", "near_copies"]
     assert list(line["metrics"]) == names  # too few pictures for c_t
@@ -412,6 +415,11 @@ def test_inception_without_its_last_layers_says_what_it_has(trained, collection_
 def test_wrong_evaluate_options(trained, collection_folder, tmp_path, capsys):
     base = ("evaluate", trained, "--collection", collection_folder)
     refused(capsys, 2, r"unknown features 'inception' \(did you mean", *base, "--features", "inception")
+    refused(capsys, 2, r"--metrics fids: expected one of distances, manifold, copying", *base, "--metrics", "fids")
+    refused(capsys, 2, "--metrics: expected some of", *base, "--metrics", ",")
+    refused(capsys, 2, "--resize cleen", *base, "--resize", "cleen")
+    refused(capsys, 2, "backbone 'random' has no layer 'stage9'", *base, "--features", "random:stage9")
+    refused(capsys, 4, "timm has no model 'nonsense'|no weights for timm/nonsense", *base, "--features", "timm/nonsense")
     refused(capsys, 2, "--num-generated 1: expected a number from 2", *base, "--num-generated", "1")
     refused(capsys, 2, "--truncation -1: expected", *base, "--truncation", "-1")
     refused(capsys, 3, "no such run, model or folder", "evaluate", tmp_path / "x", "--collection", collection_folder)

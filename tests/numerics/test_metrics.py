@@ -90,6 +90,15 @@ def test_kernel_distance_equals_the_double_loop():
     assert kernel_distance(x, y) == pytest.approx(brute_force_kid(x, y), rel=1e-12)
 
 
+def test_kernel_distance_of_float32_features_loses_nothing_that_matters():
+    """Positive rows with a large common mean, as pooled features have, and a small shift: the hard case for float32."""
+    mixing = RANDOM.normal(size=(40, 768)) / 8
+    x, y = (np.abs(RANDOM.normal(size=(700, 40)) @ mixing + 0.1 * shift).astype(np.float32) for shift in (0.0, 1.0))
+    assert kernel_distance(x, y) == pytest.approx(kernel_distance(x.astype(np.float64), y.astype(np.float64)), rel=1e-5)
+    same = kernel_distance(x[:350], x[350:]), kernel_distance(x[:350].astype(np.float64), x[350:].astype(np.float64))
+    assert same[0] == pytest.approx(same[1], abs=1e-9)
+
+
 def test_kernel_distance_is_unbiased_where_frechet_is_not():
     """Two samples of one distribution: the mean over many draws is zero within its standard error."""
     values = [kernel_distance(features(40, 8), features(40, 8)) for _ in range(200)]

@@ -10,7 +10,10 @@ from artgan.datasets.collection import open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.synthetic import MANNERS, draw_work
+from artgan.evaluation.showcase import Pair, Shown
+from artgan.evaluation.words import MEANINGS
 from artgan.report.collection import collection_page
+from artgan.report.evaluation import evaluation_page
 from artgan.report.page import curves, picture
 
 
@@ -62,6 +65,42 @@ def test_a_palette_of_two_colors_has_their_shares(tmp_path):
     blue = sum(share for color, share in shares if int(color[5:7], 16) > 200)
     assert abs(red - 75) < 2
     assert abs(blue - 25) < 2
+
+
+def metrics_line(name="kid", protocol_hash="h"):
+    return {
+        "protocol": {"features": "random", "num_reference": 36, "resize": "clean"},
+        "protocol_hash": protocol_hash,
+        "num_generated": 12,
+        "generated": {"from": "folder"},
+        "metrics": {name: {"value": 0.5, "low": 0.25, "high": 0.75}, "c_t": {"value": -4.0, "low": None, "high": None}},
+        "floor": {name: {"value": 0.125, "of": "hold-out against training split"}},
+        "warnings": ["few pictures"],
+        "classes": {"rings": {"num_generated": 3, "num_reference": 8, "metrics": {}, "note": "not judged"}},
+    }
+
+
+def test_an_evaluation_page_has_every_number_picture_and_curve(collection):
+    shown = [Shown(collection.images[row], f"seed {row}", 1.5 - row) for row in range(3)]
+    pairs = [Pair(collection.images[0], collection.images[1], "seed 7", "<b>a</b>.png", "mirrored, middle", 0.25)]
+    history = [{"images_seen": 1000 * step, "kind": "metrics"} | metrics_line() for step in (1, 2)]
+    history.insert(1, {"images_seen": 1500, "kind": "metrics"} | metrics_line(protocol_hash="another"))
+    html = evaluation_page("run", metrics_line(), MEANINGS, best=shown, worst=shown[:1], pairs=pairs, history=history)
+    tags = parsed(html)
+    assert tags.seen.count("img") == 5
+    assert all(source.startswith("data:image/png;base64,") for source in tags.sources)
+    assert tags.seen.count("svg") == 1  # kid alone has a history
+    for text in ("0.25 to 0.75", "0.125", "hold-out against training split", "few pictures", "not judged", "mirrored, middle"):
+        assert text in html
+    assert "<b>a</b>" not in html
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', html)
+
+
+def test_an_evaluation_page_without_pictures_has_no_empty_rooms():
+    html = evaluation_page("x", metrics_line() | {"classes": {}}, MEANINGS)
+    assert not {"img", "svg"} & set(parsed(html).seen)
+    for heading in ("Does it copy", "Most real", "The whole run", "Class by class"):
+        assert heading not in html
 
 
 def test_curves_are_inline_and_name_themselves():
