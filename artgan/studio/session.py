@@ -69,6 +69,12 @@ class Session:
         self._uploads: OrderedDict[int, np.ndarray] = OrderedDict()
         self._upload_count = 0
 
+    def warm_up(self) -> None:
+        """Open the first model and make one picture, so that the first visitor waits for neither."""
+        if self.folders:
+            self.model_facts(0)
+            self.pictures(0, [{"seed": 0}])
+
     def _add(self, target: Path) -> None:
         is_run = (target / "config.yaml").is_file()
         if is_run:
