@@ -275,6 +275,20 @@ def test_training_on_watch(visit, run):
     assert last != "/api/runs/0/sheets/0"
 
 
+def test_a_run_without_a_model_is_watched_until_it_has_one(browser, run, tmp_path):
+    young = tmp_path / "young"
+    shutil.copytree(run, young, ignore=shutil.ignore_patterns("model", "checkpoints", "samples"))
+    with studio([young]) as running:
+        page = browser.new_page()
+        page.goto(running.url)
+        page.locator("#run-status", has_text="thousand images").wait_for(timeout=WAIT)
+        assert page.locator("[role=tab]").count() == 1
+        shutil.copytree(run / "model", young / "model")
+        page.reload()
+        page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
+        page.close()
+
+
 def test_tabs_by_keyboard_and_models_by_name(visit):
     page = visit.page
     page.focus("#tab-explore")
