@@ -1,5 +1,6 @@
 """Values of command-line flags: parsed and checked, without importing anything heavy."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,29 @@ def number(option: str, value: float, low: float, high: float) -> float:
     if not low <= value <= high:
         raise ConfigError(f"{option} {value:g}: expected a number from {low:g} to {high:g}")
     return value
+
+
+def fraction(option: str, text: str) -> float:
+    """Parse one number of 0 or more."""
+    try:
+        return number(option, float(text), 0, 1e9)
+    except ValueError:
+        raise ConfigError(f"{option} {text}: expected a number of 0 or more") from None
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Parse `2/3`: the second of three shares."""
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(f"--shard {text}: expected i/n with i from 1 to n, such as 2/3")
+    return int(match[1]), int(match[2])
+
+
+def jobs(count: int) -> int:
+    """Check a number of processes; 0 is one for each core that this process may use."""
+    if not 0 <= count <= 1024:
+        raise ConfigError(f"--jobs {count}: expected a number from 0 to 1024")
+    return count or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def output_folder(path: Path, force: bool) -> Path:

@@ -6,25 +6,48 @@ networks take plain numbers.
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from artgan.augment import AUGMENTATIONS
-from artgan.backbones import BACKBONES
+from artgan.backbones import BACKBONES, FEATURE_SPACES
 from artgan.errors import ConfigError
-from artgan.models import DISCRIMINATORS, GENERATORS
-from artgan.objectives import OBJECTIVES
+from artgan.models import (
+    BATCH_MULTIPLES,
+    DISCRIMINATORS,
+    FREEZABLE_DISCRIMINATORS,
+    GENERATORS,
+    SEPARABLE_GENERATORS,
+    STYLED_GENERATORS,
+    UNBOUNDED_DISCRIMINATORS,
+)
+from artgan.objectives import OBJECTIVES, PAIRED_OBJECTIVES
 from artgan.strict_yaml import Document, parse_document, parse_scalar
 from artgan.tables import check_name, nearest
 
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
-Features = Literal["inception-64", "inception-192", "inception-768", "inception-2048", "random"]
-FEATURES: tuple[str, ...] = get_args(Features)
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def check_features(name: str) -> str:
+    """Return `name` if it is a feature space: one of `artgan.backbones.FEATURE_SPACES`, `timm/NAME`, or `NETWORK:LAYER`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    network, _, layer = name.partition(":")
+    is_network_layer = bool(layer) and network in BACKBONES and not network.endswith("/")
+    if name not in FEATURE_SPACES and not is_network_layer and not re.fullmatch(r"timm/[\w.]+", name):
+        known = ", ".join([*FEATURE_SPACES, "timm/NAME", "NETWORK:LAYER"])
+        raise ConfigError(f"unknown features '{name}'{nearest(name, FEATURE_SPACES)}: choose one of {known}")
+    return name
 
 
 class Section(BaseModel):
@@ -43,13 +66,16 @@ class ModelConfig(Section):
     discriminator: str = "projected"
     """Architecture of the discriminator; `projected` needs pretrained weights, `fastgan` needs none."""
     width: PositiveInt = 32
-    """Feature channels of the generator at 128 px; the other sizes scale with it."""
+    """Feature channels of the generator at 128 px; the other sizes scale with it. The papers' widths: 64 for `fastgan`, 128
+    for `stylegan2` (256 from 512 px on), 192 for `r3gan`."""
     discriminator_width: PositiveInt = 64
-    """Feature channels in the discriminator's heads (`projected`) or at 128 px (`fastgan`)."""
+    """Feature channels in the discriminator's heads (`projected`) or at 128 px (all others)."""
     latent_dim: PositiveInt = 256
     """Width of the latents z and of the styles w."""
     mapping_layers: PositiveInt = 2
-    """Layers from z to w."""
+    """Layers from z to w; `r3gan` has none."""
+    style_mixing: Share | None = None
+    """Share of training images whose layers take the styles of two latents; by default 0.9 for `stylegan2`, else 0."""
     conditional: bool = False
     """Condition both networks on the collection's classes."""
     backbone: str = "squeezenet1_1"
@@ -78,6 +104,16 @@ class ObjectiveConfig(Section):
 
     name: str = "hinge"
     """Which loss."""
+    r1_gamma: NotNegative | None = None
+    """Weight of the gradient penalty on real images. By default 0.0002 * height * width / batch where the discriminator
+    (`stylegan2`, `r3gan`) or the objective (`relativistic`) needs it, else 0."""
+    r2_gamma: NotNegative | None = None
+    """The same on generated images; by default that of `r1_gamma` for `relativistic`, else 0."""
+    penalty_every: PositiveInt | None = None
+    """Steps from one gradient penalty to the next, which then weighs as many times more; by default 1 for `relativistic`,
+    else 16."""
+    path_length_weight: NotNegative | None = None
+    """Weight of the path length penalty, taken every 4 steps on half the batch; by default 2 for `stylegan2`, else 0."""
 
     @field_validator("name")
     @classmethod
@@ -92,6 +128,12 @@ class AugmentConfig(Section):
     """Which augmentation."""
     policies: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation", "cutout")
     """Policies of `diffaugment`, in order."""
+    pipe: Literal["art", "bgc"] = "art"
+    """Changes of `ada`: `art` spares orientation and palette, `bgc` is the paper's."""
+    probability: Share | None = None
+    """Probability of each change of `ada`; by default it follows the discriminator's overfitting."""
+    max_probability: Share = 0.8
+    """Where a probability that follows ends: changes that are nearly always there leak into the pictures."""
     horizontal_flip: bool = False
     """Mirror half of the real images; leave off where writing or handedness matters."""
 
@@ -105,13 +147,15 @@ class TrainingConfig(Section):
     """The loop. Intervals count real images shown to the discriminator, in thousands (kimg)."""
 
     batch_size: PositiveInt = 16
-    """Images per step."""
+    """Images per step, over all processes."""
+    micro_batch: PositiveInt | None = None
+    """Images that one process holds at a time; gradients add up to those of the batch. By default as many as fit."""
     total_kimg: Positive = 1000.0
     """Where training ends."""
-    generator_lr: Positive = 4e-4
-    """Adam's learning rate for the generator."""
-    discriminator_lr: Positive = 4e-4
-    """Adam's learning rate for the discriminator."""
+    generator_lr: Positive | None = None
+    """Adam's learning rate for the generator; by default 4e-4 for `fastgan`, 2.5e-3 for `stylegan2`, 2e-4 for `r3gan`."""
+    discriminator_lr: Positive | None = None
+    """Adam's learning rate for the discriminator; by default 4e-4 for `fastgan` and `projected`, else as the generator's."""
     adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.0, 0.99)
     """Adam's decay rates."""
     ema_halflife_kimg: Positive = 3.0
@@ -126,19 +170,31 @@ class TrainingConfig(Section):
     """A checkpoint that resumes exactly."""
     keep_checkpoints: PositiveInt = 2
     """How many of the newest checkpoints stay."""
+    freeze_stages: Annotated[int, Field(ge=0)] = 0
+    """Stages of the discriminator, from the image side, that do not learn: for going on from another model (Freeze-D)."""
+    patience: PositiveInt | None = None
+    """Stop after this many evaluations in a row without a better KID; by default never."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     """`auto` takes a CUDA GPU when there is one."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the networks' arithmetic; weights, losses and optimizers stay float32. `auto` takes bfloat16 where it is fast."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """Of the networks' arithmetic; weights, losses and optimizers stay float32. `auto` takes bfloat16 where it is fast;
+    `float64` is everything in float64, for checks."""
+    compile: bool = False
+    """Compile the networks with torch.compile; the first steps then take minutes."""
 
 
 class EvaluationConfig(Section):
     """The judge of training runs."""
 
-    features: Features = "inception-2048"
-    """Feature space: layers of the 2015 Inception network, or an untrained network that needs no weights."""
+    features: str = "inception-2048"
+    """Feature space: a layer of the 2015 Inception network, `dinov2-s14` and others of timm, `NETWORK:LAYER`, or `random`."""
     num_generated: Annotated[int, Field(ge=2)] = 1000
     """Samples per evaluation."""
+
+    @field_validator("features")
+    @classmethod
+    def _known_features(cls, name: str) -> str:
+        return check_features(name)
 
 
 class RunConfig(Section):
@@ -164,6 +220,55 @@ class RunConfig(Section):
                     f"{training.log_every_kimg:g}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> "RunConfig":
+        """Refuse what cannot work, with the reason, and all of it at once."""
+        if problems := [reason for wrong, reason in _combinations(self) if wrong]:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
+    model, objective, augment, training = config.model, config.objective, config.augment, config.training
+    generator, discriminator = model.generator, model.discriminator
+    multiple, micro = BATCH_MULTIPLES[discriminator], training.micro_batch or training.batch_size
+    cut = micro < training.batch_size
+    return [
+        (
+            bool(objective.path_length_weight) and generator not in set(STYLED_GENERATORS) & set(SEPARABLE_GENERATORS),
+            f"objective.path_length_weight = {objective.path_length_weight} needs the stylegan2 generator: {generator} "
+            + ("has no styles by layer" if generator not in STYLED_GENERATORS else "couples the images of a batch"),
+        ),
+        (
+            bool(model.style_mixing) and generator not in STYLED_GENERATORS,
+            f"model.style_mixing = {model.style_mixing}: the {generator} generator has one style for all; leave it out",
+        ),
+        (
+            augment.name == "ada" and augment.probability is None and objective.name in PAIRED_OBJECTIVES,
+            f"augment.name = 'ada' follows the sign of logits, which means nothing under the {objective.name} objective: set "
+            f"augment.probability, for example 0.3, or take diffaugment",
+        ),
+        (
+            objective.r1_gamma == 0 and discriminator in UNBOUNDED_DISCRIMINATORS,
+            f"objective.r1_gamma = 0: nothing else holds the slopes of the {discriminator} discriminator; leave it out for a "
+            f"weight by resolution and batch, or take fastgan or projected",
+        ),
+        (
+            training.freeze_stages > 0 and discriminator not in FREEZABLE_DISCRIMINATORS,
+            f"training.freeze_stages = {training.freeze_stages}: the features of the {discriminator} discriminator are frozen "
+            f"already; leave it out",
+        ),
+        (
+            micro > training.batch_size,
+            f"training.micro_batch = {micro} is larger than training.batch_size = {training.batch_size}",
+        ),
+        (
+            cut and (micro % multiple > 0 or training.batch_size % multiple > 0),
+            f"training.micro_batch = {micro} cuts training.batch_size = {training.batch_size}: {discriminator} discriminators "
+            f"judge {multiple} images together, so both must be multiples of {multiple}",
+        ),
+    ]
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:

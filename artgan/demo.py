@@ -5,11 +5,12 @@ No network, no GPU and no weights are needed; SqueezeNet's weights are used when
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import artgan
@@ -25,11 +26,15 @@ from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
 from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.progress import Listener, format_seconds
-from artgan.refine.files import refine_files
+from artgan.refine.files import Materials, refine_files
+from artgan.refine.grading import sample_pixels
 from artgan.refine.recipe import make_recipe
+from artgan.refine.sources import style_of_files
 from artgan.report.page import curves, picture, render
+from artgan.report.refine import write_report
+from artgan.training.choose import Say
 from artgan.training.run_log import read_metrics
-from artgan.training.start import Say, train_run
+from artgan.training.start import Order, train_run
 
 _SIDE_PX = 64
 _WORKS_PER_CLASS = 120
@@ -67,7 +72,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
         collection = open_collection(out / "collection")
     config = _config()
     with timed("train"):
-        train_run(collection, out / "run", config, overrides=[], minutes=minutes, say=say, on_progress=on_progress)
+        train_run(Order(collection, out / "run", config, minutes=minutes), say=say, on_progress=on_progress)
     device = choose_device("auto")
     with timed("evaluate"):
         model = load_model(out / "run" / "model" / "latest", device)
@@ -81,11 +86,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
     with timed("refine"):
         (out / "refined").mkdir(exist_ok=True)
         backbone = "squeezenet1_1" if weights.find("squeezenet1_1") else "random"
-        look = make_recipe(engine="optimize", backbone=backbone, size_px=192, iterations=40, color="match", color_strength=0.6)
-        draw_work("waves", 7, 3).save(out / "style.png")
-        refine_files(
-            paths[:_NUM_REFINED], out / "refined", look, style=out / "style.png", device=device, on_progress=on_progress
-        )
+        _refine(paths[:_NUM_REFINED], out, backbone, device, on_progress)
     page = out / "index.html"
     context = _page(out, collection, summary, num_files, config, line, timings, device)
     page.write_text(render("demo.html.j2", context | {"refine_note": _refine_note(backbone)}), encoding="utf-8")
@@ -109,6 +110,20 @@ def _config() -> RunConfig:
             "evaluation.num_generated": 300,
         },
     )
+
+
+def _refine(paths: Sequence[Path], out: Path, backbone: str, device: torch.device, on_progress: Listener) -> None:
+    """Give some samples the look of one more picture of waves, which no training picture is."""
+    started = time.perf_counter()
+    style = draw_work("waves", 7, 3)
+    style.save(out / "style.png")
+    look = make_recipe(
+        style__backbone=backbone, style__iterations=40, color__mode="match", color__strength=0.6, output__size_px=192
+    )
+    source = style_of_files(out / "style.png")
+    materials = Materials([source], [1.0], palette=sample_pixels(np.asarray(style)))
+    result = refine_files(paths, out / "refined", look, materials, device=device, on_progress=on_progress)
+    write_report(out / "refined", result, look, materials, device, time.perf_counter() - started)
 
 
 def _refine_note(backbone: str) -> str:

@@ -32,6 +32,7 @@ def _collection(path: Path) -> dict[str, Any]:
     from collections import Counter
 
     from artgan.datasets.collection import open_collection, read_index
+    from artgan.datasets.journal import first_of_file
 
     collection = open_collection(path)
     lines = read_index(path)
@@ -41,11 +42,25 @@ def _collection(path: Path) -> dict[str, Any]:
         "size": f"{collection.width}x{collection.height} px",
         "training": len(collection.train_rows),
         "holdout": len(collection.holdout_rows),
-        "files": dict(Counter(line["status"] for line in lines)),
+        "works": _works([line for line in lines if line["status"] == "kept" and first_of_file(line)]),
+        "files": dict(Counter(line["status"] for line in lines if first_of_file(line))),
         "rejected": dict(Counter(line["reason"] for line in lines if line["status"] == "rejected")),
         "classes": dict(sorted(per_class.items())) if collection.classes else {},
         "profiles": dict(Counter(line["profile"] for line in lines if line.get("profile"))),
+        "rights": list(collection.rights),
         "pixel_hash": collection.pixel_hash,
+    }
+
+
+def _works(kept: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the spread of the kept files' sizes and shapes, as smallest, median and largest."""
+    from statistics import median
+
+    sides = [min(line["width"], line["height"]) for line in kept]
+    aspects = [line["width"] / line["height"] for line in kept]
+    return {
+        "short_side_px": f"{min(sides)}, {median(sides):.0f}, {max(sides)}",
+        "width / height": f"{min(aspects):.2f}, {median(aspects):.2f}, {max(aspects):.2f}",
     }
 
 

@@ -11,16 +11,16 @@ from artgan.errors import ConfigError
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`.
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`; without a number, the process's own of its machine.
 
     Raises:
         ConfigError: a CUDA device is asked for that this machine lacks.
     """
     available = torch.cuda.device_count()
     if name == "auto":
-        return torch.device("cuda" if available else "cpu")
-    device = torch.device(name)
+        name = "cuda" if available else "cpu"
+    device = torch.device(f"cuda:{local_rank}" if name == "cuda" and local_rank else name)
     if device.type == "cuda" and (device.index or 0) >= available:
         found = f"{available} CUDA device(s)" if available else "no CUDA device"
         raise ConfigError(f"training.device = '{name}': this machine has {found}; use auto or cpu")
@@ -28,7 +28,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return float32 or bfloat16; `auto` takes bfloat16 where the hardware multiplies it faster.
+    """Return float32, bfloat16 or float64; `auto` takes bfloat16 where the hardware multiplies it faster.
 
     That is every CUDA GPU of compute capability 8 or higher, and CPUs with AVX512-BF16 or AMX.
 
@@ -42,7 +42,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         raise ConfigError(
             f"training.precision = 'bfloat16': {torch.cuda.get_device_name(device)} lacks it; use auto or float32"
         )
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}[name]
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:
@@ -55,7 +55,7 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
     """Return the context in which convolutions and matrix products run in `precision`."""
-    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
 def place(network: Network, device: torch.device) -> Network:

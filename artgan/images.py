@@ -39,7 +39,7 @@ _CAPTION_PX = 11
 
 def to_float(images: Tensor) -> Tensor:
     """Convert uint8 `[N, H, W, 3]` to float32 `[N, 3, H, W]` in [-1, 1], channels last in memory."""
-    return (images.float() / 127.5 - 1).permute(0, 3, 1, 2)
+    return images.to(torch.float32, copy=True).div_(127.5).sub_(1).permute(0, 3, 1, 2)  # one new block of memory, not three
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -93,9 +93,15 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     return text
 
 
-def save_png(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED) -> None:
-    """Write a PNG; see `save_picture`."""
-    _write(path, encode_picture(pixels, "png", metadata, source_type))
+def save_png(
+    path: Path,
+    pixels: np.ndarray,
+    metadata: Mapping[str, Any] | None = None,
+    source_type: str = TRAINED,
+    icc_profile: bytes | None = None,
+) -> None:
+    """Write a PNG; see `save_picture` and `encode_picture`."""
+    write_whole(path, encode_picture(pixels, "png", metadata, source_type, icc_profile))
 
 
 def save_picture(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED) -> None:
@@ -111,11 +117,15 @@ def save_picture(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | N
         StorageError: the file cannot be written.
     """
     image_format = next(name for name, suffix in SUFFIX_OF.items() if suffix == path.suffix)
-    _write(path, encode_picture(pixels, image_format, metadata, source_type))
+    write_whole(path, encode_picture(pixels, image_format, metadata, source_type))
 
 
 def encode_picture(
-    pixels: np.ndarray, image_format: str, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED
+    pixels: np.ndarray,
+    image_format: str,
+    metadata: Mapping[str, Any] | None = None,
+    source_type: str = TRAINED,
+    icc_profile: bytes | None = None,
 ) -> bytes:
     """Return the bytes of a picture file; equal input gives equal bytes.
 
@@ -128,31 +138,38 @@ def encode_picture(
             that artists' tools read; the others in Exif (UserComment, ImageDescription). All have XMP with the IPTC digital
             source type.
         source_type: the IPTC term, `TRAINED` or `COMPOSITE`.
+        icc_profile: what the pixels mean, embedded as it is; without one they are taken for sRGB.
     """
     options: dict[str, Any] = dict(_ENCODERS[image_format])
+    if icc_profile is not None:
+        options["icc_profile"] = icc_profile
     if metadata is not None and image_format == "png":
         info = PngImagePlugin.PngInfo()
         info.add_itxt(_METADATA_KEY, json.dumps(metadata, sort_keys=True))
         info.add_itxt("parameters", parameters_line(metadata))
-        info.add_itxt("XML:com.adobe.xmp", _xmp(source_type))
+        info.add_itxt("XML:com.adobe.xmp", xmp(source_type))
         options["pnginfo"] = info
     elif metadata is not None:
         exif = _exif(metadata)
         if image_format == "tiff":  # with compression, Pillow leaves out the Exif folder: its tags go among the others
             options["tiffinfo"] = _tiff_tags(exif, source_type)
         else:
-            options |= {"exif": exif, "xmp": _xmp(source_type).encode()}
+            options |= {"exif": exif, "xmp": xmp(source_type).encode()}
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, **options)
     return buffer.getvalue()
+
+
+def user_comment(metadata: Mapping[str, Any]) -> bytes:
+    """Return the Exif entry that carries the metadata, as `read_metadata` finds it."""
+    return _EXIF_ASCII + f"{_METADATA_KEY} {json.dumps(metadata, sort_keys=True)}".encode()
 
 
 def _exif(metadata: Mapping[str, Any]) -> Image.Exif:
     exif = Image.Exif()
     # Exif text is ASCII; JSON escapes all else.
     exif[ExifTags.Base.ImageDescription] = parameters_line(metadata).encode("ascii", "replace").decode()
-    comment = _EXIF_ASCII + f"{_METADATA_KEY} {json.dumps(metadata, sort_keys=True)}".encode()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = user_comment(metadata)
     return exif
 
 
@@ -161,14 +178,19 @@ def _tiff_tags(exif: Image.Exif, source_type: str) -> TiffImagePlugin.ImageFileD
     tags[ExifTags.Base.ImageDescription] = exif[ExifTags.Base.ImageDescription]
     for tag, value in (
         (ExifTags.Base.UserComment, exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]),
-        (_TIFF_XMP_TAG, _xmp(source_type).encode()),
+        (_TIFF_XMP_TAG, xmp(source_type).encode()),
     ):
         tags.tagtype[tag] = _TIFF_UNDEFINED
         tags[tag] = value
     return tags
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file in one step: a reader never meets half of it.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(data)
@@ -228,11 +250,13 @@ def parameters_line(metadata: Mapping[str, Any]) -> str:
     parts = [f"{title}: {metadata[key]}" for key, title in titles.items() if metadata.get(key) is not None]
     refine = metadata.get("refine")
     if isinstance(refine, Mapping):
-        parts.append(f"Refine: {refine.get('engine')} at {refine.get('strength')}")
+        style = refine.get("recipe", {}).get("style", {})
+        parts.append(f"Refine: {style.get('engine')} at {style.get('strength')}")
     return ", ".join(parts)
 
 
-def _xmp(source_type: str) -> str:
+def xmp(source_type: str) -> str:
+    """Return the XMP packet that names a picture's digital source type."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

@@ -1,19 +1,20 @@
 """Best of many: the few of a thousand points that are most real, most unlike each other, or furthest from the collection."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from artgan.errors import ConfigError
 from artgan.evaluation import Judge
+from artgan.evaluation.reference import Reference
 from artgan.generation.point import Point
 from artgan.generation.sample import render
 from artgan.generation.space import Space
+from artgan.metrics.manifold import realism_scores, squared_distances
+from artgan.metrics.memorization import nearest_rows
 from artgan.progress import Listener, silent
 
 MEASURES = ("realism", "diversity", "novelty")
-_NEIGHBOR = 3
-_BLOCK = 512
 
 
 def select(
@@ -25,8 +26,8 @@ def select(
         space: of the model.
         points: candidates.
         count: how many to keep.
-        measure: `realism` (`realism_scores`), `diversity` (`farthest_first` among the more real half), or `novelty`: the
-            distance to the nearest training picture, among the more real half, so that failures do not pass for novel.
+        measure: `realism` (`artgan.metrics.manifold`), `diversity` (`farthest_first` among the more real half), or `novelty`:
+            the distance to the nearest training picture, among the more real half, so that failures do not pass for novel.
         judge: gives features and the training pictures to compare with.
         on_progress: told about rendering and judging.
 
@@ -35,11 +36,13 @@ def select(
     """
     if count > len(points):
         raise ConfigError(f"--select {count}: there are only {len(points)} seeds to choose from; widen --seeds")
-    reference = judge.reference(on_progress).astype(np.float64)
-    if len(reference) <= _NEIGHBOR:
-        raise ConfigError(f"--select: the collection has {len(reference)} training pictures; {_NEIGHBOR + 1} are needed")
-    features = judge.extract(render(space, points), "judging", len(points), on_progress).astype(np.float64)
-    realism = realism_scores(features, reference)
+    reference = Reference(judge, on_progress)
+
+    def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
+        return render(space, [points[index] for index in indices])
+
+    features = judge.extract(pictures, len(points), "judging", on_progress)[:].astype(np.float64)
+    realism = realism_scores(features, reference.manifold)
     if measure == "realism":
         order, scores = np.argsort(-realism, kind="stable"), realism
     else:
@@ -47,37 +50,9 @@ def select(
         if measure == "diversity":
             chosen, gaps = farthest_first(features[real], count, first=int(realism[real].argmax()))
             return [(points[real[place]], float(gap)) for place, gap in zip(chosen, gaps, strict=True)]
-        scores = nearest_distances(features, reference, 1)
+        scores = np.sqrt(nearest_rows(features, reference.train).distances)
         order = real[np.argsort(-scores[real], kind="stable")]
     return [(points[place], float(scores[place])) for place in order[:count]]
-
-
-def realism_scores(features: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return how real each picture is, float64 `[N]`; 1 and more is within the real pictures' own neighborhoods.
-
-    R(g) = max_r |r - NN_k(r)| / |g - r|, over the half of the real pictures with the smaller neighborhoods (Kynkäänniemi et
-    al. 2019, 1904.06991, eq. 3, k = 3).
-
-    Args:
-        features: `[N, d]`.
-        reference: of real pictures, `[M, d]`.
-    """
-    radii = nearest_distances(reference, reference, _NEIGHBOR + 1)  # the nearest is the picture itself
-    trusted = radii <= np.median(radii)
-    scores = []
-    for start in range(0, len(features), _BLOCK):
-        distances = _distances(features[start : start + _BLOCK], reference[trusted])
-        scores.append((radii[trusted] / np.maximum(distances, 1e-12)).max(1))
-    return np.concatenate(scores)
-
-
-def nearest_distances(features: np.ndarray, reference: np.ndarray, k: int) -> np.ndarray:
-    """Return the distance from each row of `[N, d]` to its k-th nearest row of `[M, d]`, float64 `[N]`."""
-    found = []
-    for start in range(0, len(features), _BLOCK):
-        distances = _distances(features[start : start + _BLOCK], reference)
-        found.append(np.partition(distances, k - 1, axis=1)[:, k - 1])
-    return np.concatenate(found)
 
 
 def farthest_first(features: np.ndarray, count: int, first: int) -> tuple[list[int], list[float]]:
@@ -87,17 +62,15 @@ def farthest_first(features: np.ndarray, count: int, first: int) -> tuple[list[i
         The rows, and the distance of each to those chosen before it; that of the first is its distance to the second.
     """
     chosen, gaps = [first], [0.0]
-    nearest = _distances(features, features[first : first + 1])[:, 0]
+    nearest = _distances_to(features, features[first])
     while len(chosen) < count:
         place = int(nearest.argmax())
         gaps.append(float(nearest[place]))
         chosen.append(place)
-        nearest = np.minimum(nearest, _distances(features, features[place : place + 1])[:, 0])
+        nearest = np.minimum(nearest, _distances_to(features, features[place]))
     gaps[0] = gaps[1] if len(gaps) > 1 else 0.0
     return chosen, gaps
 
 
-def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    from scipy.spatial.distance import cdist
-
-    return cdist(first, second)
+def _distances_to(features: np.ndarray, one: np.ndarray) -> np.ndarray:
+    return np.sqrt(squared_distances(features, one[None])[:, 0])

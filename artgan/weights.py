@@ -6,15 +6,19 @@ downloads, and only when asked: it announces itself, resumes, verifies the full 
 keeps the tensors that are needed as safetensors and drops the rest.
 """
 
+import glob
 import os
+import re
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from artgan.errors import StorageError, WeightsError
 from artgan.progress import Listener, Progress, silent
 from artgan.sealed import file_sha256
+from artgan.tables import nearest
 
 DIRECTORY_VARIABLE = "ARTGAN_WEIGHTS"
 CACHE_VARIABLE = "ARTGAN_CACHE"
@@ -29,15 +33,15 @@ class Weights:
 
     Attributes:
         url: the official file.
-        sha256: of the official file, all 64 digits.
-        megabytes: its size, for people.
-        keep: key prefixes that are kept after verification; empty keeps all.
+        sha256: of the official file, all 64 digits; None where its publisher states it beside the file (Git LFS).
+        megabytes: its size, for people; 0 where it is not known before fetching.
+        keep: key prefixes that are kept after verification; empty keeps a safetensors file whole.
         license: of the weights, as their publisher states it.
         used_by: the parts of artgan that ask for them.
     """
 
     url: str
-    sha256: str
+    sha256: str | None
     megabytes: float
     keep: tuple[str, ...]
     license: str
@@ -80,6 +84,64 @@ WEIGHTS = {
 }
 
 
+HUB = "https://huggingface.co"
+FAMILY = "timm/"
+_LFS_POINTER_LIMIT = 1024
+
+
+def has_weights(name: str) -> bool:
+    """Return whether a network has weights to look up: one of the table, or one of timm's."""
+    return name in WEIGHTS or name.startswith(FAMILY)
+
+
+def source_of(name: str) -> Weights:
+    """Return where the weights `name` come from; those of timm's models are on the Hub, each under its own name.
+
+    Raises:
+        WeightsError: no such network, timm is not installed, or it has no weights for this one.
+    """
+    if name in WEIGHTS:
+        return WEIGHTS[name]
+    if not name.startswith(FAMILY):
+        raise WeightsError(f"no weights named '{name}' in the table: it has {', '.join(sorted(WEIGHTS))}, {FAMILY}NAME")
+    config = timm_config(name)
+    if not config.hf_hub_id:
+        raise WeightsError(
+            f"timm has no pretrained weights for '{name.removeprefix(FAMILY)}': choose a name of timm's with a tag"
+        )
+    return Weights(
+        url=f"{HUB}/{config.hf_hub_id}/resolve/main/model.safetensors",
+        sha256=None,
+        megabytes=0,
+        keep=(),
+        license=config.license or "not stated",
+        used_by="evaluate, refine, train",
+    )
+
+
+def timm_config(name: str) -> Any:
+    """Return timm's record of a model `timm/NAME`: its sizes, its normalisation and where its weights are.
+
+    Only timm's own registry is asked: a name that would make timm read a folder or ask a server is refused.
+
+    Raises:
+        WeightsError: timm is not installed, or has no such model or tag.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise WeightsError(f"{name} needs the package timm, which is not installed: pip install 'artgan[eval]'") from error
+    short = name.removeprefix(FAMILY)
+    architecture, _, tag = short.partition(".")
+    if not timm.is_model(architecture):
+        raise WeightsError(f"timm has no model '{architecture}'{nearest(architecture, timm.list_models())}")
+    try:
+        return timm.get_pretrained_cfg(short, allow_unregistered=False)
+    except RuntimeError as error:
+        tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+        raise WeightsError(f"timm's {architecture} has no weights '{tag}'; it has {', '.join(tags) or 'none'}") from error
+
+
 @dataclass(frozen=True)
 class Located:
     """A weights file at hand and the sha256 of its bytes."""
@@ -97,12 +159,17 @@ def cache_dir() -> Path:
 def find(name: str) -> Path | None:
     """Return the file that holds the weights `name`, or None when there is none at hand.
 
-    In each place `NAME.safetensors` comes first, then `NAME.*.safetensors` (a file with only some of the layers).
+    In each place `NAME.safetensors` comes first, then `NAME.*.safetensors` (a file with only some of the layers). The weights
+    of `timm/NAME` have the file name `NAME.safetensors` too.
     """
-    _check_known(name)
+    if not has_weights(name):
+        source_of(name)  # says which names there are
+    stem = name.removeprefix(FAMILY)
+    if "/" in stem or "\\" in stem:
+        raise WeightsError(f"'{name}' cannot be the name of a model: it holds a slash")
     places = [Path(folder) for folder in [os.environ.get(DIRECTORY_VARIABLE)] if folder]
     for place in [*places, cache_dir() / "weights"]:
-        for candidate in [place / f"{name}.safetensors", *sorted(place.glob(f"{name}.*.safetensors"))]:
+        for candidate in [place / f"{stem}.safetensors", *sorted(place.glob(f"{glob.escape(stem)}.*.safetensors"))]:
             if candidate.is_file():
                 return candidate
     return None
@@ -116,10 +183,10 @@ def locate(name: str) -> Located:
     """
     path = find(name)
     if path is None:
-        size = WEIGHTS[name].megabytes
+        size = f" ({source_of(name).megabytes:.0f} MB)" if name in WEIGHTS else ""
         raise WeightsError(
-            f"no weights for {name} in ${DIRECTORY_VARIABLE} or {cache_dir() / 'weights'}. Run: artgan weights fetch {name} "
-            f"({size:.0f} MB), or put {name}.safetensors into a folder and name it with --weights-dir"
+            f"no weights for {name} in ${DIRECTORY_VARIABLE} or {cache_dir() / 'weights'}. Run: artgan weights fetch {name}"
+            f"{size}, or put {name.removeprefix(FAMILY)}.safetensors into a folder and name it with --weights-dir"
         )
     return Located(path, file_sha256(path))
 
@@ -136,19 +203,21 @@ def fetch(name: str, on_progress: Listener = silent) -> Path:
         WeightsError: offline, unreachable, or the bytes are not the official ones (the file is deleted then).
         StorageError: the cache cannot be written.
     """
-    _check_known(name)
+    source = source_of(name)
     if is_offline():
         raise WeightsError(f"cannot fetch {name}: offline mode forbids downloads (--offline or ${OFFLINE_VARIABLE})")
-    source = WEIGHTS[name]
     folder = cache_dir() / "weights"
-    official = folder / f"{name}.download"
+    stem = name.removeprefix(FAMILY)
+    official = folder / f"{stem}.download"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if source.sha256 is None:
+            source = replace(source, sha256=_stated_sha256(name, source.url))
         _download(name, source, official, on_progress)
         _verify(name, source, official)
-        target = folder / f"{name}.safetensors"
+        target = folder / f"{stem}.safetensors"
         _convert(official, target, source.keep)
-        official.unlink()
+        official.unlink(missing_ok=True)
     except urllib.error.URLError as error:
         raise WeightsError(
             f"cannot fetch {name} from {source.url}: {error.reason}. Try again (it goes on where it stopped), or fetch it on "
@@ -183,11 +252,6 @@ def verify(name: str) -> str:
     return f"{name}: {located.path} ({len(tensors)} tensors, sha256 {located.sha256[:16]})"
 
 
-def _check_known(name: str) -> None:
-    if name not in WEIGHTS:
-        raise WeightsError(f"no weights named '{name}' in the table: it has {', '.join(sorted(WEIGHTS))}")
-
-
 def _download(name: str, source: Weights, target: Path, on_progress: Listener) -> None:
     done = target.stat().st_size if target.exists() else 0
     request = urllib.request.Request(source.url, headers={"Range": f"bytes={done}-"} if done else {})
@@ -212,8 +276,23 @@ def _download(name: str, source: Weights, target: Path, on_progress: Listener) -
         )
 
 
+def _stated_sha256(name: str, url: str) -> str:
+    """Return the sha256 in the Git LFS pointer beside a file on the Hub.
+
+    It guards against damage on the way, not against a Hub that serves other weights: the sha256 of what was fetched
+    therefore goes into every metric protocol.
+    """
+    with urllib.request.urlopen(url.replace("/resolve/", "/raw/"), timeout=_TIMEOUT_SECONDS) as response:
+        pointer = response.read(_LFS_POINTER_LIMIT).decode("ascii", "replace")
+    match = re.search(r"^oid sha256:([0-9a-f]{64})$", pointer, re.MULTILINE)
+    if not match:
+        raise WeightsError(f"cannot fetch {name}: its publisher states no sha256 for {url}; use --weights-dir")
+    return match[1]
+
+
 def _verify(name: str, source: Weights, path: Path) -> None:
     actual = file_sha256(path)
+    assert source.sha256 is not None
     if actual != source.sha256:
         path.unlink()
         raise WeightsError(
@@ -226,9 +305,12 @@ def _convert(official: Path, target: Path, keep: tuple[str, ...]) -> None:
     import torch
     from safetensors.torch import save_file
 
+    if not keep:  # a safetensors file of the Hub is kept as it is
+        os.replace(official, target)
+        return
     # The bytes are the official ones (sha256 checked), and torch's weights-only reader builds tensors and nothing else.
     state = torch.load(official, map_location="cpu", weights_only=True)
-    kept = {key: tensor.contiguous().clone() for key, tensor in state.items() if not keep or key.startswith(keep)}
+    kept = {key: tensor.contiguous().clone() for key, tensor in state.items() if key.startswith(keep)}
     partial = target.with_suffix(".partial")
     save_file(kept, partial)
     os.replace(partial, target)

@@ -1,9 +1,6 @@
-"""Augmentations of what the discriminator sees, by name.
-
-Each is built from its policies, says how many uniforms one image needs (`num_draws`), and maps images and those uniforms
-to images.
-"""
+"""Augmentations of what the discriminator sees, by name: modules that map images and uniforms to images."""
 
 AUGMENTATIONS = {
+    "ada": "artgan.augment.ada:Ada",
     "diffaugment": "artgan.augment.diffaugment:DiffAugment",
 }

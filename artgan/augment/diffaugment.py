@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from artgan.augment.contract import Augmentation
+
 _NUM_DRAWS = {"color": 3, "translation": 2, "cutout": 2}
 _TRANSLATION_SHARE = 1 / 8
 _CUTOUT_SHARE = 1 / 2
 
 
-class DiffAugment:
+class DiffAugment(Augmentation):
     """The policies, applied in order.
 
     Args:
@@ -26,10 +28,11 @@ class DiffAugment:
     """
 
     def __init__(self, policies: Sequence[str]) -> None:
+        super().__init__()
         self.policies = tuple(policies)
         self.num_draws = sum(_NUM_DRAWS[policy] for policy in self.policies)
 
-    def __call__(self, images: Tensor, draws: Tensor) -> Tensor:
+    def forward(self, images: Tensor, draws: Tensor) -> Tensor:
         """Change each image; differentiable with respect to the images, twice.
 
         Args:

@@ -29,7 +29,12 @@ class Backbone(nn.Module):
         layers: the layers to return, each a stage's name.
         mean, std: per-channel input normalisation for images in [0, 1].
         weights_sha256: identity of the weights, for metric protocols.
+
+    Attributes:
+        side_px: the side of the square that the network judges whole pictures at; None for any.
     """
+
+    side_px: int | None = None
 
     mean: Tensor
     std: Tensor
@@ -71,8 +76,9 @@ class Backbone(nn.Module):
 
 
 def freeze(network: nn.Module) -> None:
-    """Turn every parameter below `network` into a non-persistent buffer and switch to evaluation mode, for good."""
+    """Turn every parameter and buffer below `network` into a non-persistent buffer; switch to evaluation mode, for good."""
     for module in list(network.modules()):
+        module._non_persistent_buffers_set.update(name for name, _ in module.named_buffers(recurse=False))
         for name, parameter in list(module.named_parameters(recurse=False)):
             delattr(module, name)
             module.register_buffer(name, parameter.detach(), persistent=False)
@@ -158,5 +164,5 @@ def load_backbone(name: str, layers: Sequence[str], *, device: torch.device | st
         WeightsError: no weights at hand, or the file lacks a layer.
     """
     build = resolve(BACKBONES, name, "backbone")
-    located = weights.locate(name) if name in weights.WEIGHTS else None
-    return build(tuple(layers), located).to(device)
+    located = weights.locate(name) if weights.has_weights(name) else None
+    return build(name, tuple(layers), located).to(device)

@@ -178,9 +178,9 @@ def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return folded
 
 
-def build(layers: Sequence[str], located: Located) -> Backbone:
+def build(name: str, layers: Sequence[str], located: Located) -> Backbone:
     """Build the network up to the deepest of `layers`, for inputs in [-1, 1] normalised as (x - 128) / 128 on 0..255."""
-    stages = cut_stages("inception_fid_2015", _stages(), layers)
-    fill_stages("inception_fid_2015", stages, fold_batch_norm(read_weights(located.path)), located.path, layers)
+    stages = cut_stages(name, _stages(), layers)
+    fill_stages(name, stages, fold_batch_norm(read_weights(located.path)), located.path, layers)
     # (x - 128) / 128 with x in 0..255 is ((x / 255) - 128/255) / (128/255)
-    return Backbone("inception_fid_2015", stages, layers, (128 / 255,) * 3, (128 / 255,) * 3, located.sha256)
+    return Backbone(name, stages, layers, (128 / 255,) * 3, (128 / 255,) * 3, located.sha256)

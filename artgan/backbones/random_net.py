@@ -27,7 +27,7 @@ def _convolution(index: int, channels_in: int, channels_out: int) -> nn.Conv2d:
     return convolution
 
 
-def build(layers: Sequence[str], located: Located | None = None) -> Backbone:
+def build(name: str, layers: Sequence[str], located: Located | None = None) -> Backbone:
     """Build the random network up to the deepest of `layers`.
 
     Layers `stage1` .. `stage5` have 32, 64, 128, 256 and 512 channels at strides 1, 2, 4, 8 and 16. The weights are
@@ -41,4 +41,4 @@ def build(layers: Sequence[str], located: Located | None = None) -> Backbone:
         stages.append((f"stage{index}", nn.Sequential(*modules)))
         channels_in = channels_out
     identity = hashlib.sha256(f"artgan random_net {_WIDTHS} seed {_SEED}".encode()).hexdigest()
-    return Backbone("random", cut_stages("random", stages, layers), layers, (0.5,) * 3, (0.25,) * 3, identity)
+    return Backbone(name, cut_stages(name, stages, layers), layers, (0.5,) * 3, (0.25,) * 3, identity)

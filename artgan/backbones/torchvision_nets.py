@@ -40,19 +40,19 @@ def _build(name: str, features: nn.Sequential, names: Sequence[str], layers: Seq
     return Backbone(name, stages, layers, IMAGENET_MEAN, IMAGENET_STD, located.sha256)
 
 
-def build_vgg16(layers: Sequence[str], located: Located) -> Backbone:
+def build_vgg16(name: str, layers: Sequence[str], located: Located) -> Backbone:
     """Build VGG-16 up to the deepest of `layers`."""
     features = models.vgg16(weights=None, init_weights=False).features
-    return _build("vgg16", features, list(_vgg_names(features)), layers, located)
+    return _build(name, features, list(_vgg_names(features)), layers, located)
 
 
-def build_vgg19(layers: Sequence[str], located: Located) -> Backbone:
+def build_vgg19(name: str, layers: Sequence[str], located: Located) -> Backbone:
     """Build VGG-19 up to the deepest of `layers`."""
     features = models.vgg19(weights=None, init_weights=False).features
-    return _build("vgg19", features, list(_vgg_names(features)), layers, located)
+    return _build(name, features, list(_vgg_names(features)), layers, located)
 
 
-def build_squeezenet1_1(layers: Sequence[str], located: Located) -> Backbone:
+def build_squeezenet1_1(name: str, layers: Sequence[str], located: Located) -> Backbone:
     """Build SqueezeNet 1.1 up to the deepest of `layers`."""
     features = models.squeezenet1_1(weights=None).features
-    return _build("squeezenet1_1", features, _SQUEEZENET_NAMES, layers, located)
+    return _build(name, features, _SQUEEZENET_NAMES, layers, located)

@@ -15,23 +15,27 @@ from artgan.progress import listener_for
 @app.command(epilog=f"Example: artgan prepare paintings/ --out collections/paintings --resolution 256\n\n{EPILOG}")
 def prepare(
     context: typer.Context,
-    sources: Annotated[list[str], typer.Argument(help="Folders, files, patterns, zip or tar archives, lists of paths.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Folders, files, patterns, archives, lists of paths, Parquet tables, URLs.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The collection to make.")] = None,
     resolution: Annotated[str, typer.Option(help="Side in pixels, or WIDTHxHEIGHT.")] = "256",
     fit: Annotated[str, typer.Option(help="crop; pad: the whole work; stretch; smart: crop where little is lost.")] = "crop",
     focus: Annotated[str, typer.Option(help="What a crop keeps: center, top, detail.")] = "center",
+    tiles: Annotated[int, typer.Option(help="Cut a large work into up to this many crops along its longer side.")] = 1,
     trim: Annotated[bool, typer.Option("--trim", help="Cut borders of one color first.")] = False,
     matte: Annotated[str, typer.Option(help="Color under transparency and around padded works.")] = "#ffffff",
     min_size: Annotated[
         int | None, typer.Option(help="Reject a shorter side below this; default: half the resolution.")
     ] = None,
     min_aspect: Annotated[float, typer.Option(help="Reject a smaller width / height.")] = 0.0,
-    max_aspect: Annotated[float, typer.Option(help="Reject a larger width / height.")] = 1000.0,
+    max_aspect: Annotated[float, typer.Option(help="Reject a larger width / height.")] = 1e6,
     duplicates: Annotated[str, typer.Option(help="Keep one of those that look alike, of exact ones, or keep all.")] = "alike",
     holdout: Annotated[float, typer.Option(help="Share kept out of training, for honest evaluation.")] = 0.05,
     max_reject: Annotated[float, typer.Option(help="Fail when a larger share of the files is unusable.")] = 0.5,
     labels: Annotated[str, typer.Option(help="folders: sub-folders or a label file; none: no classes.")] = "folders",
     unlabelled: Annotated[str, typer.Option(help="A file that the label file leaves out: error, drop, class.")] = "error",
+    label_column: Annotated[str | None, typer.Option(help="Of label files and tables; default: label, class or style.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Hash the pictures of a collection again, and stop.")] = False,
@@ -57,10 +61,11 @@ def prepare(
         width=width,
         fit=arguments.choice("--fit", fit, FITS),
         focus=arguments.choice("--focus", focus, FOCI),
+        tiles=int(arguments.number("--tiles", tiles, 1, 64)),
         trim=trim,
         min_side_px=min(width, height) // 2 if min_size is None else min_size,
-        min_aspect=arguments.number("--min-aspect", min_aspect, 0, 1000),
-        max_aspect=arguments.number("--max-aspect", max_aspect, 0, 1000),
+        min_aspect=arguments.number("--min-aspect", min_aspect, 0, 1e6),
+        max_aspect=arguments.number("--max-aspect", max_aspect, 0, 1e6),
         matte=arguments.color("--matte", matte),
         duplicates=arguments.choice("--duplicates", duplicates, DUPLICATES),
         holdout=arguments.number("--holdout", holdout, 0, 0.9),
@@ -69,7 +74,7 @@ def prepare(
     use_labels = arguments.choice("--labels", labels, ("folders", "none")) == "folders"
     arguments.choice("--unlabelled", unlabelled, MISSING_LABELS)
     if dry_run:
-        files = apply_label_files(find_files(sources), unlabelled)
+        files = apply_label_files(find_files(sources, label_column), unlabelled, label_column)
         expected = preparing.forecast(files, out, recipe)
         print(
             f"{expected.num_files} files, {expected.num_done} of them done by an earlier run; up to "
@@ -86,15 +91,19 @@ def prepare(
             overwrite=force,
             use_labels=use_labels,
             unlabelled=unlabelled,
+            label_column=label_column,
             on_progress=listen,
         )
     context.obj.say(
         f"{out}: {summary.count} pictures at {width}x{height} px ({summary.holdout} held out), "
         f"{summary.duplicates} duplicates, {summary.rejected.total()} rejected"
+        + (f", {summary.dropped} dropped without a label" if summary.dropped else "")
     )
     for reason, count in summary.rejected.most_common(5):
         context.obj.say(f"  rejected {count}: {reason}")
     context.obj.say(f"  classes: {', '.join(summary.classes) or 'none'}")
+    for text in summary.rights:
+        context.obj.say(f"  rights: {text}")
     context.obj.say(f"  look at {out / 'contact_sheet.png'}; every file and its fate: {out / 'index.jsonl'}")
 
 

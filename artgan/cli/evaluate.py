@@ -8,28 +8,52 @@ import typer
 
 from artgan import arguments
 from artgan.cli.app import EPILOG, app
-from artgan.errors import DataError
+from artgan.errors import ConfigError, DataError
 from artgan.progress import listener_for
+
+_METRICS = ("distances", "manifold", "copying")  # as in artgan.evaluation.measure, which imports torch
+_RESIZES = ("clean", "legacy-torch", "legacy-tf")
+_DEFAULT_COUNT = 2000
+_FEATURES_HELP = (
+    "inception-2048, -768, -192, -64; dinov2-s14, -b14, -l14; timm/NAME; NETWORK:LAYER; random needs no weights. "
+    "Default: inception-2048."
+)
 
 
 @app.command(epilog=f"Example: artgan evaluate runs/first --collection collections/paintings --json metrics.json\n\n{EPILOG}")
 def evaluate(
     context: typer.Context,
-    target: Annotated[Path, typer.Argument(help="A run (its best model), a model folder, or a folder of pictures.")],
-    collection: Annotated[Path, typer.Option(help="The collection to compare with: its training split.")],
-    features: Annotated[str, typer.Option(help="inception-2048, -768, -192, -64; random needs no weights.")] = "inception-2048",
+    target: Annotated[
+        Path | None, typer.Argument(help="A run (its best model), a model folder, or a folder of pictures.")
+    ] = None,
+    collection: Annotated[Path | None, typer.Option(help="The collection to compare with: its training split.")] = None,
+    features: Annotated[str, typer.Option(help=_FEATURES_HELP, show_default=False)] = "inception-2048",
+    metrics: Annotated[str, typer.Option(help="Which: distances, manifold, copying.")] = "distances,manifold,copying",
     num_generated: Annotated[int | None, typer.Option(help="Pictures to judge; default: 2000, or all of a folder.")] = None,
     truncation: Annotated[float, typer.Option(help="1 is the model's whole variety.")] = 1.0,
+    resize: Annotated[str, typer.Option(help="clean, or as older tools do: legacy-torch, legacy-tf.")] = "clean",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the metrics line to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with pictures to this file.")] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Two files written with --json: say which is better, and measure nothing.")
+    ] = None,
 ) -> None:
-    """Measure how close pictures are to a collection.
+    """Measure how close pictures are to a collection, and whether they copy it.
 
-    Fréchet distance and exact KID, with intervals and the floor that real pictures reach.
+    Fréchet distance, exact KID, MIND, precision, recall, density, coverage, and the search for copies; with intervals and
+    the floor that real pictures reach. torchrun shares the work among processes.
     """
-    from artgan.config import FEATURES
+    if compare is not None:
+        _compare(*compare)
+        return
+    if target is None or collection is None:
+        raise ConfigError("evaluate needs a run, a model or a folder of pictures, and --collection; or --compare A.json B.json")
+    from artgan.config import check_features
 
-    arguments.choice("--features", features, FEATURES)
+    asked = _asked(metrics)
+    check_features(features)
+    arguments.choice("--resize", resize, _RESIZES)
     arguments.number("--truncation", truncation, 0, 2)
     if num_generated is not None:
         arguments.number("--num-generated", num_generated, 2, 1_000_000)
@@ -38,21 +62,61 @@ def evaluate(
     from artgan.datasets.collection import open_collection
 
     opened = open_collection(collection)
-    from artgan import evaluation
     from artgan.devices import choose_device
+    from artgan.evaluation import Judge, describe
+    from artgan.evaluation.measure import evaluate as judge_pictures
+    from artgan.evaluation.measure import folder_subject, generator_subject
+    from artgan.evaluation.sharing import local_device, process_group
     from artgan.generation.model_folder import is_model_or_run, load_model
 
-    chosen = choose_device(device)
-    model = load_model(target, chosen) if is_model_or_run(target) else None
-    judge = evaluation.Judge(features, opened, chosen)
-    with listener_for(quiet=context.obj.quiet) as listen:
-        if model:
-            line = evaluation.evaluate_generator(
-                judge, model.generator, num_generated or 2000, truncation=truncation, on_progress=listen
-            )
+    chosen = choose_device(local_device(device))
+    with process_group(chosen) as is_first, listener_for(quiet=context.obj.quiet or not is_first) as listen:
+        if is_model_or_run(target):
+            model = load_model(target, chosen)
+            count = num_generated or _DEFAULT_COUNT
+            subject = generator_subject(opened, model.generator, count, truncation, conditional=bool(model.card.classes))
         else:
-            line = evaluation.evaluate_folder(judge, target, num_generated, on_progress=listen)
+            subject = folder_subject(opened, target, num_generated)
+        judge = Judge(features, opened, chosen, resize_mode=resize, shared=True)
+        verdict = judge_pictures(judge, subject, asked, on_progress=listen)
+    if not is_first:
+        return
     if json_file is not None:
-        arguments.write_text(json_file, json.dumps(line, indent=2) + "\n")
-    for text in evaluation.describe(line):
+        arguments.write_text(json_file, json.dumps(verdict.line, indent=2) + "\n")
+    if report is not None:
+        from artgan.evaluation.showcase import showcase
+        from artgan.evaluation.words import MEANINGS
+        from artgan.report.evaluation import evaluation_page
+        from artgan.training.run_log import read_metrics
+
+        shown = showcase(verdict, subject, opened)
+        page = evaluation_page(
+            target.resolve().name,
+            verdict.line,
+            MEANINGS,
+            best=shown.best,
+            worst=shown.worst,
+            pairs=shown.pairs,
+            history=read_metrics(target),
+        )
+        arguments.write_text(report, page)
+    for text in describe(verdict.line):
+        print(text)
+    if report is not None:
+        print(f"open {report.resolve()}")
+
+
+def _asked(text: str) -> tuple[str, ...]:
+    asked = arguments.names(text)
+    for name in asked:
+        arguments.choice("--metrics", name, _METRICS)
+    if not asked:
+        raise ConfigError(f"--metrics: expected some of {', '.join(_METRICS)}")
+    return asked
+
+
+def _compare(first: Path, second: Path) -> None:
+    from artgan.evaluation.compare import compare, describe_comparison, read_line
+
+    for text in describe_comparison(compare(read_line(first), read_line(second), (str(first), str(second)))):
         print(text)

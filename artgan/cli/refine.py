@@ -1,81 +1,255 @@
 """The verb refine."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from artgan import arguments
 from artgan.cli.app import EPILOG, app
-from artgan.errors import ConfigError
+from artgan.errors import ConfigError, DataError
 from artgan.progress import listener_for
 
-PALETTE_PICTURES = 500
+if TYPE_CHECKING:
+    from artgan.refine.files import Materials, Result
+    from artgan.refine.recipe import Recipe
+    from artgan.refine.style_card import StyleSource
+
+_PALETTE_PICTURES = 500
+_EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color match --out refined"
+_LISTED_FAILURES = 8
+
+Text = str | None
+Number = float | None
+Whole = int | None
 
 
-@app.command(epilog=f"Example: artgan refine samples/ --style starry_night.jpg --color match --out refined\n\n{EPILOG}")
+@app.command(epilog=f"{_EXAMPLE}\n\n{EPILOG}")
 def refine(
     context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
-    out: Annotated[Path, typer.Option(help="Folder for the refined pictures.")],
-    style: Annotated[Path | None, typer.Option(help="Picture whose look is transferred.")] = None,
-    strength: Annotated[float, typer.Option(help="Of the style: 0 changes nothing, 1 is the full look.")] = 1.0,
-    engine: Annotated[str, typer.Option(help="optimize; none: color only.")] = "optimize",
-    backbone: Annotated[str, typer.Option(help="vgg19, vgg16, squeezenet1_1; random needs no weights.")] = "vgg19",
+    out: Annotated[Path | None, typer.Option(help="Folder for the refined pictures.")] = None,
+    style: Annotated[list[Path] | None, typer.Option(help="Picture, folder or collection to look like; may repeat.")] = None,
+    style_weights: Annotated[str, typer.Option(help="How much each style counts, such as 2,1.")] = "",
+    mask: Annotated[
+        list[Path] | None, typer.Option(help="Where the look goes (white): a picture, or a folder of them.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A look as YAML, such as configs/refine/painterly.yaml.")] = None,
+    recipe_from: Annotated[Path | None, typer.Option(help="A refined picture: take the look that it carries.")] = None,
+    strength: Annotated[Number, typer.Option(help="Of the style: 0 changes nothing, 1 is the full look.")] = None,
+    engine: Annotated[Text, typer.Option(help="optimize; feedforward: a fitted network; none: color and detail.")] = None,
+    backbone: Annotated[Text, typer.Option(help="vgg19 (default), vgg16, squeezenet1_1; random needs no weights.")] = None,
     style_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
     content_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
-    size: Annotated[int | None, typer.Option(help="Longer side of the result; default: the picture's own.")] = None,
-    start: Annotated[str, typer.Option(help="content; noise: paint the picture anew.")] = "content",
-    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
-    iterations: Annotated[int, typer.Option(help="Steps at each scale.")] = 100,
-    content_weight: Annotated[
-        float | None, typer.Option(help="Higher keeps more of the picture; default: the backbone's.")
-    ] = None,
-    color: Annotated[str, typer.Option(help="none; keep: the picture's own colors; match: the palette's.")] = "none",
-    color_strength: Annotated[float, typer.Option(help="From 0 to 1.")] = 1.0,
-    palette: Annotated[Path | None, typer.Option(help="Picture or collection for match; default: the style.")] = None,
+    style_loss: Annotated[Text, typer.Option(help="gram (default), moments, wasserstein or sliced.")] = None,
+    content_loss: Annotated[Text, typer.Option(help="features (default) or self_similarity.")] = None,
+    content_weight: Annotated[Number, typer.Option(help="Higher keeps more of the picture.")] = None,
+    style_scale: Annotated[Number, typer.Option(help="Size of the strokes; 1 is the style at the picture's size.")] = None,
+    nearest: Annotated[Whole, typer.Option(help="With a collection as style: only the works nearest to each picture.")] = None,
+    optimizer: Annotated[Text, typer.Option(help="adam (default) or lbfgs.")] = None,
+    iterations: Annotated[Whole, typer.Option(help="Steps at each scale; default: 100.")] = None,
+    pooling: Annotated[Text, typer.Option(help="max (default) or average.")] = None,
+    start: Annotated[Text, typer.Option(help="content (default); style; noise: paint the picture anew.")] = None,
+    tile: Annotated[Whole, typer.Option(help="Work in tiles of so many pixels, for pictures over memory.")] = None,
+    size: Annotated[Whole, typer.Option(help="Longer side of the result; default: the picture's own.")] = None,
+    color: Annotated[Text, typer.Option(help="none (default); keep: the picture's own colors; match: the palette's.")] = None,
+    color_method: Annotated[Text, typer.Option(help="Of match: mkl (default), reinhard, sliced or histogram.")] = None,
+    color_strength: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
+    palette: Annotated[str, typer.Option(help="Picture, collection or #colors for match; default: the style.")] = "",
+    per_picture: Annotated[Number, typer.Option(help="0: one color map for the series; 1: one for each picture.")] = None,
+    white_balance: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
+    contrast: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
+    saturation: Annotated[Number, typer.Option(help="From -1 to 1.")] = None,
+    vibrance: Annotated[Number, typer.Option(help="From -1 to 1: for muted colors most.")] = None,
+    unsharp: Annotated[Number, typer.Option(help="Sharper edges, from 0 to 1.")] = None,
+    boost: Annotated[Number, typer.Option(help="Stronger texture, from 0 to 1.")] = None,
+    grain: Annotated[Number, typer.Option(help="Film grain, from 0 to 1.")] = None,
+    canvas: Annotated[Number, typer.Option(help="Canvas weave, from 0 to 1.")] = None,
+    file_format: Annotated[Text, typer.Option("--format", help="png (default), png16 or tiff16.")] = None,
+    profile: Annotated[Text, typer.Option(help="srgb (default), or source: the picture's own color profile.")] = None,
+    cube: Annotated[Path | None, typer.Option(help="Also write the series' color map as a .cube table.")] = None,
+    fit: Annotated[Path | None, typer.Option(help="Fit a network to the style on these pictures, into this folder.")] = None,
+    fit_minutes: Annotated[float, typer.Option(help="How long to fit; a stopped fit goes on.")] = 20.0,
+    network: Annotated[Path | None, typer.Option(help="A fitted network, for the engine feedforward.")] = None,
+    seed: Annotated[Whole, typer.Option(help="Of all noise; default: 0.")] = None,
+    jobs: Annotated[int, typer.Option(help="Processes on a CPU; 0: one for each core.")] = 1,
+    shard: Annotated[str, typer.Option(help="i/n: this machine's share of a folder that all see.")] = "1/1",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Give pictures one look: style, colors, or both.
+    """Give pictures one look: style, colors, detail.
 
-    The style is that of a picture, the colors are the picture's own or those of a palette; a folder becomes one series.
+    The style is that of a picture or of a whole collection, the colors are the picture's own or those of a palette; a folder
+    becomes one series. A stopped run goes on where it was. Flags override the recipe.
     """
-    from artgan.refine.recipe import make_recipe
+    flags = {
+        "seed": seed,
+        "style.engine": engine,
+        "style.strength": strength,
+        "style.backbone": backbone,
+        "style.style_layers": list(arguments.names(style_layers)) or None,
+        "style.content_layers": list(arguments.names(content_layers)) or None,
+        "style.loss": style_loss,
+        "style.content": content_loss,
+        "style.content_weight": content_weight,
+        "style.style_scale": style_scale,
+        "style.nearest": nearest,
+        "style.optimizer": optimizer,
+        "style.iterations": iterations,
+        "style.pooling": pooling,
+        "style.start": start,
+        "style.tile_px": tile,
+        "color.mode": color,
+        "color.method": color_method,
+        "color.strength": color_strength,
+        "color.per_picture": per_picture,
+        "color.white_balance": white_balance,
+        "color.contrast": contrast,
+        "color.saturation": saturation,
+        "color.vibrance": vibrance,
+        "detail.unsharp": unsharp,
+        "detail.boost": boost,
+        "detail.grain": grain,
+        "detail.canvas": canvas,
+        "output.size_px": size,
+        "output.format": file_format,
+        "output.profile": profile,
+    }
+    look = _look(recipe, recipe_from, {key: value for key, value in flags.items() if value is not None})
+    share = arguments.shard(shard)
+    materials = _materials(look, style or [], style_weights, mask or [], palette, network)
+    if fit is not None:
+        _fit(context.obj, inputs, fit, look, materials, device, fit_minutes)
+        return
+    if out is None:
+        raise ConfigError("refine needs --out FOLDER")
+    _run(context.obj, inputs, out, look, materials, share, arguments.jobs(jobs), device, cube, dry_run, force)
 
-    recipe = make_recipe(
-        engine=engine,
-        strength=strength,
-        backbone=backbone,
-        style_layers=arguments.names(style_layers),
-        content_layers=arguments.names(content_layers),
-        content_weight=content_weight,
-        start=start,
-        seed=seed,
-        iterations=iterations,
-        size_px=size,
-        color=color,
-        color_strength=color_strength,
-    )
-    if engine == "optimize" and style is None:
-        raise ConfigError("refine needs --style PICTURE; for color alone add --engine none")
-    if color == "match" and style is None and palette is None:
-        raise ConfigError("--color match needs --palette PICTURE|COLLECTION, or --style to take the colors from")
-    arguments.output_folder(out, force)
-    from artgan.datasets.collection import pictures_of
+
+def _look(recipe: Path | None, recipe_from: Path | None, overrides: dict[str, Any]) -> "Recipe":
+    from artgan.refine.recipe import load_recipe, recipe_from_dict
+
+    if recipe_from is None:
+        return load_recipe(recipe, overrides)
+    if recipe is not None:
+        raise ConfigError("give --recipe or --recipe-from, not both")
+    from artgan.images import read_metadata
+
+    metadata = read_metadata(recipe_from) if recipe_from.is_file() else None
+    held = metadata.get("refine") if metadata else None
+    data = held.get("recipe") if isinstance(held, dict) else None
+    if not isinstance(data, dict):
+        raise DataError(f"{recipe_from}: carries no recipe of artgan refine")
+    return recipe_from_dict(data, str(recipe_from), overrides)
+
+
+def _materials(
+    look: "Recipe", styles: list[Path], weights: str, masks: list[Path], palette: str, network: Path | None
+) -> "Materials":
+    from artgan.refine.files import Materials, check_materials
+    from artgan.refine.grading import parse_palette, pool, sample_pixels
+
+    shares = [arguments.fraction("--style-weights", text) for text in arguments.names(weights)] or [1.0] * len(styles)
+    if len(shares) != len(styles) or (shares and sum(shares) <= 0):
+        raise ConfigError(f"--style-weights {weights}: expected {len(styles)} numbers above 0, one for each --style")
+    sources = [_style_source(path) for path in styles] if look.styles or look.color.mode == "match" else []
+    colors = None
+    if look.color.mode == "match" and (palette or sources):
+        if palette.startswith("#"):
+            colors = sample_pixels(parse_palette(palette))
+        else:
+            of = [_style_source(Path(palette))] if palette else sources
+            colors = pool([sample_pixels(picture) for source in of for picture in _some(source)])
+    name = (palette if palette.startswith("#") else Path(palette).name) if palette else None
+    materials = Materials(tuple(sources), tuple(shares), tuple(masks), colors, name, network)
+    check_materials(look, materials)
+    return materials
+
+
+def _style_source(path: Path) -> "StyleSource":
+    from artgan.datasets.collection import is_collection, open_collection
+    from artgan.refine.sources import style_of_array, style_of_files
+
+    if not is_collection(path):
+        return style_of_files(path)
+    collection = open_collection(path)
+    return style_of_array(path.name, path / "images.npy", collection.train_rows.tolist(), collection.pixel_hash)
+
+
+def _some(source: "StyleSource") -> Any:
+    step = max(1, -(-source.count // _PALETTE_PICTURES))
+    return (source.picture(index) for index in range(0, source.count, step))
+
+
+def _run(
+    options: Any,
+    inputs: list[Path],
+    out: Path,
+    look: "Recipe",
+    materials: "Materials",
+    share: tuple[int, int],
+    jobs: int,
+    device_name: str,
+    cube: Path | None,
+    dry_run: bool,
+    force: bool,
+) -> None:
     from artgan.devices import choose_device
-    from artgan.refine.files import refine_files
+    from artgan.refine.files import WORK_FOLDER, refine_files
+    from artgan.refine.forecast import forecast
 
-    colors = pictures_of(palette, PALETTE_PICTURES) if palette else []
-    with listener_for(quiet=context.obj.quiet) as listen:
-        written = refine_files(
-            inputs,
-            out,
-            recipe,
-            style=style,
-            palette=colors,
-            palette_name=palette.name if palette else None,
-            device=choose_device(device),
-            on_progress=listen,
-        )
-    context.obj.say(f"{len(written)} pictures in {out}; before and after: {out / 'sheet.png'}")
+    device = choose_device(device_name)
+    if any(path.resolve() == out.resolve() for path in inputs):
+        raise ConfigError(f"--out {out}: is also an input; the originals are never overwritten")
+    ahead = forecast(inputs, look, materials, device, jobs, share)
+    options.say(ahead)
+    if dry_run:
+        return
+    going_on = (out / WORK_FOLDER).is_dir()
+    arguments.output_folder(out, force or going_on)
+    started = time.monotonic()
+    with listener_for(quiet=options.quiet) as listen:
+        result = refine_files(inputs, out, look, materials, device=device, jobs=jobs, shard=share, on_progress=listen)
+        if result.waiting:
+            options.say(f"shard {share[0]}/{share[1]} is done; {result.waiting} pictures of other shards are not yet styled")
+            _report_failures(result)
+            return
+        from artgan.report.refine import summary, write_report
+
+        report = write_report(out, result, look, materials, device, time.monotonic() - started, listen)
+    if cube is not None:
+        _write_cube(cube, result, look, materials)
+    options.say(summary(report))
+    options.say(
+        f"{len(result.written)} pictures in {out}; before and after: {out / 'sheet.png'}; numbers: {out / 'refine.json'}"
+    )
+    _report_failures(result)
+
+
+def _write_cube(path: Path, result: "Result", look: "Recipe", materials: "Materials") -> None:
+    from artgan.refine.grading import write_cube
+
+    if result.color_map is None:
+        raise ConfigError(f"--cube {path}: this look has no color map for the series")
+    write_cube(path, result.color_map, look.description or "artgan")
+
+
+def _report_failures(result: "Result") -> None:
+    if result.failed:
+        shown = [f"{path}: {reason}" for path, reason in list(result.failed.items())[:_LISTED_FAILURES]]
+        raise DataError("\n".join([f"{len(result.failed)} pictures failed, the rest is done:", *shown]))
+
+
+def _fit(
+    options: Any, inputs: list[Path], folder: Path, look: "Recipe", materials: "Materials", device_name: str, minutes: float
+) -> None:
+    from artgan.devices import choose_device
+    from artgan.refine.fitting import fit_network
+
+    say: Callable[[str], None] = options.say
+    with listener_for(quiet=options.quiet) as listen:
+        verdict = fit_network(inputs, folder, look, materials, choose_device(device_name), minutes, listen)
+    say(verdict)

@@ -146,12 +146,12 @@ def _selected(
     features: str,
     listen: Listener,
 ) -> list["Point"]:
-    from artgan.config import FEATURES
+    from artgan.config import check_features
     from artgan.datasets.collection import open_collection
     from artgan.evaluation import Judge
     from artgan.selection import select
 
-    arguments.choice("--features", features, FEATURES)
+    check_features(features)
     arguments.number("--select", count, 1, len(points))
     judge = Judge(features, open_collection(collection), model.space.device)
     chosen = select(model.space, points, count, by, judge, listen)

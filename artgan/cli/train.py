@@ -1,5 +1,6 @@
 """The verb train."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ from artgan.errors import ConfigError
 from artgan.progress import listener_for
 
 
-@app.command(epilog=f"Example: artgan train --collection collections/paintings --run runs/first\n\n{EPILOG}")
+@app.command(
+    epilog=f"Example: artgan train --collection collections/paintings --run runs/first. On several GPUs: torchrun "
+    f"--nproc-per-node 4 -m -- artgan train ... (scripts/launch has a file for each kind of cluster)\n\n{EPILOG}"
+)
 def train(
     context: typer.Context,
     config: Annotated[Path | None, typer.Argument(help="YAML; without one, the run's own or a fitting choice.")] = None,
@@ -19,6 +23,9 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Folder of the run; training goes on where it stopped.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Override one value: key=value.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop cleanly after this much training; resumable.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Start a new run from this model or run; what fits is taken.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say memory, time and disk, then stop.")] = False,
+    preview_augment: Annotated[Path | None, typer.Option(help="Write a sheet of augmented works, then stop.")] = None,
     print_schema: Annotated[bool, typer.Option("--print-schema", help="Print the JSON schema of the config.")] = False,
 ) -> None:
     """Train, or go on training; Ctrl-C saves and stops."""
@@ -27,30 +34,34 @@ def train(
     if print_schema:
         print(configuration.json_schema())
         return
-    if collection is None or run is None:
+    if collection is None or (run is None and preview_augment is None):
         missing = "--collection" if collection is None else "--run"
         raise ConfigError(f"train needs {missing}: artgan train --collection collections/paintings --run runs/first")
     if minutes is not None:
         arguments.number("--minutes", minutes, 0.001, 1e6)
-    own = run / "config.yaml"
-    source = config or (own if own.is_file() else None)
+    own = run / "config.yaml" if run else None
+    source = config or (own if own and own.is_file() else None)
     overrides = override or []
     chosen = configuration.load_config(source, overrides)  # checked in any case, before anything heavy is imported
 
     from artgan.datasets.collection import open_collection
 
     opened = open_collection(collection)
-    from artgan.training.start import train_run
+    if preview_augment is not None:
+        from artgan.images import save_png
+        from artgan.training.preview import preview_augmentation
 
-    with listener_for(quiet=context.obj.quiet) as listen:
-        outcome = train_run(
-            opened,
-            run,
-            chosen if source else None,
-            overrides=overrides,
-            minutes=minutes,
-            say=context.obj.say,
-            on_progress=listen,
-        )
-    if outcome.value == "stopped":
+        preview_augment.parent.mkdir(parents=True, exist_ok=True)
+        save_png(preview_augment, preview_augmentation(opened, chosen))
+        print(f"open {preview_augment.resolve()}")
+        return
+    assert run is not None
+    from artgan.training.start import Order, train_run
+
+    order = Order(opened, run, chosen if source else None, overrides, minutes, init, dry_run)
+    first = int(os.environ.get("RANK", "0")) == 0
+    with listener_for(quiet=context.obj.quiet or not first) as listen:
+        outcome = train_run(order, say=context.obj.say, on_progress=listen)
+    # Under a launcher, a process that fails makes it end the others: what happened stands in status.json.
+    if outcome and outcome.value == "stopped" and "WORLD_SIZE" not in os.environ:
         raise typer.Exit(INTERRUPTED)

@@ -29,6 +29,7 @@ class Collection:
         labels: int64 `[N]`, indices into `classes`; zeros when it has none.
         train_rows, holdout_rows: int64 row numbers of the two splits.
         pixel_hash: identity of pixels, labels and splits; checkpoints and metric caches carry it.
+        rights: what its sources state about rights, a line each.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Collection:
     train_rows: np.ndarray
     holdout_rows: np.ndarray
     pixel_hash: str
+    rights: tuple[str, ...]
 
     @property
     def height(self) -> int:
@@ -83,6 +85,7 @@ def open_collection(folder: Path) -> Collection:
         label_of = {name: index for index, name in enumerate(classes)}
         labels = np.array([label_of[row["label"]] if classes else 0 for row in rows], dtype=np.int64)
         splits = np.array([row["split"] for row in rows])
+        rights = tuple(str(line) for line in summary.get("rights", ()))
         expected_hash, actual_hash = summary["pixel_hash"], pixel_hash(rows)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
@@ -100,6 +103,7 @@ def open_collection(folder: Path) -> Collection:
         train_rows=np.flatnonzero(splits == TRAIN),
         holdout_rows=np.flatnonzero(splits == HOLDOUT),
         pixel_hash=expected_hash,
+        rights=rights,
     )
 
 

@@ -13,21 +13,34 @@ _MAX_PICTURES = 100
 _TILE_PX = 96
 
 
-def write_contact_sheet(path: Path, images: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_contact_sheet(path: Path, images: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw up to 100 pictures, evenly spread and ordered by class.
 
     Args:
         path: of the PNG.
-        images: uint8 `[N, H, W, 3]`.
+        images: the collection's `images.npy`.
         rows: kept index lines; each has `row` and `label`.
     """
     ordered = sorted(rows, key=lambda line: (line["label"] or "", line["row"]))
     count = min(len(ordered), _MAX_PICTURES)
     shown = [ordered[i * len(ordered) // count] for i in range(count)]
+    pixels = _read_rows(images, [line["row"] for line in shown])
     columns = int(np.ceil(np.sqrt(count)))
-    tile = (_TILE_PX, max(1, round(_TILE_PX * images.shape[1] / images.shape[2])))
+    tile = (_TILE_PX, max(1, round(_TILE_PX * pixels.shape[1] / pixels.shape[2])))
     sheet = Image.new("RGB", (columns * tile[0], -(-count // columns) * tile[1]), WHITE)
-    for place, line in enumerate(shown):
-        picture = Image.fromarray(images[line["row"]]).resize(tile, Image.Resampling.LANCZOS)
+    for place in range(count):
+        picture = Image.fromarray(pixels[place]).resize(tile, Image.Resampling.LANCZOS)
         sheet.paste(picture, (place % columns * tile[0], place // columns * tile[1]))
     sheet.save(path)
+
+
+def _read_rows(path: Path, rows: Sequence[int]) -> np.ndarray:
+    """Read single rows, one by one: what a map of the file reads around them would count as this process's memory."""
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    shape, header_bytes = mapped.shape[1:], mapped.offset
+    pictures = []
+    with path.open("rb") as file:
+        for row in rows:
+            file.seek(header_bytes + row * int(np.prod(shape)))
+            pictures.append(np.frombuffer(file.read(int(np.prod(shape))), dtype=np.uint8).reshape(shape))
+    return np.stack(pictures)

@@ -5,6 +5,7 @@ of the square are sign flips and a transposition, and confirmed on a 16 px color
 colors stay apart.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,11 @@ from scipy import fft
 
 HASH_BITS = 64
 MAX_DISTANCE = 6
-_HASH_PX, _HASH_SIDE = 32, 8
+_SMALL_PX, _HASH_PX, _HASH_SIDE = 64, 32, 8
 PROXY_PX = 16
 _MAX_DIFFERENCE, _MAX_CONTRAST_SHARE, _ROUNDING = 6.0, 0.15, 0.5  # in levels of 255
 _BANDS, _BAND_BITS = 4, 16
+_CANDIDATES_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Fingerprint:
 
 def fingerprint(pixels: np.ndarray) -> Fingerprint:
     """Return the fingerprint of uint8 `[h, w, 3]`, taken of the whole picture whatever its shape."""
-    image = Image.fromarray(pixels)
+    # A small copy is made once, by box averages first: a Lanczos filter over a whole scan costs as much as decoding it.
+    image = Image.fromarray(pixels).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS, reducing_gap=2.0)
     gray = image.convert("L").resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS)
     coefficients = fft.dctn(np.asarray(gray, dtype=np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
     signs = coefficients > 0
@@ -40,10 +43,21 @@ def fingerprint(pixels: np.ndarray) -> Fingerprint:
 
 
 def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
-    """Yield pairs (i, j) of pictures that look the same under one of the 8 symmetries of the square."""
-    hashes = np.array([item.hash for item in fingerprints], dtype=np.uint64)
+    """Yield pairs (i, j) of pictures that look the same under one of the 8 symmetries of the square.
+
+    Pictures with one and the same fingerprint are paired with the first of them only, so that a thousand copies give a
+    thousand pairs and not half a million.
+    """
+    first: dict[bytes, int] = {}
+    for index, item in enumerate(fingerprints):
+        identity = hashlib.sha256(item.hash.to_bytes(8, "little") + item.proxy.tobytes()).digest()
+        earlier = first.setdefault(identity, index)
+        if earlier != index:
+            yield earlier, index
+    kept = np.array(list(first.values()), dtype=np.int64)
+    hashes = np.array([fingerprints[index].hash for index in kept], dtype=np.uint64)
     for symmetry, variants in enumerate(_symmetries(hashes)):
-        for i, j in _close_pairs(variants, hashes):
+        for i, j in kept[_close_pairs(variants, hashes)]:
             if i == j or (symmetry == 0 and i > j):
                 continue
             if _same_colors(_apply(fingerprints[i].proxy, symmetry), fingerprints[j].proxy):
@@ -128,9 +142,18 @@ def _close_pairs(queries: np.ndarray, hashes: np.ndarray) -> np.ndarray:
             bucket = query_keys ^ probe
             stop = ends[bucket]
             count = stop - np.where(bucket > 0, ends[bucket - 1], 0)
-            i = np.repeat(np.arange(len(queries)), count)
-            within = np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count)
-            j = order[np.repeat(stop - count, count) + within]
-            near = np.bitwise_count(queries[i] ^ hashes[j]) <= MAX_DISTANCE
-            found.append(np.stack([i[near], j[near]], 1))
+            for part in _parts(count):
+                i = np.repeat(np.arange(len(queries))[part], count[part])
+                within = np.arange(len(i)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
+                j = order[np.repeat(stop[part] - count[part], count[part]) + within]
+                near = np.bitwise_count(queries[i] ^ hashes[j]) <= MAX_DISTANCE
+                found.append(np.stack([i[near], j[near]], 1))
     return np.unique(np.concatenate(found), axis=0)
+
+
+def _parts(counts: np.ndarray) -> Iterator[slice]:
+    """Cut a range so that the counts in each part add up to a bounded number of candidates."""
+    owners = (np.cumsum(counts) - 1) // _CANDIDATES_AT_ONCE
+    edges = np.flatnonzero(np.diff(owners)) + 1
+    for first, last in zip([0, *edges], [*edges, len(counts)], strict=True):
+        yield slice(first, last)

@@ -8,7 +8,7 @@ import hashlib
 import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import numpy as np
 
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
-from artgan.datasets.journal import lines_done, open_journal
+from artgan.datasets.journal import Entry, files_done, open_journal
 from artgan.datasets.labels import apply_label_files
-from artgan.datasets.recipe import Recipe, fit_pixels, trim_borders
-from artgan.datasets.settle import KEPT, REJECTED, Summary, settle
+from artgan.datasets.recipe import Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders
+from artgan.datasets.rights import stated_rights
+from artgan.datasets.settle import DROPPED, KEPT, REJECTED, Summary, settle
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import decode
 from artgan.errors import DataError, StorageError
@@ -29,6 +30,7 @@ from artgan.progress import Listener, Progress, silent
 
 _FILES_AHEAD_PER_WORKER = 16
 _SETTLED_KEYS = ("duplicates", "holdout", "max_reject")
+_Task = tuple[SourceFile, Recipe]
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,6 @@ class Forecast:
     free_bytes: int
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    line: dict[str, Any]
-    pixels: np.ndarray | None
-
-
 def prepare(
     sources: Sequence[Path | str],
     out: Path,
@@ -56,6 +52,7 @@ def prepare(
     overwrite: bool = False,
     use_labels: bool = True,
     unlabelled: str = "error",
+    label_column: str | None = None,
     on_progress: Listener = silent,
 ) -> Summary:
     """Make a collection of every usable picture of the sources.
@@ -70,6 +67,7 @@ def prepare(
         overwrite: replace an existing collection.
         use_labels: take classes from folders and label files.
         unlabelled: what to do with a file that a label file does not name: `error`, `drop` or `class`.
+        label_column: of label files and tables; default: `label`, `class` or `style`.
         on_progress: told after each file.
 
     Raises:
@@ -78,7 +76,7 @@ def prepare(
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
-    files = apply_label_files(find_files(sources), unlabelled)
+    files = apply_label_files(find_files(sources, label_column), unlabelled, label_column)
     building, shape = _building(out), (recipe.height, recipe.width, 3)
     busy = StorageError(f"{out} is being made by another process: wait for it, stop it, or choose another --out")
     try:
@@ -88,13 +86,13 @@ def prepare(
         with only_one(out.with_name(f".{out.name}.lock"), busy):
             journal = open_journal(building, plan, shape)
             try:
-                left = files[len(journal.lines) :]
-                for item in _prepare_files(left, recipe, workers):
-                    journal.append(item.line, item.pixels)
-                    on_progress(Progress("preparing", len(journal.lines), len(files), "files"))
+                left = files[journal.files :]
+                for entries in _prepare_files(left, recipe, workers):
+                    journal.append(entries)
+                    on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
                 journal.close()
-            summary = settle(building, journal.lines, recipe, use_labels, out)
+            summary = settle(building, journal.lines, recipe, use_labels, stated_rights(sources), out)
             shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write the collection {out}: {error}; what is done is kept for the next try") from error
@@ -105,8 +103,8 @@ def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe) -> Forecast
     """Return what `prepare` would do, without reading a picture."""
     shape = (recipe.height, recipe.width, 3)
     existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
-    done = lines_done(_building(out), _plan(files, recipe), shape)
-    needed = (len(files) - done) * recipe.height * recipe.width * 3
+    done = files_done(_building(out), _plan(files, recipe), shape)
+    needed = (len(files) - done) * recipe.tiles**2 * recipe.height * recipe.width * 3
     return Forecast(len(files), done, needed, shutil.disk_usage(existing).free)
 
 
@@ -117,7 +115,7 @@ def _building(out: Path) -> Path:
 def _plan(files: Sequence[SourceFile], recipe: Recipe) -> dict[str, Any]:
     """Return all that the lines and pixels of a journal depend on; duplicates and splits are settled after it."""
     look = {key: value for key, value in asdict(recipe).items() if key not in _SETTLED_KEYS}
-    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label] for file in files]}
+    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label, file.dropped] for file in files]}
 
 
 def _check_space(out: Path, expected: Forecast) -> None:
@@ -128,14 +126,16 @@ def _check_space(out: Path, expected: Forecast) -> None:
         )
 
 
-def _prepare_file(task: tuple[SourceFile, Recipe]) -> _Prepared:
+def _prepare_file(task: _Task) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
     file, recipe = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
+    if file.dropped:
+        return [(line | {"status": DROPPED, "reason": file.dropped}, None)]
     try:
         data = file.read()
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width))
+        picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width) * recipe.tiles)
     except OSError as error:
         return _rejected(line, f"cannot be read: {error.strerror}")
     except DataError as error:
@@ -161,25 +161,72 @@ def _prepare_file(task: tuple[SourceFile, Recipe]) -> _Prepared:
         return _rejected(line, f"its shape, width / height, is not within {recipe.min_aspect:g} to {recipe.max_aspect:g}")
     twin = fingerprint(pixels)
     line |= {"perceptual_hash": f"{twin.hash:016x}", "proxy": base64.b64encode(twin.proxy.tobytes()).decode()}
-    pixels = fit_pixels(pixels, recipe)
-    return _Prepared(line | {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}, pixels)
+    return _fitted(line, pixels, recipe)
 
 
-def _rejected(line: dict[str, Any], reason: str) -> _Prepared:
-    return _Prepared(line | {"status": REJECTED, "reason": reason}, None)
+def _fitted(line: dict[str, Any], pixels: np.ndarray, recipe: Recipe) -> list[Entry]:
+    """Return the whole work in the frame, or its tiles."""
+    boxes = tile_boxes(pixels.shape[0], pixels.shape[1], recipe)
+    if len(boxes) == 1:
+        return [_with_hash(line, fit_pixels(pixels, recipe))]
+    entries = []
+    for index, box in enumerate(boxes):
+        place = {"tile": [index, len(boxes)], "box": [round(side, 2) for side in box]}
+        entries.append(_with_hash(line | place, cut_tile(pixels, box, recipe)))
+    return entries
 
 
-def _prepare_files(files: Sequence[SourceFile], recipe: Recipe, workers: int) -> Iterator[_Prepared]:
-    """Yield results in the order of the files, with a bounded number of files in flight."""
+def _with_hash(line: dict[str, Any], pixels: np.ndarray) -> Entry:
+    return line | {"pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}, pixels
+
+
+def _rejected(line: dict[str, Any], reason: str) -> list[Entry]:
+    return [(line | {"status": REJECTED, "reason": reason}, None)]
+
+
+def _prepare_files(files: Sequence[SourceFile], recipe: Recipe, workers: int) -> Iterator[list[Entry]]:
+    """Yield results in the order of the files; one that kills its process, by a decoder's fault, is rejected like others."""
     tasks = [(file, recipe) for file in files]
     if workers <= 1:
         yield from map(_prepare_file, tasks)
         return
-    context = multiprocessing.get_context("spawn")  # forking a process that has threads can hang
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    done = 0
+    while done < len(tasks):
+        for entries in _from_pool(tasks[done:], workers):
+            yield entries
+            done += 1
+        if done < len(tasks):
+            yield _alone(tasks[done])
+            done += 1
+
+
+def _from_pool(tasks: Sequence[_Task], workers: int) -> Iterator[list[Entry]]:
+    """Yield results with a bounded number of files in flight; end early when a process of the pool dies."""
+    pool = _pool(workers)
+    try:
         ahead = workers * _FILES_AHEAD_PER_WORKER
         pending = [pool.submit(_prepare_file, task) for task in tasks[:ahead]]
         for index in range(len(tasks)):
+            entries = pending.pop(0).result()
             if index + ahead < len(tasks):
                 pending.append(pool.submit(_prepare_file, tasks[index + ahead]))
-            yield pending.pop(0).result()
+            yield entries
+    except BrokenExecutor:
+        return
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _alone(task: _Task) -> list[Entry]:
+    """Try one file in a process of its own, to learn whether it was this file that the others died with."""
+    file, _ = task
+    try:
+        with _pool(1) as pool:
+            return pool.submit(_prepare_file, task).result()
+    except BrokenExecutor:
+        line = {"name": file.name, "source": file.where, "label": file.label}
+        return _rejected(line, "kills the process that decodes it, or needs more memory than there is")
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))  # a fork of threads can hang

@@ -26,6 +26,7 @@ class Recipe:
         fit: `crop` fills the frame and cuts the rest; `pad` shows the whole work on the matte; `stretch` squeezes the whole
             work into the frame; `smart` crops where at least 80 % of the work stays, and pads elsewhere.
         focus: the part that a crop keeps: `center`, `top`, or `detail`, where the work has most of it.
+        tiles: a large work gives up to this many crops along its longer side, none of them enlarged; 1 takes works whole.
         trim: cut borders of one color, such as mounts and scan margins, up to a quarter of each side.
         min_side_px: a file with a shorter side is rejected as too small.
         min_aspect, max_aspect: width / height outside of these is rejected.
@@ -40,14 +41,18 @@ class Recipe:
     width: int
     fit: str = "crop"
     focus: str = "center"
+    tiles: int = 1
     trim: bool = False
     min_side_px: int = 0
     min_aspect: float = 0.0
-    max_aspect: float = 1000.0
+    max_aspect: float = 1e6
     matte: tuple[int, int, int] = WHITE
     duplicates: str = "alike"
     holdout: float = 0.05
     max_reject: float = 0.5
+
+
+Box = tuple[float, float, float, float]
 
 
 def fit_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -59,9 +64,36 @@ def fit_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
     if fit == "stretch":
         return np.asarray(image.resize((recipe.width, recipe.height), Image.Resampling.LANCZOS))
     if fit == "crop":
-        box = _crop_box(pixels, recipe)
-        return np.asarray(image.resize((recipe.width, recipe.height), Image.Resampling.LANCZOS, box=box))
+        return cut_tile(pixels, _crop_box(pixels, recipe), recipe)
     return _padded(image, recipe)
+
+
+def tile_boxes(height: int, width: int, recipe: Recipe) -> list[Box]:
+    """Return the boxes (left, top, right, bottom) into which a work is cut, row by row; one box when it stays whole.
+
+    Boxes have the shape of the frame and at least its size, do not overlap, and are spread evenly over the work.
+    """
+    frames_across, frames_down = width / recipe.width, height / recipe.height
+    if min(frames_across, frames_down) < 1:
+        return [(0, 0, width, height)]
+    scale = min(max(max(frames_across, frames_down) / recipe.tiles, 1.0), frames_across, frames_down)
+    across, down = (min(recipe.tiles, int(frames / scale + 1e-9)) for frames in (frames_across, frames_down))
+    box_width, box_height = recipe.width * scale, recipe.height * scale
+    return [
+        (left, top, left + box_width, top + box_height)
+        for top in _spread(height - box_height, down)
+        for left in _spread(width - box_width, across)
+    ]
+
+
+def cut_tile(pixels: np.ndarray, box: Box, recipe: Recipe) -> np.ndarray:
+    """Return one box of uint8 `[h, w, 3]` at the recipe's size."""
+    size = (recipe.width, recipe.height)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box=box))
+
+
+def _spread(slack: float, count: int) -> list[float]:
+    return [slack / 2] if count == 1 else [slack * index / (count - 1) for index in range(count)]
 
 
 def trim_borders(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int]]:
@@ -94,7 +126,7 @@ def _share_kept(pixels: np.ndarray, recipe: Recipe) -> float:
     return min(ratio, 1 / ratio)
 
 
-def _crop_box(pixels: np.ndarray, recipe: Recipe) -> tuple[float, float, float, float]:
+def _crop_box(pixels: np.ndarray, recipe: Recipe) -> Box:
     """Return the largest box of the frame's shape, placed by the focus: left, top, right, bottom."""
     height, width, _ = pixels.shape
     scale = min(width / recipe.width, height / recipe.height)

@@ -62,7 +62,7 @@ class Batches:
             float32 `[count, 3, H, W]` in [-1, 1] and int64 `[count]`, both on the device.
         """
         rows = torch.from_numpy(epoch_rows(self.rows, self.seed, position, count))
-        pixels = self.images[rows.to(self.images.device)].to(self.device, non_blocking=True)
+        pixels = self.images.index_select(0, rows.to(self.images.device)).to(self.device, non_blocking=True)
         images = to_float(pixels)
         if self.horizontal_flip:
             draws = torch.from_numpy(seeding.uniform(self.seed, "data/flip", position, count, 1)).to(self.device)

@@ -2,26 +2,25 @@
 
 import base64
 import json
+import math
 import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, TRAIN, pixel_hash
 from artgan.datasets.contact_sheet import write_contact_sheet
 from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
-from artgan.datasets.journal import write_header
+from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
 
-KEPT, REJECTED, DUPLICATE = "kept", "rejected", "duplicate"
-_COPY_ROWS = 256
-Line = dict[str, Any]
+KEPT, REJECTED, DUPLICATE, DROPPED = "kept", "rejected", "duplicate", "dropped"
+_COPY_BYTES = 16 << 20
 
 
 @dataclass
@@ -33,10 +32,12 @@ class Summary:
     classes: tuple[str, ...]
     holdout: int
     duplicates: int
-    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: int
+    rejected: Counter[str]
+    rights: tuple[str, ...]
 
 
-def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, out: Path) -> Summary:
+def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, rights: list[str], out: Path) -> Summary:
     """Make the collection `out` from a finished journal.
 
     Raises:
@@ -45,7 +46,7 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, o
     mark_duplicates(lines, recipe.duplicates)
     _settle_labels(lines, use_labels)
     _split(lines, recipe.holdout)
-    summary = _summarize(out, lines)
+    summary = _summarize(out, lines, rights)
     kept = [line for line in lines if line["status"] == KEPT]
     old_rows = [line["row"] for line in kept]
     for line in lines:
@@ -56,10 +57,9 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, o
     shutil.rmtree(final, ignore_errors=True)
     final.mkdir()
     _write_lines(final / "index.jsonl", lines)
-    _check_rejects(summary, len(lines), recipe, final, out)
+    _check_rejects(summary, sum(map(first_of_file, lines)), recipe, final, out)
     _take_rows(journal / "images.npy", final / "images.npy", old_rows)
-    images = np.load(final / "images.npy", mmap_mode="r", allow_pickle=False)
-    write_contact_sheet(final / "contact_sheet.png", images, kept)
+    write_contact_sheet(final / "contact_sheet.png", final / "images.npy", kept)
     content = {
         "format": FORMAT_VERSION,
         "height": recipe.height,
@@ -70,6 +70,7 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, o
         "holdout": summary.holdout,
         "duplicates": summary.duplicates,
         "rejected": summary.rejected.total(),
+        "rights": rights,
         "recipe": asdict(recipe),
     }
     (final / "collection.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -78,29 +79,52 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, o
 
 
 def mark_duplicates(lines: Sequence[Line], which: str) -> None:
-    """Name the group of every picture that has a twin, and mark all but the largest of each group that `which` covers."""
-    usable = [line for line in lines if line["status"] == KEPT]
-    exact, alike = Groups(len(usable)), Groups(len(usable))
+    """Name the group of every work that has a twin or tiles, and mark all but the largest of each group that `which` covers.
+
+    Works are compared whole, so the tiles of one never count as twins of each other.
+    """
+    works = _works(lines)
+    firsts = [work[0] for work in works]
+    exact, alike = Groups(len(works)), Groups(len(works))
     for key in ("sha256", "pixels_sha256"):
         first: dict[str, int] = {}
-        for index, line in enumerate(usable):
+        for index, work in enumerate(works):
+            identity = " ".join(line[key] for line in work)
             for groups in (exact, alike):
-                groups.join(first.setdefault(line[key], index), index)
-    for a, b in alike_pairs([_unpacked(line) for line in usable]):
+                groups.join(first.setdefault(identity, index), index)
+    for a, b in alike_pairs([_unpacked(work) for work in works]):
         alike.join(a, b)
-    for members in alike.members():
-        for index in members:
-            usable[index]["group"] = usable[members[0]]["name"]
+    grouped = {index: members[0] for members in alike.members() for index in members}
+    for index, work in enumerate(works):
+        if index in grouped or len(work) > 1:
+            for line in work:
+                line["group"] = firsts[grouped.get(index, index)]["source"]
     for members in {"alike": alike, "exact": exact}[which].members() if which != "keep" else ():
-        best = max(members, key=lambda index: (usable[index]["width"] * usable[index]["height"], -index))
-        for index in members:
-            if index != best:
-                usable[index] |= {"status": DUPLICATE, "reason": _likeness(usable[index], usable[best])}
+        best = max(members, key=lambda index: (firsts[index]["width"] * firsts[index]["height"], -index))
+        for index in set(members) - {best}:
+            reason = _likeness(firsts[index], firsts[best])
+            for line in works[index]:
+                line |= {"status": DUPLICATE, "reason": reason}
 
 
-def _unpacked(line: Line) -> Fingerprint:
-    proxy = np.frombuffer(base64.b64decode(line.pop("proxy")), dtype=np.uint8).reshape(PROXY_PX, PROXY_PX, 3)
-    return Fingerprint(int(line["perceptual_hash"], 16), proxy)
+def _works(lines: Sequence[Line]) -> list[list[Line]]:
+    """Return the usable lines, those of one file together."""
+    works: list[list[Line]] = []
+    for line in lines:
+        if line["status"] != KEPT:
+            continue
+        if first_of_file(line):
+            works.append([])
+        works[-1].append(line)
+    return works
+
+
+def _unpacked(work: Sequence[Line]) -> Fingerprint:
+    packed = work[0]["proxy"]
+    for line in work:
+        del line["proxy"]
+    proxy = np.frombuffer(base64.b64decode(packed), dtype=np.uint8).reshape(PROXY_PX, PROXY_PX, 3)
+    return Fingerprint(int(work[0]["perceptual_hash"], 16), proxy)
 
 
 def _likeness(line: Line, kept: Line) -> str:
@@ -125,7 +149,7 @@ def _split(lines: list[Line], holdout: float) -> None:
     kept = [line for line in lines if line["status"] == KEPT]
     groups: dict[str, list[Line]] = {}
     for line in kept:
-        groups.setdefault(line.get("group", line["name"] + line["source"]), []).append(line)
+        groups.setdefault(line.get("group") or line["source"], []).append(line)
     left = round(len(kept) * holdout)
     for members in sorted(groups.values(), key=lambda members: min(line["pixels_sha256"] for line in members)):
         chosen = len(members) <= left
@@ -134,7 +158,7 @@ def _split(lines: list[Line], holdout: float) -> None:
             line["split"] = HOLDOUT if chosen else TRAIN
 
 
-def _summarize(out: Path, lines: list[Line]) -> Summary:
+def _summarize(out: Path, lines: list[Line], rights: list[str]) -> Summary:
     kept = [line for line in lines if line["status"] == KEPT]
     labels = {line["label"] for line in kept} - {None}
     return Summary(
@@ -142,8 +166,10 @@ def _summarize(out: Path, lines: list[Line]) -> Summary:
         count=len(kept),
         classes=tuple(sorted(labels)),
         holdout=sum(line["split"] == HOLDOUT for line in kept),
-        duplicates=sum(line["status"] == DUPLICATE for line in lines),
+        duplicates=sum(line["status"] == DUPLICATE and first_of_file(line) for line in lines),
+        dropped=sum(line["status"] == DROPPED for line in lines),
         rejected=Counter(line["reason"] for line in lines if line["status"] == REJECTED),
+        rights=tuple(rights),
     )
 
 
@@ -163,15 +189,32 @@ def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path
 
 
 def _take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:
-    """Write the chosen rows as an array of their own; when they are all, the file is shared, not copied."""
-    images = np.load(journal_images, mmap_mode="r", allow_pickle=False)
-    if len(rows) == len(images):
+    """Write the chosen rows, ascending, as an array of their own; when they are all, the file is shared, not copied.
+
+    Reads and writes a stretch of rows at a time: a mapped file would count as this process's memory as a whole.
+    """
+    shape = np.load(journal_images, mmap_mode="r", allow_pickle=False).shape
+    if len(rows) == shape[0]:
         os.link(journal_images, target)
         return
-    with target.open("w+b") as file:
-        write_header(file, len(rows), images.shape[1:])
-        for start in range(0, len(rows), _COPY_ROWS):
-            file.write(images[rows[start : start + _COPY_ROWS]].tobytes())
+    row_bytes = math.prod(shape[1:])
+    with journal_images.open("rb") as source, target.open("w+b") as file:
+        header_bytes = write_header(file, len(rows), shape[1:])
+        for first, count in _stretches(rows, max(1, _COPY_BYTES // row_bytes)):
+            source.seek(header_bytes + first * row_bytes)
+            file.write(source.read(count * row_bytes))
+
+
+def _stretches(rows: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """Return ascending rows as (first, count) of neighbors, at most so many at once."""
+    found: list[tuple[int, int]] = []
+    for row in rows:
+        first, count = found[-1] if found else (row, 0)
+        if row == first + count and count < most:
+            found[-1:] = [(first, count + 1)]
+        else:
+            found.append((row, 1))
+    return found
 
 
 def _write_lines(path: Path, lines: list[Line]) -> None:

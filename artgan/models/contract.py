@@ -1,6 +1,7 @@
 """What the loop, sampling and evaluation expect of a generator and of a discriminator."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,14 @@ class GeneratorNetwork(nn.Module, ABC):
         latent_dim: width of z.
         style_dim: width of w.
         num_styles: layers, from coarse to fine, that take a style of their own; 1 where one style serves the whole image.
+        couples_batch: in training mode an image depends on the others of its batch, as under batch norm.
         mapping: maps latents `[N, latent_dim]` and labels `[N]` to styles `[N, style_dim]`.
     """
 
     latent_dim: int
     style_dim: int
     num_styles: int = 1
+    couples_batch: bool = False
     mapping: nn.Module
 
     @abstractmethod
@@ -29,7 +32,7 @@ class GeneratorNetwork(nn.Module, ABC):
 
         Args:
             styles: `[N, style_dim]` for all layers, or `[N, num_styles, style_dim]`, one for each.
-            noise: int64 `[N]`, keys of each image's noise inputs; None takes the fixed noise of the model.
+            noise: int64 `[N]`, keys of each image's noise inputs (`models.noise`); None takes the fixed noise of the model.
                 Generators without noise inputs ignore it.
 
         Returns:
@@ -46,7 +49,13 @@ class GeneratorNetwork(nn.Module, ABC):
 
 
 class DiscriminatorNetwork(nn.Module, ABC):
-    """Images to logits by way of features, so that a step can reuse features or take them without a gradient."""
+    """Images to logits by way of features, so that a step can reuse features or take them without a gradient.
+
+    Attributes:
+        batch_multiple: images that are judged together; pieces of a batch must be multiples of it.
+    """
+
+    batch_multiple: int = 1
 
     @abstractmethod
     def features(self, images: Tensor) -> Features:
@@ -56,6 +65,14 @@ class DiscriminatorNetwork(nn.Module, ABC):
     def logits(self, features: Features, labels: Tensor | None = None) -> Tensor:
         """Map features and labels `[N]` (int64) to logits `[N, K]`; higher means more real."""
 
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images and labels to logits `[N, K]`."""
+        return self.logits(self.features(images), labels)
+
     def auxiliary_loss(self, features: Features, images: Tensor) -> Tensor:
         """Return a loss on real images beside the adversarial one; zero unless the discriminator is self-supervised."""
         return torch.zeros((), device=images.device)
+
+    def stages(self) -> Sequence[nn.Module]:
+        """Return the parts that `training.freeze_stages` counts, from the image side on; none where nothing can be frozen."""
+        return ()

@@ -6,6 +6,7 @@ reconstruction by mean squared error instead of LPIPS, which would need weights;
 resolution asks for; the decoded quadrant goes by the place in the batch, so that no draw is needed.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -79,9 +80,11 @@ class Discriminator(DiscriminatorNetwork):
         num_classes: 0 for unconditional.
     """
 
+    batch_multiple = 4  # quadrants go by the place in the batch
+
     def __init__(self, *, height_px: int, width_px: int, width: int, num_classes: int) -> None:
         super().__init__()
-        side = min(height_px, width_px)
+        side = 1 << (min(height_px, width_px).bit_length() - 1)  # a rectangle counts as the square that fits into it
         stem_px = min(side, _STEM_MAX_PX)
         channels = {px: max(8, int(factor * width)) for px, factor in _CHANNELS.items()}
         stem: list[nn.Module] = [spectral_conv(3, channels[stem_px], 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE)]
@@ -102,7 +105,7 @@ class Discriminator(DiscriminatorNetwork):
         small: list[nn.Module] = [spectral_conv(3, channels[small_sides[0]], 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE)]
         for a, b in pairwise(small_sides):
             small += _block(channels[a], channels[b], 4, 2, 1)
-        self.small_stem_px = small_sides[0]
+        self.small_factor = (1 << (min(height_px, width_px).bit_length() - 1)) // small_sides[0]
         self.small = nn.Sequential(*small)
         self.small_logit = LogitConv(last, 4, num_classes)
         self.decoded_px = min(stem_px, _DECODED_MAX_PX)
@@ -118,13 +121,16 @@ class Discriminator(DiscriminatorNetwork):
             if str(level) in self.gates:
                 x = self.gates[str(level)](maps[level - _GATE_SPAN], x)
             maps.append(x)
-        half = F.avg_pool2d(images, min(images.shape[2:]) // self.small_stem_px)
+        half = F.avg_pool2d(images, self.small_factor)
         return maps[self.part_level], maps[-1], self.small(half)
 
     def logits(self, features: Features, labels: Tensor | None = None) -> Tensor:
         """Map features to logits `[N, K]` of both branches."""
         _, last, small = features
         return torch.cat([self.logit(self.head(last), labels), self.small_logit(small, labels)], 1)
+
+    def stages(self) -> Sequence[nn.Module]:
+        return [self.stem, *self.downs]
 
     def auxiliary_loss(self, features: Features, images: Tensor) -> Tensor:
         """Return how badly the decoders rebuild `images`: whole, from the small branch, and one quadrant of each."""

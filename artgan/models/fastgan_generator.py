@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from artgan.errors import ConfigError
+from artgan.models.base_grid import base_grid
+from artgan.models.batch_norm import BatchNorm
 from artgan.models.contract import GeneratorNetwork
 from artgan.models.layers import NEAR_ZERO, EqualLinear, Mapping, gated_linear_unit, initialize
 
@@ -23,24 +24,6 @@ _DEEP_STAGES = (1, 3, 5, 7)  # 8, 32, 128, 512 px
 _EXCITATION_SPAN = 4  # 4 -> 64, 8 -> 128, 16 -> 256, 32 -> 512 px
 _FIRST_EXCITED, _LAST_EXCITED = 4, 7
 _MIN_CHANNELS = 8
-_BASE_MIN, _BASE_MAX = 4, 12
-
-
-def base_grid(height_px: int, width_px: int) -> tuple[int, int, int]:
-    """Return (rows, columns, doublings) with height = rows * 2^doublings, and a shorter side of the grid of 4 to 7.
-
-    Raises:
-        ConfigError: there is no such grid.
-    """
-    for doublings in range(len(_CHANNELS) - 1, 2, -1):
-        rows, columns = height_px >> doublings, width_px >> doublings
-        fits = rows << doublings == height_px and columns << doublings == width_px
-        if fits and min(rows, columns) >= _BASE_MIN and max(rows, columns) <= _BASE_MAX:
-            return rows, columns, doublings
-    raise ConfigError(
-        f"the fastgan generator cannot make {width_px}x{height_px} px: each side must be a small number ({_BASE_MIN} to "
-        f"{_BASE_MAX}) times the same power of two, from 8 to 256, such as 256x256 or 320x256"
-    )
 
 
 class SkipLayerExcitation(nn.Module):
@@ -63,7 +46,7 @@ class StyledConv(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, style_dim: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(2 * channels_out)
+        self.norm = BatchNorm(2 * channels_out)
         self.scale = EqualLinear(style_dim, 2 * channels_out, NEAR_ZERO)
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
@@ -102,6 +85,8 @@ class Generator(GeneratorNetwork):
         ConfigError: the size has no base grid.
     """
 
+    couples_batch = True
+
     def __init__(
         self,
         *,
@@ -120,7 +105,7 @@ class Generator(GeneratorNetwork):
         self.base_shape = (2 * channels[0], rows, columns)
         self.mapping = Mapping(latent_dim, mapping_layers, num_classes)
         self.base = nn.Linear(latent_dim, 2 * channels[0] * rows * columns, bias=False)
-        self.base_norm = nn.BatchNorm2d(2 * channels[0])
+        self.base_norm = BatchNorm(2 * channels[0])
         self.stages = nn.ModuleList(
             Stage(channels[i - 1], channels[i], latent_dim, i in _DEEP_STAGES) for i in range(1, doublings + 1)
         )
@@ -132,7 +117,7 @@ class Generator(GeneratorNetwork):
         initialize(self)
 
     def synthesis(self, styles: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Map styles, the first for the base grid, then one for each doubling, to images in [-1, 1]; there is no noise."""
+        """Map styles, the first for the base grid and one for each doubling, to images in [-1, 1]; there is no noise."""
         first, *others = self.per_layer(styles).unbind(1)
         base = self.base(first).view(-1, *self.base_shape).contiguous(memory_format=torch.channels_last)
         maps = [gated_linear_unit(self.base_norm(base))]  # [N, C, rows, columns]

@@ -8,18 +8,21 @@ once, instead of batch norm in the heads, so that an image's logits do not depen
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artgan import seeding
+from artgan.backbones import timm_nets
 from artgan.backbones.backbone import Backbone
 from artgan.models.contract import DiscriminatorNetwork, Features
 from artgan.models.layers import LEAKY_SLOPE, LogitConv, spectral_conv
 
-# Layers that are mixed, from fine to coarse, about one a halving.
+# Layers that are mixed, from fine to coarse, about one a halving; models of timm tell theirs.
 TAPS = {
+    "inception_fid_2015": ("64", "192", "768", "2048"),
     "squeezenet1_1": ("relu1", "fire3", "fire5", "fire9"),
     "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
     "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
@@ -51,8 +54,8 @@ class Discriminator(DiscriminatorNetwork):
     """Frozen backbone, frozen random mixing, trained heads. Call `calibrate` once before training.
 
     Args:
-        backbone: returns the layers `TAPS[name]`.
-        input_px: side that images are resized to for the backbone.
+        backbone: returns the layers of `taps`.
+        input_px: shorter side that images are resized to for the backbone; rectangles stay rectangles.
         width: channels within the heads.
         num_classes: 0 for unconditional.
     """
@@ -63,24 +66,25 @@ class Discriminator(DiscriminatorNetwork):
         self.input_px = input_px
         with torch.no_grad():
             maps = list(backbone(torch.zeros(1, 3, input_px, input_px)).values())
+        widths = _MIXED_CHANNELS[-len(maps) :]
         self.across_channels = nn.ModuleList(
-            _random_mix(f"channels/{i}", x.shape[1], c) for i, (x, c) in enumerate(zip(maps, _MIXED_CHANNELS, strict=True))
+            _random_mix(f"channels/{i}", x.shape[1], c) for i, (x, c) in enumerate(zip(maps, widths, strict=True))
         )
-        self.across_scales = nn.ModuleList(
-            _random_mix(f"scales/{i}", _MIXED_CHANNELS[i + 1], _MIXED_CHANNELS[i]) for i in range(len(maps) - 1)
-        )
-        self.standardize = nn.ModuleList(Standardize(channels) for channels in _MIXED_CHANNELS)
-        self.heads = nn.ModuleList(Head(c, width, x.shape[-1], num_classes) for x, c in zip(maps, _MIXED_CHANNELS, strict=True))
+        self.across_scales = nn.ModuleList(_random_mix(f"scales/{i}", widths[i + 1], widths[i]) for i in range(len(maps) - 1))
+        self.standardize = nn.ModuleList(Standardize(channels) for channels in widths)
+        self.heads = nn.ModuleList(Head(c, width, x.shape[-1], num_classes) for x, c in zip(maps, widths, strict=True))
 
     @staticmethod
     def taps(backbone_name: str) -> tuple[str, ...]:
-        """Return the layers that the discriminator needs of a backbone."""
-        return TAPS[backbone_name]
+        """Return the layers that the discriminator needs of a backbone: at most four."""
+        return TAPS[backbone_name] if backbone_name in TAPS else _one_a_halving(timm_nets.strides(backbone_name))
 
     def _mixed(self, images: Tensor) -> list[Tensor]:
         """Return the mixed features of each scale, from fine to coarse, before standardisation."""
-        if images.shape[-1] != self.input_px or images.shape[-2] != self.input_px:
-            images = F.interpolate(images, (self.input_px, self.input_px), mode="bilinear", align_corners=False)
+        shorter = min(images.shape[-2:])
+        if shorter != self.input_px:
+            sides = [round(side * self.input_px / shorter) for side in images.shape[-2:]]
+            images = F.interpolate(images, sides, mode="bilinear", align_corners=False)
         maps = [mix(x) for mix, x in zip(self.across_channels, self.backbone(images).values(), strict=True)]
         for i in reversed(range(len(maps) - 1)):
             coarse = self.across_scales[i](maps[i + 1])
@@ -134,6 +138,16 @@ class FrozenConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight.to(x.dtype))
+
+
+def _one_a_halving(strides: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the deepest layer at each of the four coarsest strides, or four evenly spread ones where there is one stride."""
+    deepest = {stride: layer for layer, stride in strides.items()}
+    if len(deepest) > 1:
+        return tuple(deepest[stride] for stride in sorted(deepest)[-len(_MIXED_CHANNELS) :])
+    layers = list(strides)
+    count = min(len(_MIXED_CHANNELS), len(layers))
+    return tuple(layers[(index + 1) * len(layers) // count - 1] for index in range(count))
 
 
 def _random_mix(stream: str, channels_in: int, channels_out: int) -> FrozenConv:

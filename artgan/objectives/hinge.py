@@ -7,14 +7,14 @@ L_G = -E[D(G(z))]
 from torch import Tensor
 from torch.nn import functional as F
 
+from artgan.objectives.contract import Objective
 
-class Hinge:
+
+class Hinge(Objective):
     """The two losses, as means over a batch and over all logits of an image."""
 
     def discriminator_loss(self, logits_real: Tensor, logits_fake: Tensor) -> Tensor:
-        """Return L_D for logits `[N, K]`."""
         return F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean()
 
-    def generator_loss(self, logits_fake: Tensor) -> Tensor:
-        """Return L_G for logits `[N, K]`."""
+    def generator_loss(self, logits_fake: Tensor, logits_real: Tensor | None = None) -> Tensor:
         return -logits_fake.mean()

@@ -1,15 +1,24 @@
-"""Color correction in Oklab: keep the content's colors, or match them to a picture or a collection."""
+"""Color matching in Oklab: maps fitted to samples of pixels, each a function `[..., 3] -> [..., 3]`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from artgan.refine.oklab import oklab_from_srgb, srgb_from_oklab
+from artgan import seeding
+from artgan.refine.oklab import linear_from_oklab, oklab_from_linear, oklab_from_srgb, srgb_from_oklab
 
 # Flat pictures have almost no variance to scale; bounded gains keep their grain from becoming blotches.
 _MIN_GAIN, _MAX_GAIN = 0.4, 2.5
 _EPSILON = 1e-8
+_TRANSPORT_STEPS = 12
+_TRANSPORT_KNOTS = 65
+# Reinhard et al. 2001, eq. 4 and 6: cone responses of linear light, and the decorrelated axes of their logarithms.
+_CONES = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
+_AXES = np.diag([1 / np.sqrt(3), 1 / np.sqrt(6), 1 / np.sqrt(2)]) @ np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]])
+_DARKEST = 1e-4
+
+Map = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -21,27 +30,33 @@ class ColorStatistics:
 
 
 @dataclass(frozen=True)
-class ColorMap:
-    """x' = target_mean + matrix (x - source_mean), in Oklab."""
+class LinearMap:
+    """x' = target_mean + matrix (x - source_mean)."""
 
     matrix: np.ndarray
     source_mean: np.ndarray
     target_mean: np.ndarray
 
+    def __call__(self, colors: np.ndarray) -> np.ndarray:
+        matrix = self.matrix.astype(colors.dtype)
+        offset = (self.target_mean - self.matrix @ self.source_mean).astype(colors.dtype)
+        return colors @ matrix.T + offset
+
 
 def color_statistics(pictures: Iterable[np.ndarray]) -> ColorStatistics:
     """Pool the pixels of sRGB pictures `[H, W, 3]` in [0, 1]; every pixel counts the same."""
-    count, total, moment = 0, np.zeros(3), np.zeros((3, 3))
-    for picture in pictures:
-        pixels = oklab_from_srgb(picture.reshape(-1, 3).astype(np.float64))
-        count += len(pixels)
-        total += pixels.sum(0)
-        moment += pixels.T @ pixels
-    mean = total / count
-    return ColorStatistics(mean, moment / count - np.outer(mean, mean))
+    return statistics_of(np.concatenate([oklab_from_srgb(picture.reshape(-1, 3).astype(np.float64)) for picture in pictures]))
 
 
-def monge_kantorovich(source: ColorStatistics, target: ColorStatistics, *, bounded: bool = True) -> ColorMap:
+def statistics_of(pixels: np.ndarray) -> ColorStatistics:
+    """Return mean and covariance of pixels `[N, 3]`."""
+    pixels = pixels.astype(np.float64)
+    mean = pixels.mean(0)
+    centered = pixels - mean
+    return ColorStatistics(mean, centered.T @ centered / len(pixels))
+
+
+def monge_kantorovich(source: ColorStatistics, target: ColorStatistics, *, bounded: bool = True) -> LinearMap:
     """Return the linear map of least transport cost between two Gaussians (Pitié & Kokaram 2007).
 
     A = S^(-1/2) (S^(1/2) T S^(1/2))^(1/2) S^(-1/2), symmetric and positive, so that no color axis flips.
@@ -56,26 +71,123 @@ def monge_kantorovich(source: ColorStatistics, target: ColorStatistics, *, bound
     if bounded:
         gains, axes = np.linalg.eigh((matrix + matrix.T) / 2)
         matrix = (axes * gains.clip(_MIN_GAIN, _MAX_GAIN)) @ axes.T
-    return ColorMap(matrix, source.mean, target.mean)
+    return LinearMap(matrix, source.mean, target.mean)
 
 
-def apply_map(picture: np.ndarray, color_map: ColorMap, strength: float) -> np.ndarray:
+def fit_monge_kantorovich(source: np.ndarray, target: np.ndarray) -> Map:
+    """Fit the linear optimal transport map to Oklab samples `[N, 3]` and `[M, 3]`."""
+    return monge_kantorovich(statistics_of(source), statistics_of(target))
+
+
+def fit_reinhard(source: np.ndarray, target: np.ndarray) -> Map:
+    """Match mean and deviation of each axis of the logarithmic cone space (Reinhard et al. 2001, eq. 10-11).
+
+    The gains are bounded as those of the linear map are. It takes no notice of correlations between axes.
+    """
+    ours, theirs = _log_opponent(source.astype(np.float64)), _log_opponent(target.astype(np.float64))
+    gains = (theirs.std(0) / ours.std(0).clip(_EPSILON)).clip(_MIN_GAIN, _MAX_GAIN)
+    center, goal = ours.mean(0), theirs.mean(0)
+
+    def mapped(oklab: np.ndarray) -> np.ndarray:
+        moved = (_log_opponent(oklab) - center) * gains + goal
+        cones = 10.0 ** (moved @ np.linalg.inv(_AXES).T).clip(-8, 2)
+        linear = (cones @ np.linalg.inv(_CONES).T).clip(0, 4)
+        return oklab_from_linear(linear).astype(oklab.dtype)
+
+    return mapped
+
+
+def _log_opponent(oklab: np.ndarray) -> np.ndarray:
+    linear = linear_from_oklab(oklab).clip(0, None)
+    return np.log10((linear @ _CONES.T).clip(_DARKEST)) @ _AXES.T
+
+
+def fit_transport(source: np.ndarray, target: np.ndarray, seed: int) -> Map:
+    """Move the whole distribution: 1-D transport along the axes of seeded rotations, again and again (Pitié et al. 2005).
+
+    Departure: each 1-D map goes through 65 quantiles with bounded slopes, so that grain is not amplified.
+    """
+    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    moved, goal = source.astype(np.float64), target.astype(np.float64)
+    places = np.linspace(0, 1, _TRANSPORT_KNOTS)
+    for step in range(_TRANSPORT_STEPS):
+        rotation = np.eye(3) if step == 0 else _rotation(seed, step)
+        turned = moved @ rotation
+        knots = np.quantile(turned, places, axis=0)
+        values = _bounded_slopes(knots, np.quantile(goal @ rotation, places, axis=0))
+        steps.append((rotation, knots, values))
+        moved = _along_axes(turned, knots, values) @ rotation.T
+
+    def mapped(oklab: np.ndarray) -> np.ndarray:
+        colors = oklab.reshape(-1, 3).astype(np.float64)
+        for rotation, knots, values in steps:
+            colors = _along_axes(colors @ rotation, knots, values) @ rotation.T
+        return colors.reshape(oklab.shape).astype(oklab.dtype)
+
+    return mapped
+
+
+def _rotation(seed: int, step: int) -> np.ndarray:
+    axes, upper = np.linalg.qr(seeding.normal(seed, "refine/transport", step, 1, 9).reshape(3, 3).astype(np.float64))
+    return axes * np.sign(np.diag(upper))
+
+
+def _bounded_slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Limit the steps between quantiles to the bounded gains, and keep the middle where it was to go."""
+    steps = np.diff(knots, axis=0)
+    limited = np.diff(values, axis=0).clip(_MIN_GAIN * steps, _MAX_GAIN * steps)
+    path = np.concatenate([np.zeros((1, 3)), np.cumsum(limited, 0)])
+    return path - path.mean(0) + values.mean(0)
+
+
+def _along_axes(colors: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Interpolate each axis, and go on with slope 1 beyond the ends."""
+    columns = []
+    for axis in range(3):
+        x, xp, fp = colors[:, axis], knots[:, axis] + np.arange(len(knots)) * 1e-12, values[:, axis]
+        columns.append(np.interp(x, xp, fp) + np.minimum(x - xp[0], 0) + np.maximum(x - xp[-1], 0))
+    return np.stack(columns, 1)
+
+
+def match_histogram(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (values, mapped values) that give the source's values `[N]` the distribution of the target's `[M]`.
+
+    Both cumulative distributions are those of the distinct values; between them the target's is interpolated.
+    """
+    values, counts = np.unique(source, return_counts=True)
+    goals, goal_counts = np.unique(target, return_counts=True)
+    return values, np.interp(np.cumsum(counts) / len(source), np.cumsum(goal_counts) / len(target), goals)
+
+
+def fit_histogram(source: np.ndarray, target: np.ndarray) -> Map:
+    """Match the histogram of lightness alone: in single color channels it would shift hues."""
+    values, mapped_values = match_histogram(source[:, 0].astype(np.float64), target[:, 0].astype(np.float64))
+    places = np.linspace(0, 1, 257)
+    knots, goals = np.quantile(values, places), np.interp(np.quantile(values, places), values, mapped_values)
+
+    def mapped(oklab: np.ndarray) -> np.ndarray:
+        moved = oklab.copy()
+        moved[..., 0] = np.interp(oklab[..., 0], knots, goals)
+        return moved
+
+    return mapped
+
+
+def apply_map(picture: np.ndarray, color_map: Map, strength: float) -> np.ndarray:
     """Apply a map to an sRGB picture `[H, W, 3]` in [0, 1], along McCann's interpolation: A_t = (1 - t) I + t A."""
     if strength == 0:
         return picture
     oklab = oklab_from_srgb(picture.astype(np.float64))
-    moved = color_map.target_mean + (oklab - color_map.source_mean) @ color_map.matrix.T
-    return srgb_from_oklab(oklab + strength * (moved - oklab)).astype(picture.dtype)
+    return srgb_from_oklab(oklab + strength * (color_map(oklab) - oklab)).astype(picture.dtype)
 
 
 def keep_colors(stylized: np.ndarray, content: np.ndarray, strength: float) -> np.ndarray:
-    """Give a stylized picture its content's hue and chroma, and keep its lightness; both `[H, W, 3]` in [0, 1]."""
+    """Give Oklab pixels the content's hue and chroma, and keep their lightness; both `[H, W, 3]`."""
     if strength == 0:
         return stylized
-    oklab = oklab_from_srgb(stylized.astype(np.float64))
-    original = oklab_from_srgb(content.astype(np.float64))
-    oklab[..., 1:] += strength * (original[..., 1:] - oklab[..., 1:])
-    return srgb_from_oklab(oklab).astype(stylized.dtype)
+    kept = stylized.copy()
+    kept[..., 1:] += strength * (content[..., 1:] - stylized[..., 1:])
+    return kept
 
 
 def _matrix_root(matrix: np.ndarray) -> np.ndarray:

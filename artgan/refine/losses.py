@@ -1,31 +1,195 @@
-"""Style, content and smoothness losses: one number per picture, so that pictures in a batch never mix."""
+"""Style, content and smoothness losses: one number per picture, so that pictures in a batch never mix.
 
-from collections.abc import Mapping, Sequence
+Style is measured on statistics of features over positions: mean, second moment (the Gram matrix), and quantiles along
+fixed directions. All of them mix linearly, so several styles, whole collections and partial strength are weighted sums.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from artgan import seeding
+
 Features = Mapping[str, Tensor]
+NUM_QUANTILES = 128
+_MAX_DIRECTIONS = 128
+_MAX_SELF_SIMILARITY_POSITIONS = 1024
+_RELATIVE_EPSILON = 1e-4  # of the mean variance, added to covariances before their roots
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of one layer's features over positions.
+
+    Attributes:
+        mean: `[B, C]`.
+        second: E[f f^T], `[B, C, C]`: the Gram matrix over the number of positions.
+        quantiles: of the projections on K directions, `[B, K, 128]`, or None where the loss does not need them.
+    """
+
+    mean: Tensor
+    second: Tensor
+    quantiles: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Statistics":
+        """Apply a function to each tensor."""
+        quantiles = None if self.quantiles is None else function(self.quantiles)
+        return Statistics(function(self.mean), function(self.second), quantiles)
 
 
 def gram_matrices(features: Tensor) -> Tensor:
     """Return G = F F^T / N over the N positions of `[B, C, H, W]`: `[B, C, C]` (Gatys et al. 2016, eq. 3)."""
-    flat = features.float().flatten(2)
+    flat = _wide(features).flatten(2)
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-def style_loss(features: Features, targets: Features) -> Tensor:
-    """Return `[B]`: the mean over layers of |G - G_style|^2 / |G_style|^2.
+def statistics(features: Tensor, loss: str, mask: Tensor | None = None) -> Statistics:
+    """Return the statistics of `[B, C, H, W]` that a loss needs.
 
-    Departure from Gatys et al. (2016, eq. 4-5): each layer's squared distance is relative to its target, so that weights
-    mean the same in every layer, backbone and size.
+    Args:
+        features: of one layer.
+        loss: `gram`, `moments`, `wasserstein` or `sliced`.
+        mask: weights of the positions, `[B or 1, 1, H, W]` in [0, 1]; not for `sliced`.
     """
-    return torch.stack([_relative(gram_matrices(features[layer]), gram) for layer, gram in targets.items()]).mean(0)
+    features = _wide(features)
+    if mask is None:
+        mean, second = features.mean((2, 3)), gram_matrices(features)
+    else:
+        total = mask.sum((2, 3)).clamp_min(1e-6)  # [B, 1]
+        flat, weights = features.flatten(2), mask.flatten(2)
+        mean = (flat * weights).sum(2) / total
+        second = (flat * weights) @ flat.transpose(1, 2) / total[..., None]
+    return Statistics(mean, second, _quantiles(features) if loss == "sliced" else None)
+
+
+def mixture(parts: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
+    """Return the weighted mean of statistics: moments of the mixture, and the barycenter of the 1-D projections."""
+    total = sum(weights)
+    shares = [weight / total for weight in weights]
+
+    def mixed(values: Sequence[Tensor]) -> Tensor:
+        parts = [share * value for share, value in zip(shares, values, strict=True)]
+        return sum(parts[1:], parts[0])
+
+    quantiles = [part.quantiles for part in parts if part.quantiles is not None]
+    return Statistics(
+        mixed([part.mean for part in parts]), mixed([part.second for part in parts]), mixed(quantiles) if quantiles else None
+    )
+
+
+def style_distance(found: Statistics, target: Statistics, scale: Statistics, loss: str) -> Tensor:
+    """Return `[B]`: how far statistics are from their target, in units of the style's own size.
+
+    Departure from Gatys et al. (2016, eq. 4-5): each distance is relative to the style's statistics, so that weights mean
+    the same in every layer, backbone and size. `gram` is |G - T|^2 / |S|^2; `moments` the mean of that for means and for
+    covariances (Li et al. 2017, arXiv 1701.01036, in spirit); `wasserstein` the squared 2-Wasserstein distance of the two
+    Gaussians; `sliced` the mean squared distance of quantiles (Heitz et al. 2021, arXiv 2006.07229, with fixed directions).
+    """
+    if loss == "gram":
+        return _relative(found.second, target.second, scale.second)
+    if loss == "sliced":
+        assert found.quantiles is not None
+        assert target.quantiles is not None
+        assert scale.quantiles is not None
+        return _relative(found.quantiles, target.quantiles, scale.quantiles)
+    if loss == "moments":
+        means = _relative(found.mean, target.mean, scale.mean)
+        return (means + _relative(covariance(found), covariance(target), covariance(scale))) / 2
+    means = (found.mean - target.mean).square().sum(1)
+    size = scale.second.diagonal(dim1=1, dim2=2).sum(1)
+    return (means + bures(covariance(found), covariance(target))) / size.clamp_min(1e-12)
+
+
+def covariance(values: Statistics) -> Tensor:
+    """Return E[f f^T] - E[f] E[f]^T, `[B, C, C]`."""
+    return values.second - values.mean[:, :, None] * values.mean[:, None, :]
+
+
+def bures(first: Tensor, second: Tensor) -> Tensor:
+    """Return tr(A + B - 2 (B^(1/2) A B^(1/2))^(1/2)) of covariances `[B, C, C]`: the covariance part of Wasserstein-2.
+
+    Differentiable in A. Both get a small multiple of the identity: with fewer positions than channels they have no full
+    rank, and the root has no slope there.
+    """
+    channels = first.shape[-1]
+    size = second.diagonal(dim1=1, dim2=2).mean(1)[:, None, None].detach()
+    ridge = _RELATIVE_EPSILON * size.clamp_min(1e-12) * torch.eye(channels, device=first.device, dtype=first.dtype)
+    first, second = first + ridge, second + ridge
+    root = _matrix_root(second)
+    inner = root @ first @ root
+    traces = first.diagonal(dim1=1, dim2=2).sum(1) + second.diagonal(dim1=1, dim2=2).sum(1)
+    return traces - 2 * _TraceOfRoot.apply((inner + inner.transpose(1, 2)) / 2)
+
+
+class _TraceOfRoot(torch.autograd.Function):
+    """tr(M^(1/2)) of symmetric positive matrices `[B, C, C]`; its gradient is M^(-1/2) / 2."""
+
+    @staticmethod
+    def forward(context: Any, matrices: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(matrices)
+        floor = values[:, -1:].clamp_min(1e-30) * torch.finfo(values.dtype).eps
+        roots = values.clamp_min(floor).sqrt()
+        context.save_for_backward(roots, vectors)
+        return roots.sum(1)
+
+    @staticmethod
+    def backward(context: Any, slope: Tensor) -> Tensor:
+        roots, vectors = context.saved_tensors
+        return slope[:, None, None] * ((vectors / (2 * roots[:, None, :])) @ vectors.transpose(1, 2))
+
+
+def _matrix_root(matrices: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrices.detach())
+    return (vectors * values.clamp_min(0).sqrt()[:, None, :]) @ vectors.transpose(1, 2)
+
+
+@cache
+def _directions(channels: int) -> Tensor:
+    """Return seeded unit directions `[K, C]`, K = min(C, 128)."""
+    count = min(channels, _MAX_DIRECTIONS)
+    values = torch.from_numpy(seeding.normal(0, f"refine/directions/{channels}", 0, count, channels))
+    return values / values.norm(dim=1, keepdim=True)
+
+
+def _quantiles(features: Tensor) -> Tensor:
+    flat = features.flatten(2)
+    projected = (_directions(flat.shape[1]).to(flat.device, flat.dtype) @ flat).sort(2).values  # [B, K, N]
+    places = (torch.arange(NUM_QUANTILES, device=flat.device, dtype=flat.dtype) + 0.5) / NUM_QUANTILES * flat.shape[2] - 0.5
+    places = places.clamp(0, flat.shape[2] - 1)
+    low = places.floor().long()
+    high = (low + 1).clamp_max(flat.shape[2] - 1)
+    return torch.lerp(projected[:, :, low], projected[:, :, high], places - low)
 
 
 def content_loss(features: Features, targets: Features, layers: Sequence[str]) -> Tensor:
     """Return `[B]`: the mean over layers of |F - F_content|^2 / |F_content|^2 (relative, as the style loss)."""
-    return torch.stack([_relative(features[layer].float(), targets[layer].float()) for layer in layers]).mean(0)
+    pairs = [(_wide(features[layer]), _wide(targets[layer])) for layer in layers]
+    return torch.stack([_relative(found, target, target) for found, target in pairs]).mean(0)
+
+
+def self_similarity_loss(features: Features, targets: Features, layers: Sequence[str]) -> Tensor:
+    """Return `[B]`: how differently positions relate to each other (Kolkin et al. 2019, arXiv 1904.12785, eq. 5-6).
+
+    The mean over layers of N |D / sum D - D_t / sum D_t| over pairs of N positions, D their cosine distances with columns
+    normalised. Departure from the paper: positions on a regular grid of at most 1,024, not drawn at random.
+    """
+    pairs = [(_self_distances(features[layer]), _self_distances(targets[layer])) for layer in layers]
+    return torch.stack([(found - target).abs().sum((1, 2)) / found.shape[1] for found, target in pairs]).mean(0)
+
+
+def _self_distances(features: Tensor) -> Tensor:
+    height, width = features.shape[-2:]
+    stride = 1
+    while (-(-height // stride)) * (-(-width // stride)) > _MAX_SELF_SIMILARITY_POSITIONS:
+        stride += 1
+    flat = _wide(features[:, :, ::stride, ::stride]).flatten(2)
+    unit = flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-8)
+    distances = (1 - unit.transpose(1, 2) @ unit).clamp_min(0)  # [B, N, N]
+    return distances / distances.sum(1, keepdim=True).clamp_min(1e-8)
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -35,5 +199,10 @@ def total_variation(images: Tensor) -> Tensor:
     return rows + columns
 
 
-def _relative(values: Tensor, target: Tensor) -> Tensor:
-    return (values - target).square().flatten(1).sum(1) / target.square().flatten(1).sum(1).clamp_min(1e-12)
+def _relative(values: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+    return (values - target).square().flatten(1).sum(1) / scale.square().flatten(1).sum(1).clamp_min(1e-12)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Return half-precision features as float32; sums over many positions need it."""
+    return values if values.dtype == torch.float64 else values.float()

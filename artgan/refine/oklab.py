@@ -37,12 +37,13 @@ def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
 
 def oklab_from_linear(linear: np.ndarray) -> np.ndarray:
     """Return L in [0, 1] and a, b around 0."""
-    return np.cbrt(linear @ _LMS_FROM_LINEAR.T) @ _OKLAB_FROM_CUBE_ROOTS.T
+    return _times(np.cbrt(_times(linear, _LMS_FROM_LINEAR)), _OKLAB_FROM_CUBE_ROOTS)
 
 
 def linear_from_oklab(oklab: np.ndarray) -> np.ndarray:
     """Return light, outside [0, 1] where the color is outside sRGB."""
-    return (oklab @ _CUBE_ROOTS_FROM_OKLAB.T) ** 3 @ _LINEAR_FROM_LMS.T
+    cones = _times(oklab, _CUBE_ROOTS_FROM_OKLAB)
+    return _times(cones * cones * cones, _LINEAR_FROM_LMS)
 
 
 def oklab_from_srgb(srgb: np.ndarray) -> np.ndarray:
@@ -74,3 +75,8 @@ def _reduce_chroma(oklab: np.ndarray) -> np.ndarray:
 
 def _scaled_chroma(oklab: np.ndarray, share: np.ndarray) -> np.ndarray:
     return np.concatenate([oklab[..., :1], oklab[..., 1:] * share[..., None]], -1)
+
+
+def _times(colors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a matrix to each color, in the colors' own precision."""
+    return colors @ matrix.T.astype(colors.dtype)

@@ -1,26 +1,29 @@
 """Style transfer by optimisation, from coarse to fine (Gatys et al. 2016).
 
-Departures from the paper: Adam on the pixels with averaged iterates instead of L-BFGS; several scales, each starting from
-the content plus the change that the coarser scale made, so that the content's fine detail is never blurred away; the first
-convolution pads by replication, which keeps the frame free of border artefacts; losses relative to their targets.
+Departures from the paper: Adam on the pixels with averaged iterates by default; several scales, each starting from the
+content plus the change that the coarser scale made, so that the content's fine detail is never blurred away; the first
+convolution pads by replication, which keeps the frame free of border artefacts; losses relative to their targets; a strength
+that moves the target statistics, not the weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from artgan import seeding
 from artgan.backbones.backbone import Backbone
-from artgan.refine.losses import content_loss, gram_matrices, style_loss, total_variation
+from artgan.refine.descent import adam, lbfgs
+from artgan.refine.objective import Objective, Region, Weights
+from artgan.refine.tiles import TiledObjective
 
-MIN_SIDE_PX = 32
 _COARSEST_PX = 64
-_ADAM_BETAS = (0.9, 0.99)
-_AVERAGE_DECAY = 0.97
 _NOISE_DEVIATION = 0.3
+_DESCENTS = {"adam": adam, "lbfgs": lbfgs}
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -28,128 +31,107 @@ class Settings:
     """Weights and lengths of the optimisation.
 
     Attributes:
-        style_layers, content_layers: of the backbone.
-        content_weight, variation_weight: beside a style weight of 1.
-        strength: in (0, 1]; the content weighs 1 / strength^2 as much.
-        iterations: Adam steps at each scale.
+        weights: of the parts of the loss.
+        iterations: steps at each scale.
         learning_rate: in units of the [0, 1] pixel range.
-        noise_seed: start from this seed's noise, the same for every picture of a size; None starts from the content.
+        optimizer: `adam` or `lbfgs`.
+        patience: stop a picture that gains nothing over so many steps; 0 never.
+        scale_ratio: between neighbouring scales.
+        tile_px: work in tiles of this side; 0 for whole pictures.
     """
 
-    style_layers: tuple[str, ...]
-    content_layers: tuple[str, ...]
-    content_weight: float
-    variation_weight: float
-    strength: float
+    weights: Weights
     iterations: int
     learning_rate: float
-    noise_seed: int | None = None
+    optimizer: str = "adam"
+    patience: int = 0
+    scale_ratio: float = 2.0
+    tile_px: int = 0
 
 
 @dataclass(frozen=True)
 class Iterate:
-    """Where the optimisation is: side in pixels, step over all scales, and the mean loss of the batch."""
+    """Where the optimisation is: side in pixels, share of the whole work done, and the mean loss of the batch."""
 
     side_px: int
-    step: int
-    num_steps: int
+    share: float
     loss: float
 
 
-def scales(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes from coarse to fine: halvings of the full size, down to a short side of 64 px."""
+def scales(height: int, width: int, ratio: float = 2.0) -> list[Size]:
+    """Return the sizes from coarse to fine: the full size divided by powers of the ratio, down to a short side of 64 px."""
     sizes = [(height, width)]
-    while min(sizes[-1]) >= 2 * _COARSEST_PX:
-        h, w = sizes[-1]
-        sizes.append((round(h / 2), round(w / 2)))
+    while min(sizes[-1]) / ratio >= _COARSEST_PX - 0.5:
+        factor = ratio ** -len(sizes)
+        sizes.append((round(height * factor), round(width * factor)))
     return sizes[::-1]
 
 
 def stylize(
-    content: Tensor, style: Tensor, backbone: Backbone, settings: Settings, on_iterate: Callable[[Iterate], None]
+    content: Tensor,
+    looks: Callable[[Size], Sequence[Region]],
+    backbone: Backbone,
+    settings: Settings,
+    on_iterate: Callable[[Iterate], None],
+    start: Callable[[Size], Tensor] | None = None,
 ) -> Tensor:
-    """Give each content picture the look of the style picture.
+    """Give each content picture a look.
 
     Args:
         content: `[B, 3, H, W]`, float32 in [-1, 1]; a picture's result does not depend on the others.
-        style: `[1, 3, h, w]`, float32 in [-1, 1]; it is reduced with the scale, and never enlarged.
+        looks: the regions' statistics and masks at a size.
         backbone: returns the layers of `settings`.
         settings: see there.
         on_iterate: called a few times a scale.
+        start: pictures `[1 or B, 3, h, w]` to start from at the coarsest size; None starts from the content.
 
     Returns:
-        `[B, 3, H, W]`, float32 in [-1, 1].
+        `[B, 3, H, W]`, float32 in [-1, 1]; the content, bit for bit, where every mask is 0.
     """
-    sizes = scales(*content.shape[-2:])
-    num_steps = len(sizes) * settings.iterations
+    height, width = content.shape[-2:]
+    sizes = scales(height, width, settings.scale_ratio)
+    work = [rows * columns for rows, columns in sizes]
     coarse = resize(content, sizes[0])
-    change = torch.zeros_like(coarse) if settings.noise_seed is None else _noise(coarse, settings.noise_seed) - coarse
+    change = torch.zeros_like(coarse) if start is None else start(sizes[0]).to(coarse) - coarse
+    regions: Sequence[Region] = []
     for index, size in enumerate(sizes):
         target = resize(content, size)
-        start = (target + resize(change, size)).clamp(-1, 1)
+        begin = (target + resize(change, size)).clamp(-1, 1)
+        regions = looks(size)
 
-        def report(step: int, loss: float, index: int = index, size: tuple[int, int] = size) -> None:
-            on_iterate(Iterate(min(size), index * settings.iterations + step, num_steps, loss))
+        def report(step: int, loss: float, index: int = index, size: Size = size) -> None:
+            done = sum(work[:index]) + work[index] * step / settings.iterations
+            on_iterate(Iterate(min(size), done / sum(work), loss))
 
-        style_here = _reduce(style, max(size))
-        change = _optimize(start, target, style_here, backbone, settings, report) - target
+        if settings.tile_px and max(size) > settings.tile_px:
+            objective: Objective = TiledObjective(target, regions, backbone, settings.weights, settings.tile_px)
+        else:
+            objective = Objective(target, regions, backbone, settings.weights)
+        change = (
+            _DESCENTS[settings.optimizer](
+                begin,
+                objective.gradient,
+                iterations=settings.iterations,
+                learning_rate=settings.learning_rate,
+                patience=settings.patience,
+                report=report,
+            )
+            - target
+        )
+    masks = [region.mask for region in regions]
+    if all(mask is not None for mask in masks):
+        change = change * torch.stack([mask.expand(len(content), -1, -1, -1) for mask in masks if mask is not None]).amax(0)
     return (content + change).clamp(-1, 1)
 
 
-def _noise(like: Tensor, seed: int) -> Tensor:
-    values = seeding.normal(seed, "refine/start", 0, 1, like[0].numel()) * _NOISE_DEVIATION
-    return torch.from_numpy(values).view(1, *like.shape[1:]).expand_as(like).to(like.device)
+def noise(size: Size, seed: int) -> Tensor:
+    """Return seeded gray-centered noise `[1, 3, h, w]`, the same for every picture of a size."""
+    values = seeding.normal(seed, "refine/start", 0, 1, 3 * size[0] * size[1]) * _NOISE_DEVIATION
+    return torch.from_numpy(values).view(1, 3, *size)
 
 
-def _optimize(
-    start: Tensor, content: Tensor, style: Tensor, backbone: Backbone, settings: Settings, report: Callable[[int, float], None]
-) -> Tensor:
-    """Return the averaged iterate at one scale."""
-    with torch.no_grad():
-        style_features, content_features = backbone(style), backbone(content)
-    grams = {layer: gram_matrices(style_features[layer]) for layer in settings.style_layers}
-    content_weight = settings.content_weight / settings.strength**2
-    image = start.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([image], lr=2 * settings.learning_rate, betas=_ADAM_BETAS)
-    average = torch.zeros_like(start)
-    for step in range(1, settings.iterations + 1):
-        features = backbone(image)
-        losses = (
-            style_loss(features, grams)
-            + content_weight * content_loss(features, content_features, settings.content_layers)
-            + settings.variation_weight * total_variation(image)
-        )
-        optimizer.zero_grad()
-        losses.sum().backward()
-        optimizer.step()
-        with torch.no_grad():
-            image.clamp_(-1, 1)
-            average.lerp_(image, 1 - _AVERAGE_DECAY)
-        if step % 10 == 0 or step == settings.iterations:
-            report(step, losses.detach().mean().item())
-    return average / (1 - _AVERAGE_DECAY**settings.iterations)
-
-
-def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(images: Tensor, size: Size) -> Tensor:
     """Resize `[B, 3, H, W]` with antialiased bicubic filtering."""
     if images.shape[-2:] == size:
         return images
     return F.interpolate(images, size, mode="bicubic", antialias=True, align_corners=False)
-
-
-def _reduce(style: Tensor, long_side_px: int) -> Tensor:
-    height, width = style.shape[-2:]
-    factor = min(1.0, long_side_px / max(height, width))
-    size = (max(MIN_SIDE_PX, round(height * factor)), max(MIN_SIDE_PX, round(width * factor)))
-    return resize(style, size).clamp(-1, 1)
-
-
-def pad_by_replication(backbone: Backbone) -> Backbone:
-    """Let the first convolution continue the picture at its border instead of framing it in black."""
-    name, first = next(iter(backbone.stages.items()))
-    if isinstance(first, nn.Conv2d) and first.padding != (0, 0):
-        assert isinstance(first.padding, tuple)
-        rows, columns = first.padding
-        first.padding = (0, 0)
-        backbone.stages[name] = nn.Sequential(nn.ReplicationPad2d((columns, columns, rows, rows)), first)
-    return backbone

@@ -1,6 +1,6 @@
-"""A series of pictures through style and color, one look for all."""
+"""A picture through the steps: style, then color and detail. Each step at strength 0 returns its input, bit for bit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,19 @@ from artgan.devices import place
 from artgan.errors import DataError
 from artgan.images import to_float
 from artgan.progress import Listener, Progress, silent
-from artgan.refine.color import apply_map, color_statistics, keep_colors, monge_kantorovich
-from artgan.refine.optimize import MIN_SIDE_PX, Iterate, Settings, pad_by_replication, resize, stylize
-from artgan.refine.recipe import Recipe
+from artgan.refine.color import Map, keep_colors
+from artgan.refine.detail import refine_detail
+from artgan.refine.encode import to_eight_bits
+from artgan.refine.grading import between, fit_grade, pool, sample_pixels, unit
+from artgan.refine.losses import Statistics, mixture
+from artgan.refine.networks import pad_by_replication, pool_by_average
+from artgan.refine.objective import Region, Weights
+from artgan.refine.oklab import oklab_from_srgb, srgb_from_oklab
+from artgan.refine.optimize import Iterate, Settings, Size, noise, resize, scales, stylize
+from artgan.refine.recipe import MIN_SIDE_PX, Recipe
+from artgan.refine.style_card import Cards, StyleSource, reduced, source_of_picture
 
-_MAX_BATCH_PIXELS = 4 * 256 * 256
+OnIterate = Callable[[Iterate], None]
 
 
 @dataclass(frozen=True)
@@ -25,9 +33,9 @@ class Series:
 
     Attributes:
         pictures: uint8 `[H, W, 3]` each, of any sizes.
-        names: one for each, for messages.
+        names: one for each, for messages and grain.
         style: uint8 `[h, w, 3]`, or None without a style step.
-        palette: uint8 pictures whose pooled colors are the target of `--color match`; the style picture by default.
+        palette: uint8 pictures whose pooled colors are the target of `match`; the style picture by default.
     """
 
     pictures: Sequence[np.ndarray]
@@ -36,109 +44,209 @@ class Series:
     palette: Sequence[np.ndarray]
 
 
+class Stylist:
+    """The style step of one recipe, on one device.
+
+    Args:
+        recipe: the look.
+        styles: what to look like, at least one.
+        weights: of the styles, as many.
+        device: where.
+
+    Raises:
+        WeightsError: the backbone's weights are not at hand or lack a layer.
+    """
+
+    def __init__(self, recipe: Recipe, styles: Sequence[StyleSource], weights: Sequence[float], device: torch.device) -> None:
+        look = recipe.style
+        self.recipe, self.device, self.weights = recipe, device, list(weights)
+        backbone = load_backbone(look.backbone, [*look.style_layers, *look.content_layers])
+        if look.pooling == "average":
+            pool_by_average(backbone)
+        self.backbone = place(pad_by_replication(backbone), device)
+        assert isinstance(self.backbone, Backbone)
+        self.cards = [Cards(style, self.backbone, look.style_layers, look.loss, look.pooling) for style in styles]
+        assert look.content_weight is not None
+        self.settings = Settings(
+            Weights(
+                look.style_layers,
+                look.content_layers,
+                look.loss,
+                look.content,
+                look.content_weight,
+                look.variation_weight,
+                look.strength,
+            ),
+            look.iterations,
+            look.learning_rate,
+            look.optimizer,
+            look.patience,
+            look.scale_ratio,
+            look.tile_px,
+        )
+
+    def long_sides(self, height: int, width: int) -> list[int]:
+        """Return the long sides in pixels at which a picture of this size meets the style."""
+        sizes = scales(height, width, self.recipe.style.scale_ratio)
+        return [max(MIN_SIDE_PX, round(max(size) * self.recipe.style.style_scale)) for size in sizes]
+
+    def prepare(self, sizes: Sequence[Size], on_progress: Listener = silent) -> None:
+        """Compute the cards that pictures of these sizes need, so that workers find them in the cache."""
+        if self.recipe.style.nearest:
+            return
+        for side in sorted({side for height, width in sizes for side in self.long_sides(height, width)}):
+            for cards in self.cards:
+                cards.card(side, on_progress)
+
+    def __call__(
+        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = lambda _: None
+    ) -> list[np.ndarray]:
+        """Return pictures of one size in the look, float32 `[H, W, 3]` in [0, 1].
+
+        Args:
+            pictures: uint8 `[H, W, 3]`.
+            masks: for each picture none, one, or one for each style; float32 `[H, W]` in [0, 1].
+            on_iterate: told about every few steps.
+        """
+        content = _tensor(pictures, self.device)
+        full_masks = _stacked(masks, self.device)
+
+        def looks(size: Size) -> list[Region]:
+            return self._regions(content, size, [resize_mask(mask, size) for mask in full_masks])
+
+        stylized = stylize(content, looks, self.backbone, self.settings, on_iterate, self._start())
+        return [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in stylized]
+
+    def _regions(self, content: Tensor, size: Size, masks: Sequence[Tensor]) -> list[Region]:
+        look = self.recipe.style
+        side = max(MIN_SIDE_PX, round(max(size) * look.style_scale))
+        if look.nearest:
+            cards = [cards.nearest_card(content, look.nearest, side) for cards in self.cards]
+        else:
+            cards = [cards.card(side) for cards in self.cards]
+        if len(masks) > 1:
+            return [Region(card, mask) for card, mask in zip(cards, masks, strict=True)]
+        mixed: dict[str, Statistics] = {
+            layer: mixture([card[layer] for card in cards], self.weights) for layer in look.style_layers
+        }
+        return [Region(mixed, masks[0] if masks else None)]
+
+    def _start(self) -> Callable[[Size], Tensor] | None:
+        kind = self.recipe.style.start
+        if kind == "content":
+            return None
+        if kind == "noise":
+            return lambda size: noise(size, self.recipe.seed)
+        picture = _tensor([self.cards[0].source.picture(0)], torch.device("cpu"))
+        return lambda size: resize(reduced(picture, 4 * max(size)), size).clamp(-1, 1)
+
+
+def finish(styled: np.ndarray, content: np.ndarray, color_map: Map | None, recipe: Recipe, name: str) -> np.ndarray:
+    """Return a picture after color and detail: float32 `[H, W, 3]` in [0, 1], or the input itself when nothing changes it.
+
+    Args:
+        styled: after the style step, uint8 or float in [0, 1].
+        content: the picture before, of the same size: whose colors `keep` keeps.
+        color_map: of the color step, or None.
+        recipe: the look.
+        name: of the picture, for its grain.
+    """
+    color, detail = recipe.color, recipe.detail
+    keeps = color.mode == "keep" and color.strength > 0 and styled is not content
+    changes = any((detail.boost, detail.unsharp, detail.grain, detail.canvas))
+    if not keeps and not changes and color_map is None:
+        return styled
+    oklab = oklab_from_srgb(unit(styled))
+    if keeps:
+        oklab = keep_colors(oklab, oklab_from_srgb(unit(content)), color.strength)
+    if color_map is not None:
+        oklab = color_map(oklab).astype(np.float32)
+    if changes:
+        oklab[..., 0] = refine_detail(np.ascontiguousarray(oklab[..., 0]), detail, recipe.seed, name)
+    return srgb_from_oklab(oklab).astype(np.float32)
+
+
 def refine(series: Series, recipe: Recipe, device: torch.device, on_progress: Listener = silent) -> list[np.ndarray]:
     """Return the refined pictures, uint8 `[H, W, 3]`, in order.
 
     One color map is fitted to the pooled series and applied to every picture, so that the differences between pictures
     stay. A picture that no step changes is returned as it came, bit for bit.
     """
-    _check_sizes(series, recipe)
-    styled = _style_step(series, recipe, device, on_progress)
-    return _color_step(series, styled, recipe, on_progress)
-
-
-def _style_step(series: Series, recipe: Recipe, device: torch.device, on_progress: Listener) -> list[np.ndarray]:
-    if recipe.engine == "none" or recipe.strength == 0 or series.style is None:
-        return [_resized(picture, recipe.size_px) for picture in series.pictures]
-    backbone = place(load_backbone(recipe.backbone, [*recipe.style_layers, *recipe.content_layers]), device)
-    assert isinstance(backbone, Backbone)
-    pad_by_replication(backbone)
-    settings = Settings(
-        style_layers=recipe.style_layers,
-        content_layers=recipe.content_layers,
-        content_weight=recipe.content_weight,
-        variation_weight=recipe.variation_weight,
-        strength=recipe.strength,
-        iterations=recipe.iterations,
-        learning_rate=recipe.learning_rate,
-        noise_seed=recipe.seed if recipe.start == "noise" else None,
-    )
-    style = _tensor([series.style], device)
-    results: list[np.ndarray] = []
-    for batch in _batches_of_equal_size([_resized(picture, recipe.size_px) for picture in series.pictures]):
-        done = len(results)
-
-        def report(iterate: Iterate, done: int = done, size: int = len(batch)) -> None:
-            share = done + size * iterate.step / iterate.num_steps
-            note = f"{iterate.side_px} px, loss {iterate.loss:.4f}"
-            on_progress(Progress("style", share, len(series.pictures), "pictures", note))
-
-        stylized = stylize(_tensor(batch, device), style, backbone, settings, report)
-        results += [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in stylized]
-    return results
-
-
-def _color_step(series: Series, styled: list[np.ndarray], recipe: Recipe, on_progress: Listener) -> list[np.ndarray]:
-    if recipe.color == "none" or recipe.color_strength == 0:
-        return [_to_uint8(picture) for picture in styled]
-    floats = [_to_unit(picture) for picture in styled]
-    if recipe.color == "match":
-        target = color_statistics(_to_unit(picture) for picture in series.palette)
-        color_map = monge_kantorovich(color_statistics(floats), target)
+    contents = [resized(picture, recipe.output.size_px) for picture in series.pictures]
+    styled: list[np.ndarray] = list(contents)
+    if recipe.styles and series.style is not None:
+        for content, name in zip(contents, series.names, strict=True):
+            check_size(content.shape[0], content.shape[1], name)
+        stylist = Stylist(recipe, [source_of_picture("style", series.style)], [1.0], device)
+        for index, content in enumerate(contents):
+            styled[index] = stylist([content], on_iterate=reporter(on_progress, index, len(contents)))[0]
+    samples = [sample_pixels(picture) for picture in styled]
+    palette = pool([sample_pixels(picture) for picture in series.palette]) if series.palette else None
+    shared = fit_grade(pool(samples), palette, recipe.color, recipe.seed)
     results = []
-    for index, picture in enumerate(floats):
-        if recipe.color == "match":
-            corrected = apply_map(picture, color_map, recipe.color_strength)
-        else:
-            content = _to_unit(_resized(series.pictures[index], recipe.size_px))
-            corrected = keep_colors(picture, content, recipe.color_strength)
-        results.append(_to_uint8(corrected))
-        on_progress(Progress("color", index + 1, len(floats), "pictures"))
-    return results
+    for index, (picture, name) in enumerate(zip(styled, series.names, strict=True)):
+        color_map = map_for(samples[index], shared, palette, recipe)
+        results.append(finish(picture, contents[index], color_map, recipe, name))
+        on_progress(Progress("color and detail", index + 1, len(styled), "pictures"))
+    return [result if result.dtype == np.uint8 else to_eight_bits(result, recipe.output.dither) for result in results]
 
 
-def _check_sizes(series: Series, recipe: Recipe) -> None:
-    for picture, name in zip(series.pictures, series.names, strict=True):
-        if recipe.engine != "none" and min(picture.shape[:2]) < MIN_SIDE_PX:
-            height, width = picture.shape[:2]
-            raise DataError(
-                f"{name} is {width}x{height} px: style needs a short side of at least {MIN_SIDE_PX} px; use --engine none"
-            )
+def map_for(samples: np.ndarray, shared: Map | None, palette: np.ndarray | None, recipe: Recipe) -> Map | None:
+    """Return a picture's color map: the series' own, that of the picture, or one between."""
+    if shared is None or recipe.color.per_picture == 0:
+        return shared
+    return between(shared, fit_grade(samples, palette, recipe.color, recipe.seed), recipe.color.per_picture)
 
 
-def _resized(picture: np.ndarray, size_px: int | None) -> np.ndarray:
+def reporter(on_progress: Listener, done: int, total: int, batch: int = 1) -> OnIterate:
+    """Return what turns iterates into progress over a series."""
+
+    def report(iterate: Iterate) -> None:
+        note = f"{iterate.side_px} px, loss {iterate.loss:.4f}"
+        on_progress(Progress("style", done + batch * iterate.share, total, "pictures", note))
+
+    return report
+
+
+def check_size(height: int, width: int, name: str) -> None:
+    """Refuse a picture that is too small for style.
+
+    Raises:
+        DataError: its short side is under 32 px.
+    """
+    if min(height, width) < MIN_SIDE_PX:
+        raise DataError(
+            f"{name} is {width}x{height} px: style needs a short side of at least {MIN_SIDE_PX} px; use --engine none"
+        )
+
+
+def size_after(height: int, width: int, size_px: int | None) -> Size:
+    """Return the size of a picture whose longer side is brought to `size_px`; None keeps it."""
+    if size_px is None or max(height, width) == size_px:
+        return height, width
+    factor = size_px / max(height, width)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def resized(picture: np.ndarray, size_px: int | None) -> np.ndarray:
     """Scale a picture so that its longer side is `size_px`; without one it stays as it is."""
     height, width = picture.shape[:2]
-    if size_px is None or max(height, width) == size_px:
+    size = size_after(height, width, size_px)
+    if size == (height, width):
         return picture
-    factor = size_px / max(height, width)
-    size = (max(1, round(height * factor)), max(1, round(width * factor)))
-    resized = resize(_tensor([picture], torch.device("cpu")), size)[0].clamp(-1, 1)
-    return _to_uint8(((resized.permute(1, 2, 0) + 1) / 2).numpy())
+    scaled = resize(_tensor([picture], torch.device("cpu")), size)[0].clamp(-1, 1)
+    return to_eight_bits(((scaled.permute(1, 2, 0) + 1) / 2).numpy(), dither=False)
 
 
-def _batches_of_equal_size(pictures: Sequence[np.ndarray]) -> Iterable[list[np.ndarray]]:
-    """Group neighbours of one size, as many as fit into memory well."""
-    batch: list[np.ndarray] = []
-    for picture in pictures:
-        limit = max(1, _MAX_BATCH_PIXELS // (picture.shape[0] * picture.shape[1]))
-        if batch and (batch[0].shape != picture.shape or len(batch) >= limit):
-            yield batch
-            batch = []
-        batch.append(picture)
-    if batch:
-        yield batch
+def resize_mask(mask: Tensor, size: Size) -> Tensor:
+    """Reduce a mask `[B, 1, H, W]` by area."""
+    return mask if mask.shape[-2:] == size else torch.nn.functional.adaptive_avg_pool2d(mask, size)
+
+
+def _stacked(masks: Sequence[Sequence[np.ndarray]], device: torch.device) -> list[Tensor]:
+    """Return one `[B, 1, H, W]` for each style."""
+    return [torch.from_numpy(np.stack(of_style))[:, None].to(device) for of_style in zip(*masks, strict=True)]
 
 
 def _tensor(pictures: Sequence[np.ndarray], device: torch.device) -> Tensor:
     return to_float(torch.from_numpy(np.stack(pictures)).to(device))
-
-
-def _to_unit(picture: np.ndarray) -> np.ndarray:
-    return picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
-
-
-def _to_uint8(picture: np.ndarray) -> np.ndarray:
-    if picture.dtype == np.uint8:
-        return picture
-    return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)

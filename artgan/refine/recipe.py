@@ -1,15 +1,22 @@
-"""A refine look as a value: what was asked for, checked, and carried in every output."""
+"""A refine look as a value: what was asked for, checked, readable as YAML, and carried in every output.
 
-from dataclasses import asdict, dataclass
-from typing import Any
+A recipe is closed and versioned: an unknown key, a wrong type or a value out of range is an error with file and line.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError
+from artgan.strict_yaml import Document, parse_document
 from artgan.tables import check_name, nearest
 
-ENGINES = ("optimize", "none")
-STARTS = ("content", "noise")
-COLOR_MODES = ("none", "keep", "match")
+MIN_SIDE_PX = 32
 # Layers that give a good look by default. The backbones see fine strokes in the first layers, larger forms in the last.
 DEFAULT_LAYERS = {
     "vgg19": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu4_2",)),
@@ -17,82 +24,280 @@ DEFAULT_LAYERS = {
     "squeezenet1_1": (("relu1", "fire2", "fire4", "fire6", "fire9"), ("fire5",)),
     "random": (("stage1", "stage2", "stage3", "stage4", "stage5"), ("stage3",)),
 }
-
-
 # SqueezeNet's content layer says less about form than VGG's: at VGG's weight faces dissolve.
-DEFAULT_CONTENT_WEIGHT = {"vgg19": 0.05, "vgg16": 0.05, "squeezenet1_1": 0.2, "random": 0.05}
+DEFAULT_CONTENT_WEIGHT = {"squeezenet1_1": 0.2}
+_FALLBACK_CONTENT_WEIGHT = 0.05
+
+Unit = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A look.
+class Section(BaseModel):
+    """Strict and closed: a text is not a number, and an unknown key is an error."""
 
-    Attributes:
-        engine: `optimize` transfers style; `none` leaves it out.
-        strength: of the style, in [0, 1].
-        backbone, style_layers, content_layers: the feature network and its layers.
-        content_weight, variation_weight: beside a style weight of 1.
-        start: what the optimisation starts from, `content` or `noise`.
-        seed: of the noise.
-        iterations: Adam steps at each scale.
-        learning_rate: in units of the [0, 1] pixel range.
-        size_px: longer side of the result, or None for the picture's own size.
-        color: `none`, `keep` (the content's hue and chroma) or `match` (to a palette).
-        color_strength: of the color step, in [0, 1].
-    """
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    engine: str = "optimize"
-    strength: float = 1.0
+
+class StyleLook(Section):
+    """The style step."""
+
+    engine: Literal["optimize", "feedforward", "none"] = "optimize"
+    """`optimize` solves for each picture, `feedforward` applies a fitted network, `none` leaves style out."""
+    strength: Unit = 1.0
+    """How far from the picture's own style statistics to the style's: 0 is the input, 1 the full look."""
     backbone: str = "vgg19"
+    """The feature network."""
     style_layers: tuple[str, ...] = ()
+    """Empty: the backbone's own."""
     content_layers: tuple[str, ...] = ()
-    content_weight: float = 0.05
-    variation_weight: float = 0.5
-    start: str = "content"
-    seed: int = 0
-    iterations: int = 100
-    learning_rate: float = 0.02
-    size_px: int | None = None
-    color: str = "none"
-    color_strength: float = 1.0
+    """Empty: the backbone's own."""
+    loss: Literal["gram", "moments", "wasserstein", "sliced"] = "gram"
+    """How style is measured."""
+    content: Literal["features", "self_similarity"] = "features"
+    """What of the picture is kept: features where they are, or only how they relate to each other."""
+    content_weight: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Beside a style weight of 1; null: the backbone's own."""
+    variation_weight: Weight = 0.5
+    """Of total variation, beside a style weight of 1; it scales with the strength."""
+    optimizer: Literal["adam", "lbfgs"] = "adam"
+    """Adam with averaged iterates, or L-BFGS with a history for each picture."""
+    iterations: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Steps at each scale."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Of Adam, in units of the [0, 1] pixel range."""
+    patience: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Stop a picture at a scale when its loss fell by less than 1 % over so many steps; 0 never stops early."""
+    scale_ratio: Annotated[float, Field(ge=1.2, le=4)] = 2.0
+    """Between neighbouring scales: 2, or 1.4142 for finer steps."""
+    style_scale: Annotated[float, Field(gt=0.05, le=8)] = 1.0
+    """Size of the style's strokes, relative to the picture; the style picture is never enlarged."""
+    pooling: Literal["max", "average"] = "max"
+    """Average pooling gives smoother pictures (VGG alone)."""
+    start: Literal["content", "style", "noise"] = "content"
+    """What the optimisation starts from."""
+    nearest: Annotated[int, Field(ge=0, le=1000)] = 0
+    """With a collection as style: take the style of so many works nearest to each picture; 0 takes the whole collection."""
+    tile_px: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Work in tiles of this side, for pictures over memory, with the statistics of the whole picture; 0: untiled."""
+
+
+class ColorLook(Section):
+    """The color step: white balance, match or keep, contrast, saturation, in that order."""
+
+    mode: Literal["none", "keep", "match"] = "none"
+    """`keep` the picture's own hue and chroma, or `match` a palette."""
+    method: Literal["mkl", "reinhard", "sliced", "histogram"] = "mkl"
+    """Of `match`: linear Monge-Kantorovich map, means and deviations, iterated 1-D transport, or lightness histogram."""
+    strength: Unit = 1.0
+    """Of `keep` and `match`."""
+    per_picture: Unit = 0.0
+    """0: one map for the whole series; 1: one for each picture; between: between."""
+    white_balance: Unit = 0.0
+    """Remove a color cast (shades of gray); in art the cast is often the style."""
+    contrast: Unit = 0.0
+    """Stretch lightness towards the full range."""
+    saturation: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """-1 gray, 0 as it is, 1 twice the chroma."""
+    vibrance: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """As saturation, for muted colors most."""
+
+
+class DetailLook(Section):
+    """The detail step, on lightness alone."""
+
+    unsharp: Unit = 0.0
+    """Sharpens edges; halos are cut."""
+    unsharp_radius_px: Annotated[float, Field(ge=0.3, le=20)] = 1.2
+    boost: Unit = 0.0
+    """Guided-filter boost of texture; large edges stay."""
+    boost_radius_px: Annotated[int, Field(ge=1, le=64)] = 6
+    grain: Unit = 0.0
+    """Seeded film grain."""
+    canvas: Unit = 0.0
+    """A woven canvas."""
+
+
+class OutputLook(Section):
+    """The files."""
+
+    size_px: int | None = Field(default=None, ge=MIN_SIDE_PX, le=16384)
+    """Longer side of the result; null: the picture's own."""
+    format: Literal["png", "png16", "tiff16"] = "png"
+    """8-bit PNG, or 16 bits a channel as PNG or TIFF."""
+    dither: bool = True
+    """Of 8-bit pictures that a step changed: no banding."""
+    profile: Literal["srgb", "source"] = "srgb"
+    """Color profile of the result: sRGB, or that of the source picture (8 bits)."""
+
+
+class Recipe(Section):
+    """A look."""
+
+    version: Literal[1] = 1
+    """Of this schema."""
+    description: str = ""
+    """For people."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of all noise."""
+    style: StyleLook = StyleLook()
+    color: ColorLook = ColorLook()
+    detail: DetailLook = DetailLook()
+    output: OutputLook = OutputLook()
+
+    @field_validator("style")
+    @classmethod
+    def _fits(cls, style: StyleLook) -> StyleLook:
+        additive = style.loss != "sliced" and style.content == "features"
+        if style.tile_px and not additive:
+            raise ValueError("tile_px needs the loss gram, moments or wasserstein and content: features, which are sums")
+        if style.tile_px and style.tile_px < 128:
+            raise ValueError(f"tile_px {style.tile_px}: expected 0 or 128 and more")
+        return style
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return self.model_dump(mode="json")
+
+    def as_yaml(self) -> str:
+        """Return the whole recipe as YAML."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
+    @property
+    def styles(self) -> bool:
+        """Whether the style step does anything."""
+        return self.style.engine != "none" and self.style.strength > 0
 
 
-def make_recipe(**values: Any) -> Recipe:
-    """Check the values, fill in the backbone's own layers and content weight where they are not given, and return the recipe.
+def load_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe (None: all defaults), apply `{dotted key: value}` overrides, and fill in the backbone's layers.
+
+    Raises:
+        ConfigError: missing, not plain YAML, or wrong values; one message names all, with file and line.
+    """
+    return _resolved(parse_document(path) if path else Document({}, {}, ""), overrides or {})
+
+
+def recipe_from_dict(data: Mapping[str, Any], source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Check a recipe that came from elsewhere, such as a picture's metadata; `source` names it in errors."""
+    return _resolved(Document(json.loads(json.dumps(dict(data))), {}, source), overrides or {})
+
+
+def make_recipe(**overrides: Any) -> Recipe:
+    """Return a recipe from `section__key=value` words, such as `style__strength=0.5`.
 
     Raises:
         ConfigError: a value is out of range or a name is unknown.
     """
-    if values.get("content_weight") is None:
-        values["content_weight"] = DEFAULT_CONTENT_WEIGHT.get(values.get("backbone", Recipe.backbone), Recipe.content_weight)
-    recipe = Recipe(**values)
-    _check_choice("--engine", recipe.engine, ENGINES)
-    _check_choice("--start", recipe.start, STARTS)
-    _check_choice("--color", recipe.color, COLOR_MODES)
-    check_name(BACKBONES, recipe.backbone, "backbone")
-    if recipe.backbone not in DEFAULT_LAYERS:
-        raise ConfigError(f"--backbone {recipe.backbone}: has no style layers; choose one of {', '.join(DEFAULT_LAYERS)}")
-    for name in ("strength", "color_strength"):
-        if not 0 <= getattr(recipe, name) <= 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {getattr(recipe, name)}: expected a number from 0 to 1")
-    for name in ("content_weight", "variation_weight", "learning_rate"):
-        if not 0 <= getattr(recipe, name) < float("inf"):
-            raise ConfigError(f"--{name.replace('_', '-')} {getattr(recipe, name)}: expected a number of 0 or more")
-    if not 0 <= recipe.seed < 2**63:
-        raise ConfigError(f"--seed {recipe.seed}: expected a whole number from 0 to 2^63 - 1")
-    if recipe.iterations < 1:
-        raise ConfigError(f"--iterations {recipe.iterations}: expected 1 or more")
-    if recipe.size_px is not None and recipe.size_px < 32:
-        raise ConfigError(f"--size {recipe.size_px}: expected 32 or more pixels")
-    style, content = DEFAULT_LAYERS[recipe.backbone]
-    layers = {"style_layers": recipe.style_layers or style, "content_layers": recipe.content_layers or content}
-    return Recipe(**(asdict(recipe) | layers))
+    return load_recipe(None, {key.replace("__", "."): value for key, value in overrides.items()})
 
 
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{option} {value}{nearest(value, choices)}: expected one of {', '.join(choices)}")
+def _resolved(document: Document, overrides: Mapping[str, Any]) -> Recipe:
+    data, places = document.data, dict(document.places)
+    for key, value in overrides.items():
+        section, _, leaf = key.rpartition(".")
+        target = data.setdefault(section, {}) if section else data
+        if not isinstance(target, dict):
+            raise ConfigError(f"{places.get(section, document.source)}: '{section}' is a value, not a section")
+        target[leaf] = value
+        places[key] = _flag(key)
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(data))
+    except ValidationError as failure:
+        lines = [_describe(error, places, document.source) for error in failure.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{document.source or 'recipe'}: {error}") from None
+    return recipe.model_copy(update={"style": _with_layers(recipe.style)})
+
+
+def _flag(key: str) -> str:
+    """Return the command-line flag of a key: `color.strength` is `--color-strength`, `style.strength` `--strength`."""
+    leaf = key.rpartition(".")[2]
+    names = {
+        "color.mode": "color",
+        "color.strength": "color-strength",
+        "output.size_px": "size",
+        "color.method": "color-method",
+    }
+    return "--" + names.get(key, leaf).replace("_", "-")
+
+
+def _with_layers(style: StyleLook) -> StyleLook:
+    check_name(BACKBONES, style.backbone, "backbone")
+    default = DEFAULT_LAYERS.get(style.backbone)
+    if default is None and not (style.style_layers and style.content_layers):
+        raise ConfigError(
+            f"--backbone {style.backbone}: has no style layers of its own; name some with --style-layers and --content-layers, "
+            f"or choose one of {', '.join(DEFAULT_LAYERS)}"
+        )
+    style_layers, content_layers = default or ((), ())
+    weight = style.content_weight
+    if weight is None:
+        weight = DEFAULT_CONTENT_WEIGHT.get(style.backbone, _FALLBACK_CONTENT_WEIGHT)
+    layers = {"style_layers": style.style_layers or style_layers, "content_layers": style.content_layers or content_layers}
+    return style.model_copy(update={**layers, "content_weight": weight})
+
+
+def _describe(error: Any, places: Mapping[str, str], source: str) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    place = places.get(path) or places.get(path.rpartition(".")[0]) or source
+    if place.startswith("--"):
+        value = error["input"]
+        reason = _reason(error)
+        return f"{place} {value}{nearest(str(value), _choices(error))}: {reason}"
+    where = f"{place}: " if place else ""
+    if error["type"] == "extra_forbidden":
+        section = _section_at(error["loc"][:-1])
+        known = list(section.model_fields)
+        return f"{where}unknown key '{path}'{nearest(str(error['loc'][-1]), known) or ': known are ' + ', '.join(known)}"
+    return (
+        f"{where}{path} = {error['input']!r}: {_reason(error)}"
+        if error["type"] != "value_error"
+        else f"{where}{_reason(error)}"
+    )
+
+
+def _choices(error: Any) -> list[str]:
+    expected = error.get("ctx", {}).get("expected", "")
+    return [word.strip(" '") for word in str(expected).replace(" or ", ",").split(",")] if "'" in str(expected) else []
+
+
+def _reason(error: Any) -> str:
+    choices = _choices(error)
+    if choices:
+        return f"expected one of {', '.join(choices)}"
+    field = _field_at(error["loc"])
+    bounds = {name: value for item in (field.metadata if field else []) for name, value in _bounds(item)}
+    if bounds and error["type"] != "value_error":
+        return f"expected {_in_words(bounds)}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return str(error["msg"][0].lower() + error["msg"][1:])
+
+
+def _bounds(item: Any) -> list[tuple[str, float]]:
+    return [(name, getattr(item, name)) for name in ("ge", "gt", "le", "lt") if getattr(item, name, None) is not None]
+
+
+def _in_words(bounds: Mapping[str, float]) -> str:
+    low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
+    if high is None:
+        return f"a number of {low:g} or more"
+    return f"a number from {low:g} to {high:g}" if high < 2**53 else "a whole number from 0 to 2^63 - 1"
+
+
+def _section_at(path: Any) -> type[BaseModel]:
+    section: type[BaseModel] = Recipe
+    for name in path:
+        annotation = section.model_fields[name].annotation
+        assert isinstance(annotation, type)
+        section = annotation
+    return section
+
+
+def _field_at(path: Any) -> Any:
+    section: Any = Recipe
+    for name in path[:-1]:
+        field = getattr(section, "model_fields", {}).get(name)
+        section = field.annotation if field else None
+    return getattr(section, "model_fields", {}).get(path[-1]) if path else None

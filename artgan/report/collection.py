@@ -12,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 
 from artgan import seeding
 from artgan.datasets.collection import Collection, read_index
+from artgan.datasets.journal import first_of_file
 from artgan.images import grid
 from artgan.refine.oklab import oklab_from_srgb, srgb_from_oklab
 from artgan.report.page import bars, picture, render
@@ -37,9 +38,12 @@ def collection_page(collection: Collection) -> str:
             "train": len(collection.train_rows),
             "holdout": len(collection.holdout_rows),
             "pixel_hash": collection.pixel_hash,
-            "fates": Counter(line["status"] for line in lines),
+            "rights": collection.rights,
+            "fates": Counter(line["status"] for line in lines if first_of_file(line)),
             "rejected": Counter(line["reason"] for line in lines if line["status"] == "rejected").most_common(),
-            "duplicates": [(line["name"], line["reason"]) for line in lines if line["status"] == "duplicate"],
+            "duplicates": [
+                (line["name"], line["reason"]) for line in lines if line["status"] == "duplicate" and first_of_file(line)
+            ],
             "num_groups": len(groups),
             "formats": Counter(f"{line['format']} {line['mode']}" for line in kept).most_common(),
             "profiles": Counter(line["profile"] or "none, taken as sRGB" for line in kept).most_common(),

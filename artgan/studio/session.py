@@ -201,7 +201,7 @@ class Session:
         style = None if request.get("style") is None else self.uploaded(request["style"])
         picture = next(render(model.space, [point]))
         (pixels,) = refining.refined([picture], style, recipe, listen)
-        metadata = picture_metadata(model, point) | {"refine": recipe.as_dict()}
+        metadata = picture_metadata(model, point) | {"refine": {"recipe": recipe.as_dict()}}
         return File(encode_picture(pixels, "png", metadata, TRAINED), "image/png", f"{_stem(point)}-refined.png")
 
     def film(self, request: dict[str, Any], listen: Listener) -> File:

@@ -14,9 +14,14 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from artgan.errors import ArtganError, StorageError
+from artgan.training.distributed import World
 
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
+
+
+class Breakdown(ArtganError):
+    """Training no longer makes finite numbers."""
 
 
 class RunLog:
@@ -28,10 +33,15 @@ class RunLog:
     Args:
         run: the run folder.
         images_seen: where this session starts.
+        world: the processes; the first one writes, and all of them take part in `flush`.
     """
 
-    def __init__(self, run: Path, images_seen: int) -> None:
-        self.run = run
+    def __init__(self, run: Path, images_seen: int, world: World) -> None:
+        self.run, self.world = run, world
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, Tensor] = {}
+        if not world.is_first:
+            return
         try:
             (run / "samples").mkdir(parents=True, exist_ok=True)
             _drop_lines_after(run / METRICS_FILE, images_seen)
@@ -39,41 +49,52 @@ class RunLog:
             self._events = SummaryWriter(str(run), purge_step=images_seen + 1)
         except OSError as error:
             raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
 
     def add(self, scalars: dict[str, Tensor]) -> None:
-        """Add one step's scalars, without waiting for the device."""
+        """Add one step's scalars, without waiting for the device; what is not finite counts as a step without a value."""
         for name, value in scalars.items():
-            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
-
-    def count_step(self) -> None:
-        """End a step: means are over steps."""
-        self._count += 1
+            finite = value.isfinite()
+            self._sums[name] = self._sums.get(name, 0) + torch.where(finite, value, 0)
+            self._counts[name] = self._counts.get(name, 0) + finite
 
     def flush(self, images_seen: int, extra: dict[str, float]) -> dict[str, float]:
         """Write and return the means since the last log point: the one place where the loop waits for the device.
 
         Raises:
-            ArtganError: a mean is not finite; training must not go on, and nothing after the last log point was saved.
+            Breakdown: a scalar was finite in no step, or no step updated a network.
         """
-        if not self._count:
-            return {}
         names = list(self._sums)
-        values = (torch.stack([self._sums[name].float() for name in names]) / self._count).tolist()
-        scalars = dict(zip(names, values, strict=True)) | extra
-        self._sums, self._count = {}, 0
+        if not names:
+            return {}
+        sums = self.world.total(torch.stack([self._sums[name].double() for name in names]))
+        counts = self.world.total(torch.stack([self._counts[name].double() for name in names])) / self.world.size
+        scalars = dict(zip(names, (sums / counts).tolist(), strict=True))
+        self._sums, self._counts = {}, {}
         broken = [name for name, value in scalars.items() if not math.isfinite(value)]
-        if broken:
-            raise ArtganError(
-                f"training broke down: {', '.join(broken)} is not finite at {images_seen:,} images seen. Run the same command "
+        idle = [name for name, value in scalars.items() if name.startswith("skipped/") and value > 0.999]
+        if broken or idle:
+            problem = f"{', '.join(broken)} is not finite" if broken else "no step has finite gradients"
+            raise Breakdown(
+                f"training broke down: {problem} at {images_seen:,} images seen. Run the same command "
                 f"again to go on from the last checkpoint; if it happens again, lower the learning rates or use "
                 f"--set training.precision=float32 in a new run"
             )
-        self._write(images_seen, {"kind": "train"} | scalars)
-        for name, value in scalars.items():
-            self._events.add_scalar(name, value, images_seen)
+        scalars |= extra
+        if self.world.is_first:
+            self._write(images_seen, {"kind": "train"} | scalars)
+            for name, value in scalars.items():
+                self._events.add_scalar(name, value, images_seen)
         return scalars
+
+    def rewind(self, images_seen: int) -> None:
+        """Drop everything beyond a checkpoint that training goes back to."""
+        self.close()
+        self.__init__(self.run, images_seen, self.world)  # type: ignore[misc]
+
+    def note(self, images_seen: int, kind: str, content: dict[str, Any]) -> None:
+        """Write a line of another kind: what the watchdog measured, what a transfer loaded."""
+        if self.world.is_first:
+            self._write(images_seen, {"kind": kind} | content)
 
     def metrics(self, images_seen: int, line: dict[str, Any], minutes: float) -> None:
         """Write a metrics line of `artgan.evaluation`."""
@@ -89,6 +110,8 @@ class RunLog:
 
     def status(self, state: str, images_seen: int, total_images: int) -> None:
         """Write `status.json`, the truth about a run for whoever watches it."""
+        if not self.world.is_first:
+            return
         content = {"state": state, "images_seen": images_seen, "total_images": total_images, "updated": time.time()}
         partial = self.run / f".{STATUS_FILE}.partial"
         partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
@@ -98,6 +121,8 @@ class RunLog:
 
     def close(self) -> None:
         """Flush and close the files."""
+        if not self.world.is_first:
+            return
         self._lines.close()
         self._events.close()
 

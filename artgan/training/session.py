@@ -15,10 +15,15 @@ from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision
 from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.exclusive import only_one
+from artgan.models import BATCH_MULTIPLES
 from artgan.training.checkpoint import Checkpoint, load_newest
+from artgan.training.distributed import World
+from artgan.training.resolve import resolve_config
 from artgan.training.state import TrainState, build_state, load_tensors
 
 CHECKPOINTS = "checkpoints"
+_SMALLEST_FACTOR = 1 / 8
+_FEWEST_PICTURES = 2
 # What may change between sessions of one run: how long, how often, how many, and where; never the maths.
 _FREE_KEYS = (
     "training.total_kimg",
@@ -28,6 +33,9 @@ _FREE_KEYS = (
     "training.checkpoint_every_kimg",
     "training.keep_checkpoints",
     "training.device",
+    "training.micro_batch",
+    "training.compile",
+    "training.patience",
     "evaluation.features",
     "evaluation.num_generated",
 )
@@ -38,8 +46,10 @@ class Session:
     """An open run.
 
     Attributes:
-        config: resolved; `training.precision` is no longer `auto`.
+        config: resolved: nothing in it is open any more, but for `training.micro_batch`.
         resumed_at: images seen in the checkpoint that this session goes on from, 0 for a new run.
+        world: the processes that train it together.
+        micro_batch: images that fit at a time, where that was tried and the configuration leaves it open.
     """
 
     run: Path
@@ -49,34 +59,77 @@ class Session:
     precision: torch.dtype
     state: TrainState
     resumed_at: int
+    world: World
+    micro_batch: int | None = None
 
 
-def open_session(config: RunConfig, collection: Collection, run: Path) -> Session:
+def open_session(
+    config: RunConfig, collection: Collection, run: Path, world: World | None = None, *, write: bool = True
+) -> Session:
     """Start a run, or go on from its newest checkpoint.
+
+    Args:
+        config: what is asked for; what it leaves open is filled in.
+        collection: what to train on.
+        run: the run folder.
+        world: the processes of the run, by default this one alone.
+        write: make the folder and leave the resolved configuration there.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or the collection or the configuration are not the run's own.
         ConfigError: a device, precision or combination that cannot be; a batch larger than the collection.
         StorageError: the run folder is not writable.
     """
-    device = choose_device(config.training.device)
+    world = world or World()
+    device = choose_device(config.training.device, world.local_rank)
+    config = resolve_config(config, collection.height, collection.width)
     checkpoint = load_newest(run / CHECKPOINTS)
     if checkpoint:
         config = _same_run(config, collection, checkpoint)
     precision = choose_precision(config.training.precision, device)
     config = with_values(config, {"training.precision": str(precision).removeprefix("torch.")})
-    _check_batch(config, collection)
+    _check_batch(config, collection, world)
     state = build_state(config, collection, device)
     if checkpoint:
-        load_tensors(state, checkpoint.tensors, str(checkpoint.folder))
-        state.images_seen = int(checkpoint.info["images_seen"])
-        state.training_seconds = float(checkpoint.info["training_seconds"])
+        _put(state, checkpoint)
     try:
-        run.mkdir(parents=True, exist_ok=True)
-        (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+        if write and world.is_first:
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
-    return Session(run, config, collection, device, precision, state, state.images_seen)
+    return Session(run, config, collection, device, precision, state, state.images_seen, world)
+
+
+def roll_back(session: Session) -> bool:
+    """Put the newest checkpoint's tensors back and halve the learning rates; False where there is none to go back to.
+
+    A step is a function of its place, so the same step at the same rate would break down again.
+    """
+    checkpoint = load_newest(session.run / CHECKPOINTS)
+    factor = session.state.learning_rate_factor / 2
+    if checkpoint is None or factor < _SMALLEST_FACTOR:
+        return False
+    _put(session.state, checkpoint)
+    session.state.learning_rate_factor = factor
+    return True
+
+
+def apply_learning_rates(session: Session) -> None:
+    """Set the optimizers to the configured rates, times the factor that breakdowns left."""
+    state, training = session.state, session.config.training
+    pairs = ((state.optimizer_generator, training.generator_lr), (state.optimizer_discriminator, training.discriminator_lr))
+    for optimizer, rate in pairs:
+        assert rate is not None
+        for group in optimizer.param_groups:
+            group["lr"] = rate * state.learning_rate_factor
+
+
+def _put(state: TrainState, checkpoint: Checkpoint) -> None:
+    load_tensors(state, checkpoint.tensors, str(checkpoint.folder))
+    state.images_seen = int(checkpoint.info["images_seen"])
+    state.training_seconds = float(checkpoint.info["training_seconds"])
+    state.learning_rate_factor = float(checkpoint.info.get("learning_rate_factor", 1.0))
 
 
 def checkpoint_info(session: Session) -> dict[str, Any]:
@@ -85,6 +138,7 @@ def checkpoint_info(session: Session) -> dict[str, Any]:
     return {
         "images_seen": session.state.images_seen,
         "training_seconds": session.state.training_seconds,
+        "learning_rate_factor": session.state.learning_rate_factor,
         "config": session.config.model_dump(mode="json"),
         "collection": {
             "name": collection.name,
@@ -115,6 +169,7 @@ def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint)
         )
     if config.training.precision == "auto":
         config = with_values(config, {"training.precision": saved.training.precision})
+    saved = resolve_config(saved, collection.height, collection.width)
     changed = _changed_keys(saved.model_dump(mode="json"), config.model_dump(mode="json"))
     if changed:
         raise CheckpointError(
@@ -135,12 +190,23 @@ def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") ->
     return changed
 
 
-def _check_batch(config: RunConfig, collection: Collection) -> None:
-    available = len(collection.train_rows)
-    if config.training.batch_size > available:
+def _check_batch(config: RunConfig, collection: Collection, world: World) -> None:
+    available, batch = len(collection.train_rows), config.training.batch_size
+    if available < _FEWEST_PICTURES:
         raise ConfigError(
-            f"training.batch_size = {config.training.batch_size} is larger than the training split of {collection.folder} "
+            f"the training split of {collection.folder} has {available} picture(s), training needs {_FEWEST_PICTURES}: prepare "
+            f"more works, or with --holdout 0"
+        )
+    if batch > available:
+        raise ConfigError(
+            f"training.batch_size = {batch} is larger than the training split of {collection.folder} "
             f"({available} pictures): lower it with --set training.batch_size={max(1, available // 2)}"
+        )
+    multiple = BATCH_MULTIPLES[config.model.discriminator] * world.size
+    if world.size > 1 and batch % multiple:
+        raise ConfigError(
+            f"training.batch_size = {batch} cannot be shared by {world.size} processes: with the "
+            f"{config.model.discriminator} discriminator it must be a multiple of {multiple}"
         )
 
 
@@ -164,17 +230,20 @@ def only_trainer(run: Path) -> Iterator[None]:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Callable[[], int | None]]:
+def stop_on_signals(patience: int = 1) -> Iterator[Callable[[], int | None]]:
     """Yield a function that returns the signal that asked to stop, or None.
 
-    The first SIGINT or SIGTERM is noted, so that the loop can end its step and save; a second one acts at once.
+    The first `patience` SIGINT or SIGTERM are noted, so that the loop can end its step and save; the next one acts at once.
+    A launcher passes on what its processes also got from the terminal, so under one, more than one belong together.
     """
     received: list[int] = []
     previous: dict[signal.Signals, Any] = {}
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
+        if len(received) >= patience:
+            for asked, handler in previous.items():
+                signal.signal(asked, handler)
 
     for asked in (signal.SIGINT, signal.SIGTERM):
         previous[asked] = signal.signal(asked, note)

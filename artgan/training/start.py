@@ -1,125 +1,127 @@
-"""Before and around the loop: choose what is not configured, say what will happen, train, say how it ended."""
+"""Before and around the loop: choose what is not configured, try a few steps, say what will happen, train, say how it ended."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from artgan import weights
-from artgan.backbones.backbone import load_backbone
-from artgan.config import RunConfig, load_config, with_values
+from artgan.config import RunConfig
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, describe_device
-from artgan.errors import WeightsError
-from artgan.evaluation import Judge, backbone_and_layer
-from artgan.progress import Listener, format_seconds
+from artgan.evaluation import Judge
+from artgan.progress import Listener, format_seconds, silent
+from artgan.training.choose import Say, choose_config
+from artgan.training.distributed import World, join_world
 from artgan.training.loop import Outcome, train
+from artgan.training.preflight import describe, preflight
 from artgan.training.session import Session, only_trainer, open_session, stop_on_signals
+from artgan.training.transfer import start_from
 
-Say = Callable[[str], None]
-_FEATURES_BY_PREFERENCE = ("inception-2048", "inception-768", "random")
+INIT_FILE = "init.json"
+_SIGNALS_UNDER_A_LAUNCHER = 3
 
 
-def train_run(
-    collection: Collection,
-    run: Path,
-    config: RunConfig | None,
-    *,
-    overrides: Sequence[str],
-    minutes: float | None,
-    say: Say,
-    on_progress: Listener,
-) -> Outcome:
-    """Start or go on with a run and train it.
+@dataclass(frozen=True)
+class Order:
+    """What a user asks of a run.
 
-    Args:
+    Attributes:
         collection: what to train on.
         run: the run folder.
         config: what was configured, or None to choose by collection, device and the weights at hand.
         overrides: `key=value` texts that win over the choice; a given `config` has them already.
         minutes: of training in this session, or None for no limit.
-        say: shows one line to the user.
-        on_progress: told at each log point.
+        init: a model or run that a new run starts from, or None.
+        dry: stop after the preflight, and leave nothing behind.
     """
-    with only_trainer(run), stop_on_signals() as stop_requested:
-        if config is None:
-            config = choose_config(collection, overrides, say, on_progress)
-        judge = Judge(config.evaluation.features, collection, choose_device(config.training.device))
-        session = open_session(config, collection, run)
-        _say_preflight(session, judge, say)
-        outcome = train(session, judge, minutes=minutes, stop_requested=stop_requested, on_progress=on_progress)
+
+    collection: Collection
+    run: Path
+    config: RunConfig | None = None
+    overrides: Sequence[str] = ()
+    minutes: float | None = None
+    init: Path | None = None
+    dry: bool = False
+
+
+def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | None:
+    """Start or go on with a run and train it, alone or as one of several processes.
+
+    Args:
+        order: what to do.
+        say: shows one line to the user; only the first process speaks.
+        on_progress: told at each log point, in the first process.
+
+    Returns:
+        How it ended; None for a dry run.
+    """
+    with join_world() as world:
+        if not world.is_first:
+            say, on_progress = _say_nothing, silent
+        patience = 1 if world.size == 1 else _SIGNALS_UNDER_A_LAUNCHER
+        lock = only_trainer(order.run) if world.is_first and not order.dry else nullcontext()
+        with lock, stop_on_signals(patience) as stop_requested:
+            config = order.config or choose_config(order.collection, order.overrides, say, on_progress)
+            device = choose_device(config.training.device, world.local_rank)
+            judge = Judge(config.evaluation.features, order.collection, device) if world.is_first else None
+            session = _open(order, config, world, judge, say)
+            if order.dry:
+                say("dry run: nothing was trained, and nothing written")
+                return None
+            outcome = train(session, judge, minutes=order.minutes, stop_requested=stop_requested, on_progress=on_progress)
         spent = format_seconds(session.state.training_seconds)
-        say(f"{outcome.value} at {session.state.images_seen / 1000:,.1f} kimg after {spent} of training; run: {run}")
-        if outcome is not Outcome.FINISHED:
+        say(f"{outcome.value} at {session.state.images_seen / 1000:,.1f} kimg after {spent} of training; run: {order.run}")
+        if outcome not in (Outcome.FINISHED, Outcome.NO_BETTER):
             say("the same command goes on from here")
         return outcome
 
 
-def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on_progress: Listener) -> RunConfig:
-    """Choose a configuration by resolution, number of works, device and weights at hand, and say why."""
-    base = load_config(None, overrides)
-    device = choose_device(base.training.device)
-    side = max(collection.height, collection.width)
-    values: dict[str, object] = {}
-    if device.type == "cuda":
-        values |= {"model.width": 64 if side <= 512 else 48, "training.batch_size": min(64, len(collection.train_rows))}
-        values |= {"training.ema_halflife_kimg": 20.0, "training.total_kimg": 2000.0}
-    else:
-        values |= {"model.width": 16, "training.batch_size": min(base.training.batch_size, len(collection.train_rows))}
-    say(f"no config given: fastgan generator for {len(collection.train_rows)} works at {side} px on {describe_device(device)}")
-    discriminator = _choose_discriminator(base, say, on_progress)
-    values |= {"model.discriminator": discriminator}
-    if device.type != "cuda" and discriminator == "fastgan":
-        values |= {"model.discriminator_width": 16}  # its width costs as the generator's does; heads on features cost little
-    values |= {"evaluation.features": _choose_features(say)}
-    given = {override.partition("=")[0].strip() for override in overrides}
-    return with_values(base, {key: value for key, value in values.items() if key not in given})
+def _open(order: Order, config: RunConfig, world: World, judge: Judge | None, say: Say) -> Session:
+    """Open the run, put in what it starts from, and try a few steps."""
+    session = open_session(config, order.collection, order.run, world, write=not order.dry)
+    _say_plan(session, judge, say)
+    if order.init and session.resumed_at:
+        say("--init is left out: the run goes on from its own checkpoint")
+    elif order.init:
+        transfers = start_from(session, order.init)
+        for transfer in transfers:
+            say(f"--init {order.init}: {transfer}")
+        if world.is_first and not order.dry:
+            content = {"source": str(order.init), **{x.network: {"taken": x.taken, "left": x.left} for x in transfers}}
+            (order.run / INIT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    found = preflight(session, say)
+    for line in describe(session, found):
+        say(line)
+    return replace(session, micro_batch=found.micro_batch)
 
 
-def _choose_discriminator(base: RunConfig, say: Say, on_progress: Listener) -> str:
-    """Return `projected` when its backbone's weights are at hand or can be fetched, else `fastgan`."""
-    name = base.model.backbone
-    if name not in weights.WEIGHTS:
-        return "projected"
-    found = weights.find(name)
-    if found is None and not weights.is_offline():
-        source = weights.WEIGHTS[name]
-        say(f"fetching {name} ({source.megabytes:.0f} MB, {source.license}) from {source.url}")
-        try:
-            found = weights.fetch(name, on_progress)
-        except WeightsError as error:
-            say(str(error))
-    if found is None:
-        say(f"discriminator fastgan: it needs no weights, and learns slower than projected, which needs {name}")
-        return "fastgan"
-    say(f"discriminator projected, on {found}")
-    return "projected"
-
-
-def _choose_features(say: Say) -> str:
-    """Return the best feature space whose weights are at hand."""
-    for features in _FEATURES_BY_PREFERENCE:
-        name, layer = backbone_and_layer(features)
-        try:
-            load_backbone(name, [layer])
-        except WeightsError:
-            continue
-        break
-    say(f"judged by {features} features" + (", the only ones without weights" if features == "random" else ""))
-    return features
-
-
-def _say_preflight(session: Session, judge: Judge, say: Say) -> None:
+def _say_plan(session: Session, judge: Judge | None, say: Say) -> None:
     config, state = session.config, session.state
     sizes = [sum(p.numel() for p in network.parameters()) / 1e6 for network in (state.generator, state.discriminator)]
     rows = len(session.collection.train_rows)
     say(
         f"{session.collection.name}: {rows} works at {session.collection.width}x{session.collection.height} px; "
         f"{config.model.generator} generator ({sizes[0]:.1f} M parameters), {config.model.discriminator} discriminator "
-        f"({sizes[1]:.1f} M trained), {config.objective.name}, batch {config.training.batch_size}"
+        f"({sizes[1]:.1f} M trained), {config.augment.name}, batch {config.training.batch_size}"
     )
+    objective = config.objective
+    every = "" if objective.penalty_every == 1 else f" every {objective.penalty_every} steps"
+    weights = {"r1_gamma": objective.r1_gamma, "r2_gamma": objective.r2_gamma}
+    penalties = [f"{title} {value:.3g}{every}" for title, value in weights.items() if value]
+    penalties += [f"path_length_weight {objective.path_length_weight:.3g}"] if objective.path_length_weight else []
     say(
-        f"{describe_device(session.device)}, {config.training.precision}, torch {torch.__version__}, judged by {judge.features}"
+        f"{objective.name} objective"
+        + (f", {', '.join(penalties)}" if penalties else ", no penalties")
+        + f"; learning rates {config.training.generator_lr:g} and {config.training.discriminator_lr:g}"
     )
+    features = f", judged by {judge.features}" if judge else ""
+    say(f"{describe_device(session.device)}, {config.training.precision}, torch {torch.__version__}{features}")
     if session.resumed_at:
         say(f"going on at {session.resumed_at / 1000:,.1f} kimg of {config.training.total_kimg:,g}")
+
+
+def _say_nothing(text: str) -> None:
+    """Let the first process do the talking."""

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from artgan import seeding
+from artgan.augment import AUGMENTATIONS
+from artgan.augment.contract import Augmentation
 from artgan.backbones.backbone import load_backbone
 from artgan.config import RunConfig
 from artgan.datasets.collection import Collection
@@ -17,11 +19,14 @@ from artgan.errors import CheckpointError, ConfigError
 from artgan.images import to_float
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
+from artgan.objectives.penalties import PathLength
 from artgan.sealed import misfits
 from artgan.tables import resolve
 
 _BACKBONE_MIN_PX, _BACKBONE_MAX_PX = 128, 256
 _CALIBRATION_IMAGES = 128
+_MODULES = ("generator", "discriminator", "ema", "augment", "path_length")
+_OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
 
 
 @dataclass
@@ -31,6 +36,10 @@ class TrainState:
     Attributes:
         images_seen: real images shown to the discriminator, the one measure of progress.
         training_seconds: time spent in training steps, over all sessions of the run.
+        learning_rate_factor: 1, halved by every return to a checkpoint after a breakdown.
+        augment: what the discriminator sees images through, with its strength.
+        path_length: the running mean of path lengths.
+        image_size: height and width of the images, in pixels.
     """
 
     generator: GeneratorNetwork
@@ -38,8 +47,17 @@ class TrainState:
     ema: GeneratorNetwork
     optimizer_generator: torch.optim.Optimizer
     optimizer_discriminator: torch.optim.Optimizer
+    augment: Augmentation
+    path_length: PathLength
+    image_size: tuple[int, int]
     images_seen: int = 0
     training_seconds: float = 0.0
+    learning_rate_factor: float = 1.0
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights, latents and draws: float32, or float64 for checks."""
+        return next(self.generator.parameters()).dtype
 
 
 def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, int]:
@@ -71,23 +89,46 @@ def num_classes(config: RunConfig, collection: Collection) -> int:
 
 
 def build_state(config: RunConfig, collection: Collection, device: torch.device) -> TrainState:
-    """Build the networks and optimizers of a new run; the initial weights follow from the seed."""
+    """Build the networks and optimizers of a new run; the initial weights follow from the seed.
+
+    Args:
+        config: with every value filled in (`resolve_config`).
+        collection: gives size, classes, and the pictures that a projected discriminator is calibrated on.
+        device: where to.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.stream_key(config.seed, "init/generator") % 2**63)
         arguments = generator_arguments(config, collection)
         generator = resolve(GENERATORS, config.model.generator, "generator")(**arguments)
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
-    generator, discriminator = place(generator, device), place(discriminator, device)
+    dtype = torch.float64 if config.training.precision == "float64" else torch.float32
+    generator, discriminator = place(generator.to(dtype), device), place(discriminator.to(dtype), device)
+    for stage in discriminator.stages()[: config.training.freeze_stages]:
+        stage.requires_grad_(False)
     ema = copy.deepcopy(generator).eval().requires_grad_(False)
     training = config.training
+    assert training.generator_lr is not None
+    assert training.discriminator_lr is not None
     return TrainState(
         generator=generator,
         discriminator=discriminator.eval(),  # see `layers.step_power_iterations`
         ema=ema,
         optimizer_generator=_adam(generator, training.generator_lr, training.adam_betas),
         optimizer_discriminator=_adam(discriminator, training.discriminator_lr, training.adam_betas),
+        augment=build_augmentation(config).to(device, dtype),
+        path_length=PathLength().to(device, dtype),
+        image_size=(collection.height, collection.width),
     )
+
+
+def build_augmentation(config: RunConfig) -> Augmentation:
+    """Build the augmentation of a new run."""
+    augment = config.augment
+    build = resolve(AUGMENTATIONS, augment.name, "augmentation")
+    if augment.name == "ada":
+        return build(augment.pipe, augment.probability, augment.max_probability)
+    return build(augment.policies)
 
 
 def backbone_input_px(config: RunConfig, collection: Collection) -> int:
@@ -109,15 +150,16 @@ def _build_discriminator(config: RunConfig, collection: Collection) -> Discrimin
 
 
 def _adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=betas, eps=1e-8, fused=True)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return torch.optim.Adam(trained, lr=learning_rate, betas=betas, eps=1e-8, fused=True)
 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
     """Return every tensor of the state under a dotted name; frozen backbones are not part of it."""
     tensors: dict[str, Tensor] = {}
-    for part in ("generator", "discriminator", "ema"):
+    for part in _MODULES:
         tensors |= {f"{part}.{name}": tensor for name, tensor in getattr(state, part).state_dict().items()}
-    for part in ("optimizer_generator", "optimizer_discriminator"):
+    for part in _OPTIMIZERS:
         for index, moments in getattr(state, part).state_dict()["state"].items():
             tensors |= {f"{part}.{index}.{name}": tensor for name, tensor in moments.items()}
     return tensors
@@ -130,9 +172,7 @@ def load_tensors(state: TrainState, tensors: Mapping[str, Tensor], source: str) 
         CheckpointError: a tensor is missing, unknown, or of another shape; the message names the first ones.
     """
     network_names = {
-        f"{part}.{name}": tensor
-        for part in ("generator", "discriminator", "ema")
-        for name, tensor in getattr(state, part).state_dict().items()
+        f"{part}.{name}": tensor for part in _MODULES for name, tensor in getattr(state, part).state_dict().items()
     }
     moments = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer_")}
     problem = misfits(network_names, {name: tensor for name, tensor in tensors.items() if name not in moments})
@@ -140,7 +180,7 @@ def load_tensors(state: TrainState, tensors: Mapping[str, Tensor], source: str) 
         raise CheckpointError(f"{source} does not fit this configuration: {problem}")
     for name, target in network_names.items():
         target.copy_(tensors[name])
-    for part in ("optimizer_generator", "optimizer_discriminator"):
+    for part in _OPTIMIZERS:
         _load_moments(getattr(state, part), part, moments, source)
 
 

@@ -1,75 +1,270 @@
-"""The two updates: the only places with zero_grad, backward and step."""
+"""The two updates: the only places with zero_grad, backward and step.
 
+A batch may be cut into pieces whose gradients add up: every loss is a mean over images, and each piece counts by its share of
+the batch over all processes.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from artgan import seeding
-from artgan.augment.diffaugment import DiffAugment
 from artgan.devices import autocast
 from artgan.models.layers import step_power_iterations
-from artgan.objectives.hinge import Hinge
+from artgan.models.noise import KEY_BITS, keyed_noise
+from artgan.objectives.contract import Objective
+from artgan.training.distributed import World
+from artgan.training.passes import Passes
 from artgan.training.state import TrainState
+
+_PATH_LENGTH_EVERY = 4
+
+
+@dataclass
+class StepContext:
+    """What both steps need besides the state; constant through a run, but for `micro_batch`.
+
+    Attributes:
+        batch_size: images per step, over all processes.
+        micro_batch: images that this process holds at a time.
+        precision: of the networks' arithmetic; float64 only where the state is float64 as well.
+    """
+
+    objective: Objective
+    passes: Passes
+    world: World
+    seed: int
+    batch_size: int
+    micro_batch: int
+    device: torch.device
+    precision: torch.dtype
+    r1_gamma: float
+    r2_gamma: float
+    penalty_every: int
+    path_length_weight: float
+    style_mixing: float
+
+    @property
+    def local_batch(self) -> int:
+        """Images per step of this process."""
+        return self.batch_size // self.world.size
 
 
 @dataclass(frozen=True)
-class StepContext:
-    """What both steps need besides the state; constant through a run."""
+class _Inputs:
+    """What the generator makes this process's images of: latents, the second ones to mix in and where, and noise keys."""
 
-    objective: Hinge
-    augment: DiffAugment
-    seed: int
-    batch_size: int
-    device: torch.device
-    precision: torch.dtype
+    latents: Tensor
+    others: Tensor | None
+    mixed: Tensor | None
+    keys: Tensor
 
 
 def discriminator_step(state: TrainState, context: StepContext, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Update the discriminator on real images `[N, 3, H, W]` and as many generated ones; return detached scalars."""
-    network = state.discriminator
-    step_power_iterations(network)
-    with autocast(context.device, context.precision):
-        with torch.no_grad():
-            images_fake = state.generator(_latents(state, context, "latents/discriminator"), labels)
-            seen_real = _augmented(state, context, images, "augment/real")
-            seen_fake = _augmented(state, context, images_fake.float(), "augment/fake")
-        features_real, features_fake = network.features(seen_real), network.features(seen_fake)
-        logits_real = network.logits(features_real, labels).float()
-        logits_fake = network.logits(features_fake, labels).float()
-        auxiliary = network.auxiliary_loss(features_real, seen_real)
-    loss = context.objective.discriminator_loss(logits_real, logits_fake)
+    """Update the discriminator on this process's real images `[N, 3, H, W]` and as many generated ones.
+
+    Returns:
+        Scalars, detached; over all processes they add up to means over the batch.
+    """
+    step_power_iterations(state.discriminator)
     state.optimizer_discriminator.zero_grad()
-    (loss + auxiliary).backward()
-    state.optimizer_discriminator.step()
-    return {
-        "loss/discriminator": loss.detach(),
-        "loss/auxiliary": auxiliary.detach(),
-        "logits/real": logits_real.detach().mean(),
-        "logits/fake": logits_fake.detach().mean(),
-    }
+    inputs = _inputs(state, context, "discriminator")
+    with torch.no_grad():
+        images_fake = torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)])
+        seen_real = state.augment(images, _draws(state, context, "augment/real"))
+        seen_fake = state.augment(_precise(images_fake), _draws(state, context, "augment/fake"))
+    penalized = _is_due(state, context, context.penalty_every)
+    totals = _Totals()
+    for part in _pieces(context, slice(0, context.local_batch)):
+        share = (part.stop - part.start) / context.batch_size
+        with autocast(context.device, context.precision):
+            logits_real, auxiliary = context.passes.judge(seen_real[part], labels[part], True)
+            logits_fake, _ = context.passes.judge(seen_fake[part], labels[part], False)
+        logits_real, logits_fake = _precise(logits_real), _precise(logits_fake)
+        loss = context.objective.discriminator_loss(logits_real, logits_fake)
+        penalties = _penalties(context, seen_real[part], seen_fake[part], labels[part]) if penalized else {}
+        (share * (loss + auxiliary + context.penalty_every * sum(penalties.values()))).backward()
+        means = {"logits/real": logits_real.mean(), "logits/fake": logits_fake.mean()}
+        signs = {"logits/sign_real": logits_real.sign().mean()}
+        totals.add(share, {"loss/discriminator": loss, "loss/auxiliary": auxiliary} | penalties | means | signs)
+    scalars = totals.values | {"skipped/discriminator": _update(state.optimizer_discriminator, context)}
+    if state.augment.strength is not None:
+        state.augment.observe(context.world.total(scalars["logits/sign_real"]), context.batch_size)
+        scalars["augment/probability"] = state.augment.strength / context.world.size
+    return scalars
 
 
-def generator_step(state: TrainState, context: StepContext, labels: Tensor) -> dict[str, Tensor]:
-    """Update the generator against the discriminator as it is; return detached scalars."""
-    state.discriminator.requires_grad_(False)
-    with autocast(context.device, context.precision):
-        images = state.generator(_latents(state, context, "latents/generator"), labels)
-        seen = _augmented(state, context, images.float(), "augment/generator")
-        logits = state.discriminator.logits(state.discriminator.features(seen), labels).float()
-    loss = context.objective.generator_loss(logits)
+def generator_step(state: TrainState, context: StepContext, images: Tensor | None, labels: Tensor) -> dict[str, Tensor]:
+    """Update the generator against the discriminator as it is; a paired objective also takes real images `[N, 3, H, W]`.
+
+    Returns:
+        Scalars, detached; over all processes they add up to means over the batch.
+    """
     state.optimizer_generator.zero_grad()
-    loss.backward()
-    state.optimizer_generator.step()
-    state.discriminator.requires_grad_(True)
-    return {"loss/generator": loss.detach()}
+    inputs, draws = _inputs(state, context, "generator"), _draws(state, context, "augment/generator")
+    draws_real = None if images is None else _draws(state, context, "augment/generator_real")
+    totals = _Totals()
+    with _fixed(state.discriminator):
+        for whole in _wholes(context):
+            made = _generated(context, inputs, labels, whole)
+            leaf = _precise(made).detach().requires_grad_()  # the discriminator's pieces meet here
+            for part in _pieces(context, whole):
+                share = (part.stop - part.start) / context.batch_size
+                seen = state.augment(leaf[part.start - whole.start : part.stop - whole.start], draws[part])
+                seen_real = None if images is None or draws_real is None else state.augment(images[part], draws_real[part])
+                with autocast(context.device, context.precision):
+                    logits_fake, _ = context.passes.judge(seen, labels[part], False)
+                    logits_real = None if seen_real is None else context.passes.judge(seen_real, labels[part], False)[0]
+                loss = context.objective.generator_loss(
+                    _precise(logits_fake), None if logits_real is None else _precise(logits_real)
+                )
+                (share * loss).backward()
+                totals.add(share, {"loss/generator": loss})
+            assert leaf.grad is not None
+            made.backward(leaf.grad.to(made.dtype))
+    if context.path_length_weight > 0 and _is_due(state, context, _PATH_LENGTH_EVERY):
+        totals.values |= _path_length(state, context, labels)
+    return totals.values | {"skipped/generator": _update(state.optimizer_generator, context)}
 
 
-def _latents(state: TrainState, context: StepContext, stream: str) -> Tensor:
-    values = seeding.normal(context.seed, stream, state.images_seen, context.batch_size, state.generator.latent_dim)
+def _penalties(context: StepContext, seen_real: Tensor, seen_fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return gamma / 2 E[|grad D|^2] on real and generated images, those whose weight is not zero."""
+    penalties = {}
+    for name, gamma, seen in (("r1", context.r1_gamma, seen_real), ("r2", context.r2_gamma, seen_fake)):
+        if gamma > 0:
+            with autocast(context.device, context.precision):
+                slopes = context.passes.slopes(seen, labels)
+            penalties[f"penalty/{name}"] = gamma / 2 * slopes.mean()
+    return penalties
+
+
+def _path_length(state: TrainState, context: StepContext, labels: Tensor) -> dict[str, Tensor]:
+    """Add the gradient of the path length penalty, on the images at even places of the batch."""
+    inputs = _inputs(state, context, "path_length")
+    first = context.world.rank * context.local_batch
+    even = torch.arange(first % 2, context.local_batch, 2, device=context.device)
+    mean_length = torch.zeros((), device=context.device)
+    for here in even.split(context.micro_batch):
+        share = len(here) / ((context.batch_size + 1) // 2)
+        keys = inputs.keys[here]
+        with autocast(context.device, context.precision):
+            styles = _precise(_styles(context, inputs, labels, here))
+            lengths = context.passes.lengths(styles, keys, keyed_noise(keys, -1, (3, *state.image_size)).to(styles.dtype))
+        penalty = state.path_length.penalty(_precise(lengths))
+        (share * _PATH_LENGTH_EVERY * context.path_length_weight * penalty).backward()
+        mean_length = mean_length + share * lengths.detach().mean()
+    state.path_length.observe(context.world.total(mean_length))
+    return {"path_length": state.path_length.mean / context.world.size}
+
+
+def _inputs(state: TrainState, context: StepContext, purpose: str) -> _Inputs:
+    """Draw what this process's images of the step are made of."""
+    generator = state.generator
+    latents = _normal(state, context, f"latents/{purpose}", generator.latent_dim)
+    keys = (_uniform(state, context, f"noise/{purpose}", 1)[:, 0] * 2**KEY_BITS).long()
+    if context.style_mixing == 0:
+        return _Inputs(latents, None, None, keys)
+    # With probability `style_mixing`, the layers from a random one on take another latent's style (1812.04948, section 3.1).
+    others = _normal(state, context, f"latents/{purpose}/mixed", generator.latent_dim)
+    draws = _uniform(state, context, f"mixing/{purpose}", 2)
+    crossover = 1 + torch.floor(draws[:, 1] * (generator.num_styles - 1))
+    crossover = torch.where(draws[:, 0] < context.style_mixing, crossover, generator.num_styles)
+    layers = torch.arange(generator.num_styles, device=context.device)
+    return _Inputs(latents, others, layers[None] >= crossover[:, None], keys)
+
+
+def _styles(context: StepContext, inputs: _Inputs, labels: Tensor, index: slice | Tensor) -> Tensor:
+    """Map latents to styles, mixed where they are to be; inside autocast."""
+    generator = context.passes.generator
+    styles = generator.mapping(inputs.latents[index], labels[index])
+    if inputs.others is None or inputs.mixed is None:
+        return generator.per_layer(styles) if context.path_length_weight > 0 else styles
+    others = generator.mapping(inputs.others[index], labels[index])
+    return torch.where(inputs.mixed[index][:, :, None], generator.per_layer(others), generator.per_layer(styles))
+
+
+def _generated(context: StepContext, inputs: _Inputs, labels: Tensor, index: slice) -> Tensor:
+    with autocast(context.device, context.precision):
+        return context.passes.synthesize(_styles(context, inputs, labels, index), inputs.keys[index])
+
+
+def _wholes(context: StepContext) -> list[slice]:
+    """Cut the process's batch for the generator: not at all where batch norm couples its images."""
+    everything = slice(0, context.local_batch)
+    return [everything] if context.passes.generator.couples_batch else list(_pieces(context, everything))
+
+
+def _pieces(context: StepContext, whole: slice) -> Iterator[slice]:
+    """Cut a part of the process's batch into micro-batches."""
+    for start in range(whole.start, whole.stop, context.micro_batch):
+        yield slice(start, min(start + context.micro_batch, whole.stop))
+
+
+def _is_due(state: TrainState, context: StepContext, every_steps: int) -> bool:
+    return state.images_seen // context.batch_size % every_steps == 0
+
+
+class _Totals:
+    """Detached scalars, weighted by each piece's share and added up."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Tensor] = {}
+
+    def add(self, share: float, scalars: Mapping[str, Tensor]) -> None:
+        for name, value in scalars.items():
+            weighted = share * value.detach()
+            self.values[name] = self.values[name] + weighted if name in self.values else weighted
+
+
+def _update(optimizer: torch.optim.Optimizer, context: StepContext) -> Tensor:
+    """Sum gradients over the processes and step, unless one of them is not finite; return 1 where the step was skipped.
+
+    The optimizer decides on the device (`found_inf`, as under loss scaling), so that nothing waits for it.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    context.world.sum_gradients(parameters)
+    norms = torch._foreach_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    skipped = (~torch.stack(norms).sum().isfinite()).float()
+    optimizer.found_inf = skipped  # type: ignore[attr-defined]
+    optimizer.step()
+    return skipped / context.world.size
+
+
+@contextmanager
+def _fixed(network: nn.Module) -> Iterator[None]:
+    """Keep a network's parameters from collecting gradients."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Return a tensor in float32, or in float64 where it is already."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _first_position(state: TrainState, context: StepContext) -> int:
+    return state.images_seen + context.world.rank * context.local_batch
+
+
+def _normal(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
+    values = seeding.normal(context.seed, stream, _first_position(state, context), context.local_batch, width)
+    return torch.from_numpy(values).to(context.device, state.dtype, non_blocking=True)
+
+
+def _uniform(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
+    """Return uniforms in float64: a float32 would round some to 1."""
+    values = seeding.uniform(context.seed, stream, _first_position(state, context), context.local_batch, width)
     return torch.from_numpy(values).to(context.device, non_blocking=True)
 
 
-def _augmented(state: TrainState, context: StepContext, images: Tensor, stream: str) -> Tensor:
-    draws = seeding.uniform(context.seed, stream, state.images_seen, context.batch_size, context.augment.num_draws)
-    return context.augment(images, torch.from_numpy(draws).float().to(context.device, non_blocking=True))
+def _draws(state: TrainState, context: StepContext, stream: str) -> Tensor:
+    return _uniform(state, context, stream, state.augment.num_draws).to(state.dtype)

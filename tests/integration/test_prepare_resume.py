@@ -1,5 +1,6 @@
 """A preparation that was killed goes on where it was, to the same bytes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from artgan.datasets import prepare as preparing
 from artgan.datasets.prepare import forecast, prepare
 from artgan.datasets.recipe import Recipe
-from artgan.datasets.sources import find_files
+from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import StorageError
 from artgan.exclusive import only_one
 
@@ -65,6 +66,20 @@ def test_a_torn_journal_loses_only_its_last_lines(sources, collection_folder, tm
     assert_same(out, collection_folder)
 
 
+def test_a_work_whose_tiles_are_not_all_there_is_cut_again(sources, tmp_path):
+    cut = Recipe(32, 32, holdout=0.1, tiles=2)
+    prepare([sources], tmp_path / "undisturbed", cut)
+    out, building = tmp_path / "out", tmp_path / ".out.building"
+    with pytest.raises(Killed):
+        prepare([sources], out, cut, on_progress=killed_after(10))
+    lines = (building / "lines.jsonl").read_text().splitlines(keepends=True)
+    assert len(lines) == 9 * 4 + 1  # the broken file gives a line and no tiles
+    (building / "lines.jsonl").write_text("".join(lines[:-2]))
+    assert forecast(find_files([sources]), out, cut).num_done == 9
+    prepare([sources], out, cut, workers=2)
+    assert_same(out, tmp_path / "undisturbed")
+
+
 def test_another_look_or_a_changed_file_starts_anew(sources, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(Killed):
@@ -78,6 +93,21 @@ def test_another_look_or_a_changed_file_starts_anew(sources, tmp_path):
 def test_two_processes_never_make_one_collection(sources, tmp_path):
     with only_one(tmp_path / ".out.lock", RuntimeError()), pytest.raises(StorageError, match="by another process"):
         prepare([sources], tmp_path / "out", LOOK)
+
+
+class Deadly(SourceFile):
+    """A file whose decoding kills the process, as a fault in a codec can."""
+
+    def read(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_file_that_kills_its_process_is_rejected_and_the_others_are_done(sources):
+    good = find_files([sources])[:9]
+    files = [*good[:3], Deadly(good[0].path, "a.png", None), *good[3:6], Deadly(good[0].path, "b.png", None), *good[6:]]
+    lines = [entries[0][0] for entries in preparing._prepare_files(files, LOOK, 2)]
+    assert [line["name"] for line in lines] == [file.name for file in files]
+    assert [line["name"] for line in lines if "kills the process" in str(line["reason"])] == ["a.png", "b.png"]
 
 
 @pytest.mark.slow

@@ -92,6 +92,49 @@ def test_train_2n_equals_train_n_stop_train_n(collection, tmp_path, discriminato
     )
 
 
+COMBINATIONS = [
+    {
+        "model.generator": "stylegan2", "model.discriminator": "stylegan2", "objective.name": "nonsaturating",
+        "augment.name": "ada",
+    },
+    {"model.generator": "r3gan", "model.discriminator": "r3gan", "objective.name": "relativistic"},
+    {
+        "model.generator": "stylegan2", "model.discriminator": "projected", "objective.name": "hinge",
+        "augment.name": "ada", "augment.pipe": "bgc", "training.precision": "bfloat16", "model.conditional": True,
+    },
+    {
+        "model.generator": "fastgan", "model.discriminator": "fastgan", "objective.name": "relativistic",
+        "augment.name": "ada", "augment.probability": 0.3, "model.conditional": True, "training.freeze_stages": 1,
+    },
+    {
+        "model.generator": "r3gan", "model.discriminator": "stylegan2", "objective.name": "nonsaturating",
+        "augment.horizontal_flip": True, "training.micro_batch": 4, "model.conditional": True,
+    },
+    {"model.generator": "fastgan", "model.discriminator": "r3gan", "objective.name": "hinge", "training.micro_batch": 3},
+]  # fmt: skip
+
+
+def combined(values, **more):
+    shorter = {"training.batch_size": 8, "objective.penalty_every": 2, "training.total_kimg": 0.096}
+    return with_values(tiny(**more), shorter | values)
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=lambda values: "-".join(map(str, values.values())))
+def test_every_combination_resumes_exactly(collection, tmp_path, values):
+    """State of every kind: probability and signs of ADA, mean path length, penalties by interval, frozen stages, pieces."""
+    config = combined(values)
+    whole, _ = run(config, collection, tmp_path / "whole")
+    half, outcome = run(config, collection, tmp_path / "parts", stop_requested=stop_after(5))
+    assert (outcome, half.images_seen) == (Outcome.STOPPED, 40)
+    resumed, _ = run(config, collection, tmp_path / "parts")
+    assert resumed.images_seen == whole.images_seen == 96
+    assert_same(state_tensors(whole), state_tensors(resumed))
+    if values.get("objective.name") != "hinge" and values["model.generator"] == "stylegan2":
+        assert whole.path_length.mean > 0
+    if values.get("augment.name") == "ada" and "augment.probability" not in values:
+        assert half.augment.sign_count == 1  # of four steps between two moves of the probability
+
+
 def test_training_changes_every_trained_tensor(collection, tmp_path):
     config = tiny(model__discriminator="projected")
     before = {

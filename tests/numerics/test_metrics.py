@@ -5,14 +5,21 @@ import pytest
 import scipy.linalg
 
 from artgan.errors import DataError
-from artgan.metrics.frechet import fit_gaussian, frechet_distance, frechet_interval
-from artgan.metrics.kernel import kernel_distance, kernel_interval
+from artgan.metrics.frechet import fit_gaussian, frechet, frechet_distance
+from artgan.metrics.kernel import kernel_distance as kernel_estimate
 
 RANDOM = np.random.default_rng(0)
 
 
 def fd(x, y):
-    return frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    """The distance by both routes that the package has; they must agree."""
+    value = frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    assert frechet(x, fit_gaussian(y)).value == pytest.approx(value, rel=1e-7, abs=1e-9 * fit_gaussian(y).trace + 1e-12)
+    return value
+
+
+def kernel_distance(x, y):
+    return kernel_estimate(x, y).value
 
 
 def features(count, dim, shift=0.0, scale=1.0):
@@ -101,9 +108,20 @@ def test_kernel_interval_is_the_jackknife():
     x, y = features(20, 5), features(25, 5, 0.4)
     left_out = np.array([kernel_distance(np.delete(x, i, 0), y) for i in range(len(x))])
     error = np.sqrt(19 / 20 * np.square(left_out - left_out.mean()).sum())
-    low, high = kernel_interval(x, y, 2.0)
-    assert high - low == pytest.approx(4 * error, rel=1e-9)
-    assert (low + high) / 2 == pytest.approx(kernel_distance(x, y), rel=1e-9)
+    estimate = kernel_estimate(x, y)
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * error, rel=1e-9)
+    assert (estimate.low + estimate.high) / 2 == pytest.approx(estimate.value, rel=1e-9)
+
+
+@pytest.mark.parametrize(("count", "dim"), [(60, 8), (40, 50)])
+def test_frechet_interval_is_the_jackknife_over_groups(count, dim):
+    x, y = features(count, dim), features(90, dim, 0.4)
+    groups = np.arange(count) % 10
+    left_out = np.array([fd(x[groups != group], y) for group in range(10)])
+    error = np.sqrt(9 / 10 * np.square(left_out - left_out.mean()).sum())
+    estimate = frechet(x, fit_gaussian(y))
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * error, rel=1e-4)
+    assert (estimate.low + estimate.high) / 2 == pytest.approx(fd(x, y), rel=1e-9)
 
 
 def test_intervals_cover_the_repeated_value():
@@ -111,17 +129,14 @@ def test_intervals_cover_the_repeated_value():
     reference = features(400, 6, 0.3)
     gaussian = fit_gaussian(reference)
     draws = [features(100, 6) for _ in range(120)]
-    for values, intervals in (
-        ([kernel_distance(x, reference) for x in draws], [kernel_interval(x, reference, 1.96) for x in draws]),
-        ([frechet_distance(fit_gaussian(x), gaussian) for x in draws], [frechet_interval(x, gaussian, 1.96) for x in draws]),
-    ):
-        inside = np.mean([low <= np.mean(values) <= high for low, high in intervals])
-        assert inside > 0.85
+    for estimates in ([kernel_estimate(x, reference) for x in draws], [frechet(x, gaussian) for x in draws]):
+        mean = np.mean([estimate.value for estimate in estimates])
+        assert np.mean([estimate.low <= mean <= estimate.high for estimate in estimates]) > 0.85
 
 
 def test_intervals_of_too_few_images_are_not_made_up():
-    assert np.isnan(kernel_interval(features(2, 4), features(9, 4), 2.0)).all()
-    assert np.isnan(frechet_interval(features(3, 4), fit_gaussian(features(9, 4)), 2.0)).all()
+    assert np.isnan(kernel_estimate(features(2, 4), features(9, 4)).low)
+    assert np.isnan(frechet(features(3, 4), fit_gaussian(features(9, 4))).high)
 
 
 @pytest.mark.parametrize("broken", [np.ones((1, 4)), np.full((3, 4), np.nan), np.full((3, 4), np.inf)])

@@ -15,8 +15,9 @@ from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.sample import chunk_size, generate, point_of_picture, render
 from artgan.generation.space import Space
 from artgan.images import SUFFIX_OF, captioned_grid, encode_picture, read_metadata
+from artgan.metrics.manifold import fit_manifold, realism_scores
 from artgan.models.fastgan_generator import Generator
-from artgan.selection import farthest_first, nearest_distances, realism_scores
+from artgan.selection import farthest_first
 
 
 @pytest.fixture(scope="module")
@@ -228,14 +229,14 @@ def test_a_picture_of_another_model_is_named(trained_model):
 def test_realism_is_that_of_its_definition():
     rng = np.random.default_rng(0)
     reference, features = rng.normal(size=(60, 5)), np.concatenate([rng.normal(size=(20, 5)), rng.normal(size=(5, 5)) + 20])
-    scores = realism_scores(features, reference)
+    scores = realism_scores(features, fit_manifold(reference))
     between = np.linalg.norm(reference[:, None] - reference[None], axis=2)
-    radii = np.sort(between, axis=1)[:, 3]
+    radii = np.sort(between, axis=1)[:, 5]
     for row, value in zip(features, scores, strict=True):
         ratios = [r / np.linalg.norm(row - real) for r, real in zip(radii, reference, strict=True) if r <= np.median(radii)]
         assert value == pytest.approx(max(ratios))
     assert scores[20:].max() < scores[:20].min()
-    assert (realism_scores(reference, reference)[radii <= np.median(radii)] > 1e6).all()
+    assert (realism_scores(reference, fit_manifold(reference))[radii <= np.median(radii)] > 1e6).all()
 
 
 def test_farthest_first_spreads():
@@ -243,4 +244,3 @@ def test_farthest_first_spreads():
     chosen, gaps = farthest_first(line, 3, first=0)
     assert chosen == [0, 4, 2]
     assert gaps == [10.0, 10.0, 2.0]
-    assert nearest_distances(line, line[3:], 1).tolist() == [9, 8, 7, 0, 0]

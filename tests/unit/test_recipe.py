@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artgan.datasets.recipe import FITS, FOCI, Recipe, fit_pixels, trim_borders
+from artgan.datasets.recipe import FITS, FOCI, Recipe, fit_pixels, tile_boxes, trim_borders
 
 
 def marked(height, width, box, value=255):
@@ -73,3 +73,32 @@ def test_a_picture_without_borders_or_of_one_color_stays_whole():
         trimmed, cut = trim_borders(pixels)
         assert cut == (0, 0, 0, 0)
         assert np.array_equal(trimmed, pixels)
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 3, 5])
+@pytest.mark.parametrize("size", [(64, 64), (100, 300), (301, 97), (15, 500), (1, 4000), (960, 640), (161, 240)])
+def test_tiles_lie_within_the_work_without_overlap_and_are_never_enlarged(size, tiles):
+    height, width = size
+    recipe = Recipe(16, 24, tiles=tiles)
+    boxes = tile_boxes(height, width, recipe)
+    assert 1 <= len(boxes) <= tiles**2
+    covered = 0.0
+    for index, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= -1e-9
+        assert top >= -1e-9
+        assert right <= width + 1e-6
+        assert bottom <= height + 1e-6
+        if len(boxes) > 1:
+            assert (right - left) / (bottom - top) == pytest.approx(24 / 16)
+            assert right - left >= 24 - 1e-9
+        covered += (right - left) * (bottom - top)
+        for other in boxes[index + 1 :]:
+            apart = other[0] >= right - 1e-6 or other[2] <= left + 1e-6 or other[1] >= bottom - 1e-6 or other[3] <= top + 1e-6
+            assert apart
+    assert covered <= width * height + 1e-6
+
+
+def test_a_work_as_wide_as_two_frames_gives_two_tiles():
+    assert tile_boxes(100, 200, Recipe(10, 10, tiles=2)) == [(0, 0, 100, 100), (100, 0, 200, 100)]
+    assert len(tile_boxes(400, 400, Recipe(10, 10, tiles=3))) == 9
+    assert len(tile_boxes(15, 15, Recipe(10, 10, tiles=3))) == 1

@@ -3,20 +3,23 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from artgan.backbones.backbone import load_backbone
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError
-from artgan.images import read_metadata, save_png, to_float
-from artgan.refine.files import before_after_sheet, find_pictures, refine_files
-from artgan.refine.losses import content_loss, gram_matrices, style_loss, total_variation
-from artgan.refine.optimize import Settings, pad_by_replication, scales, stylize
-from artgan.refine.pipeline import Series, refine
+from artgan.images import to_float
+from artgan.refine.descent import adam, lbfgs
+from artgan.refine.losses import statistics
+from artgan.refine.networks import pad_by_replication, pool_by_average
+from artgan.refine.objective import Objective, Region, Weights
+from artgan.refine.optimize import Settings, noise, scales, stylize
+from artgan.refine.pipeline import Series, Stylist, refine
 from artgan.refine.recipe import make_recipe
+from artgan.refine.style_card import Cards, StyleSource, source_of_picture
+from artgan.refine.tiles import TiledObjective, spans
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(("stage1", "stage2"), ("stage2",), 0.05, 0.5, 1.0, 8, 0.02)
+LAYERS = ("stage1", "stage2")
 
 
 def work(manner, index, side=48):
@@ -27,66 +30,71 @@ def tensor(*pictures):
     return to_float(torch.from_numpy(np.stack(pictures)))
 
 
-def test_gram_matrices_equal_their_definition():
-    features = torch.randn(2, 3, 4, 5)
-    flat = features.reshape(2, 3, 20)
-    assert torch.allclose(gram_matrices(features), torch.einsum("bip,bjp->bij", flat, flat) / 20, atol=1e-5)
+def weights(**changes):
+    values = {
+        "style_layers": LAYERS,
+        "content_layers": ("stage2",),
+        "loss": "gram",
+        "content": "features",
+        "content_weight": 0.05,
+        "variation_weight": 0.5,
+        "strength": 1.0,
+    }
+    return Weights(**(values | changes))
 
 
-def test_losses_are_zero_at_their_targets_and_one_at_nothing():
-    features = {"a": torch.randn(2, 3, 6, 6)}
-    grams = {"a": gram_matrices(features["a"])}
-    zeros = {"a": torch.zeros(2, 3, 6, 6)}
-    assert style_loss(features, grams).max() == pytest.approx(0, abs=1e-9)
-    assert style_loss(zeros, grams).tolist() == pytest.approx([1, 1])
-    assert content_loss(features, features, ["a"]).max() == 0
-    assert content_loss(zeros, features, ["a"]).tolist() == pytest.approx([1, 1])
+def region(backbone, style, loss="gram", mask=None):
+    with torch.no_grad():
+        features = backbone(style)
+    return Region({layer: statistics(features[layer], loss) for layer in LAYERS}, mask)
 
 
-def test_style_does_not_see_where_things_are():
-    features = torch.randn(1, 4, 6, 6)
-    shuffled = features.flatten(2)[:, :, torch.randperm(36)].view(1, 4, 6, 6)
-    assert style_loss({"a": shuffled}, {"a": gram_matrices(features)}).item() == pytest.approx(0, abs=1e-9)
+def stylized(pictures, style, *, iterations=8, start=None, mask=None, optimizer="adam", patience=0, tile_px=0, **changes):
+    backbone = load_backbone("random", LAYERS)
+    look = region(backbone, style, changes.get("loss", "gram"), mask)
+    settings = Settings(weights(**changes), iterations, 0.02, optimizer, patience, 2.0, tile_px)
+    return stylize(pictures, lambda size: [look], backbone, settings, lambda _: None, start)
 
 
-def test_total_variation_of_a_ramp_is_its_slope_squared():
-    ramp = torch.arange(8.0).view(1, 1, 1, 8).expand(1, 3, 8, 8) * 0.1
-    assert total_variation(ramp).item() == pytest.approx(0.01, rel=1e-5)
-    assert total_variation(torch.full((1, 3, 4, 4), 0.3)).item() == 0
+def distance(images, style, loss="gram"):
+    backbone = load_backbone("random", LAYERS)
+    objective = Objective(images, [region(backbone, style, loss)], backbone, weights(loss=loss))
+    with torch.no_grad():
+        return objective.style_part(objective.measure(backbone(images)))
 
 
 def test_scales_halve_down_to_64():
     assert scales(256, 256) == [(64, 64), (128, 128), (256, 256)]
     assert scales(300, 200) == [(150, 100), (300, 200)]
     assert scales(40, 90) == [(40, 90)]
+    assert scales(128, 128, 2**0.5) == [(64, 64), (91, 91), (128, 128)]
 
 
-def test_optimising_brings_the_style_closer():
-    backbone = load_backbone("random", ["stage1", "stage2"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", ["gram", "moments", "wasserstein", "sliced"])
+def test_optimising_brings_the_style_closer(loss, optimizer):
     content, style = tensor(work("circles", 1)), tensor(work("waves", 1))
-    grams = {layer: gram_matrices(value) for layer, value in backbone(style).items()}
-    result = stylize(content, style, backbone, Settings(**(SETTINGS.__dict__ | {"iterations": 40})), lambda _: None)
-    assert style_loss(backbone(result), grams).item() < 0.5 * style_loss(backbone(content), grams).item()
+    result = stylized(content, style, iterations=40, loss=loss, optimizer=optimizer)
+    assert distance(result, style, loss).item() < 0.6 * distance(content, style, loss).item()
     assert result.shape == content.shape
     assert result.abs().max() <= 1
 
 
-def test_a_picture_is_the_same_alone_and_among_others():
-    backbone = load_backbone("random", ["stage1", "stage2"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("content_loss", ["features", "self_similarity"])
+def test_a_picture_is_the_same_alone_and_among_others(content_loss, optimizer):
     style = tensor(work("waves", 1))
     pictures = [work("circles", index) for index in range(3)]
-    together = stylize(tensor(*pictures), style, backbone, SETTINGS, lambda _: None)
-    alone = stylize(tensor(pictures[1]), style, backbone, SETTINGS, lambda _: None)
+    together = stylized(tensor(*pictures), style, content=content_loss, optimizer=optimizer, patience=4)
+    alone = stylized(tensor(pictures[1]), style, content=content_loss, optimizer=optimizer, patience=4)
     assert torch.allclose(together[1:2], alone, atol=1e-4)
 
 
 def test_a_start_from_noise_follows_its_seed_and_paints_anew():
-    backbone = load_backbone("random", ["stage1", "stage2"])
     content, style = tensor(work("circles", 1), work("circles", 2)), tensor(work("waves", 1))
 
     def painted(seed, pictures):
-        settings = Settings(**(SETTINGS.__dict__ | {"noise_seed": seed, "iterations": 2}))
-        return stylize(pictures, style, backbone, settings, lambda _: None)
+        return stylized(pictures, style, iterations=2, start=lambda size: noise(size, seed))
 
     first = painted(1, content)
     assert torch.allclose(painted(1, content[1:]), first[1:], atol=1e-4)
@@ -94,17 +102,89 @@ def test_a_start_from_noise_follows_its_seed_and_paints_anew():
     assert (first - content).abs().mean() > 0.2
 
 
-def test_more_strength_is_closer_to_the_style_and_further_from_the_content():
-    backbone = load_backbone("random", ["stage1", "stage2"])
-    content, style = tensor(work("circles", 1)), tensor(work("landscapes", 1))
-    grams = {layer: gram_matrices(value) for layer, value in backbone(style).items()}
-    distances = []
-    for strength in (0.1, 0.4, 1.0):
-        settings = Settings(**(SETTINGS.__dict__ | {"strength": strength, "iterations": 30}))
-        result = stylize(content, style, backbone, settings, lambda _: None)
-        distances.append((style_loss(backbone(result), grams).item(), (result - content).abs().mean().item()))
-    assert distances[0][0] > distances[1][0] > distances[2][0]
-    assert distances[0][1] < distances[1][1] < distances[2][1]
+def test_strength_means_the_same_across_styles():
+    """Half the strength leaves about half the way to the full look, whatever the style; and the way is monotone."""
+    content = tensor(work("circles", 1))
+    shares = []
+    for manner in ("waves", "landscapes", "suprematist"):
+        style = tensor(work(manner, 1))
+        roots = [distance(content, style).sqrt().item()]
+        for strength in (0.25, 0.5, 0.75, 1.0):
+            roots.append(distance(stylized(content, style, iterations=60, strength=strength), style).sqrt().item())
+        assert roots == sorted(roots, reverse=True)
+        shares.append((roots[0] - roots[2]) / (roots[0] - roots[4]))
+    assert max(shares) - min(shares) < 0.3
+    assert 0.4 < min(shares) < max(shares) < 0.85
+
+
+def test_a_mask_keeps_the_rest_bit_for_bit_and_changes_its_inside():
+    content, style = tensor(work("circles", 1)), tensor(work("waves", 1))
+    mask = torch.zeros(1, 1, 48, 48)
+    mask[..., :24] = 1
+    result = stylized(content, style, mask=mask)
+    assert torch.equal(result[..., 24:], content[..., 24:])
+    assert (result[..., :24] - content[..., :24]).abs().mean() > 0.02
+
+
+def test_masks_give_each_region_its_own_statistics():
+    """A picture half of one style and half of another is at the minimum of the two masked style losses."""
+    one, other = tensor(work("waves", 1)), tensor(work("landscapes", 1))
+    backbone = load_backbone("random", ("stage1",))
+    left = torch.zeros(1, 1, 48, 48)
+    left[..., :24] = 1
+    halves = torch.cat([one[..., :24], other[..., 24:]], -1)
+    with torch.no_grad():
+        found = statistics(backbone(halves)["stage1"], "gram", left)
+        wanted = statistics(backbone(one)["stage1"][..., :22], "gram")
+    assert torch.nn.functional.cosine_similarity(found.second.flatten(), wanted.second.flatten(), dim=0) > 0.99
+
+
+def test_a_loss_that_is_not_a_number_goes_back_to_the_last_good_average():
+    start = torch.zeros(2, 3, 8, 8)
+    calls = []
+
+    def gradient_of(images):
+        calls.append(images)
+        gradient = torch.ones_like(images)
+        losses = images.flatten(1).sum(1)
+        if len(calls) > 5:
+            gradient[0], losses[0] = torch.nan, torch.nan
+        return losses, gradient
+
+    options = {"learning_rate": 0.01, "patience": 0, "report": lambda *_: None}
+    broken = adam(start, gradient_of, iterations=20, **options)
+    assert broken.isfinite().all()
+    calls.clear()
+    good = adam(start[:1], gradient_of, iterations=5, **options)
+    assert torch.allclose(broken[:1], good)
+    assert broken[1].mean() < good.mean() - 0.05
+    calls.clear()
+    assert lbfgs(start, gradient_of, iterations=20, **options).isfinite().all()
+
+
+@pytest.mark.parametrize("descent", [adam, lbfgs])
+def test_descents_find_the_minimum_of_a_quadratic(descent):
+    target = torch.linspace(-0.9, 0.9, 2 * 3 * 16).view(2, 3, 4, 4)
+    scale = torch.linspace(1, 30, 16).view(1, 1, 4, 4)
+
+    def gradient_of(images):
+        return (scale * (images - target).square()).flatten(1).sum(1) / 2, scale * (images - target)
+
+    found = descent(
+        torch.zeros_like(target), gradient_of, iterations=300, learning_rate=0.01, patience=0, report=lambda *_: None
+    )
+    assert torch.allclose(found, target, atol=5e-3)
+
+
+def test_patience_stops_a_picture_that_gains_nothing():
+    steps = []
+
+    def gradient_of(images):
+        steps.append(1)
+        return images.flatten(1).sum(1) * 0 + 1, torch.zeros_like(images)
+
+    adam(torch.zeros(2, 3, 4, 4), gradient_of, iterations=500, learning_rate=0.01, patience=10, report=lambda *_: None)
+    assert len(steps) == 20
 
 
 def test_replication_continues_the_picture_at_its_border():
@@ -119,10 +199,83 @@ def test_replication_continues_the_picture_at_its_border():
     assert pad_by_replication(backbone)(images)["stage1"].std((2, 3)).max() < 1e-5
 
 
+def test_average_pooling_needs_max_pooling_to_replace():
+    with pytest.raises(ConfigError, match="random has no max pooling"):
+        pool_by_average(load_backbone("random", LAYERS))
+
+
+@pytest.mark.parametrize("size", [(256, 200), (130, 301)])
+@pytest.mark.parametrize("loss", ["gram", "moments", "wasserstein"])
+def test_tiles_give_the_gradient_of_the_whole_picture(loss, size):
+    layers = ("stage1", "stage2", "stage3")
+    backbone = load_backbone("random", layers).double()
+    rng = torch.Generator().manual_seed(0)
+    draw = lambda: torch.rand(2, 3, *size, generator=rng, dtype=torch.float64) * 2 - 1  # noqa: E731
+    content, images, style = draw(), draw(), draw()[:1] * 0.5
+    with torch.no_grad():
+        features = backbone(style)
+    mask = torch.rand(1, 1, *size, generator=rng, dtype=torch.float64)
+    for of_mask in (None, mask):
+        look = Region({layer: statistics(features[layer], loss) for layer in layers}, of_mask)
+        parts = weights(style_layers=layers, content_layers=("stage2", "stage3"), loss=loss, strength=0.7)
+        whole = Objective(content, [look], backbone, parts).gradient(images)
+        tiled = TiledObjective(content, [look], backbone, parts, 64).gradient(images)
+        assert torch.allclose(whole[0], tiled[0], rtol=1e-9)
+        assert (whole[1] - tiled[1]).abs().max() < 1e-9 * whole[1].abs().max()
+
+
+def test_spans_count_every_pixel_once():
+    for length in (64, 65, 100, 301, 7):
+        cores = [range(span.core_start, span.core_stop) for span in spans(length, 32, 10, 4)]
+        assert [pixel for core in cores for pixel in core] == list(range(length))
+
+
+def test_cards_stream_and_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path))
+    works = [work("waves", index) for index in range(3)]
+    backbone = load_backbone("random", LAYERS)
+    source = StyleSource("works", "0" * 64, 3, works.__getitem__)
+    card = Cards(source, backbone, LAYERS, "gram", "").card(48)
+    features = [backbone(tensor(picture))["stage2"] for picture in works]
+    together = torch.stack([statistics(feature, "gram").second for feature in features]).mean(0)
+    assert torch.allclose(card["stage2"].second, together, rtol=1e-4, atol=1e-6)
+    forgotten = StyleSource("works", "0" * 64, 3, lambda _: pytest.fail("the card was computed again"))
+    again = Cards(forgotten, backbone, LAYERS, "gram", "").card(48)
+    assert torch.equal(again["stage2"].second, card["stage2"].second)
+    kept = next((tmp_path / "style_cards").iterdir())
+    kept.write_bytes(b"junk")
+    assert torch.allclose(Cards(source, backbone, LAYERS, "gram", "").card(48)["stage2"].second, card["stage2"].second)
+
+
+def test_the_nearest_work_to_a_work_is_itself():
+    works = [work(manner, 0) for manner in ("waves", "circles", "landscapes", "suprematist")]
+    backbone = load_backbone("random", LAYERS)
+    cards = Cards(StyleSource("works", "1" * 64, 4, works.__getitem__), backbone, LAYERS, "gram", "")
+    nearest = cards.nearest_card(tensor(works[2], works[0]), 1, 48)
+    for row, index in enumerate((2, 0)):
+        wanted = statistics(backbone(tensor(works[index]))["stage1"], "gram").second[0]
+        assert torch.allclose(nearest["stage1"].second[row], wanted, rtol=1e-4)
+
+
+def test_several_styles_mix_by_weight_into_the_mixture():
+    one, other = work("waves", 0), work("landscapes", 0)
+    look = make_recipe(style__backbone="random", style__style_layers=["stage1"], style__content_layers=["stage1"])
+    stylist = Stylist(look, [source_of_picture("a", one), source_of_picture("b", other)], [3.0, 1.0], CPU)
+    (mixed,) = stylist._regions(tensor(one), (48, 48), [])
+    parts = [statistics(stylist.backbone(tensor(picture))["stage1"], "gram").second for picture in (one, other)]
+    assert torch.allclose(mixed.style["stage1"].second, 0.75 * parts[0] + 0.25 * parts[1], rtol=1e-4, atol=1e-6)
+
+
 def test_pictures_of_several_sizes_make_one_series():
     pictures = [work("circles", 0, 48), work("circles", 1, 40), work("circles", 2, 40)]
     series = Series(pictures, ["a", "b", "c"], work("waves", 0), [work("landscapes", 0)])
-    look = make_recipe(backbone="random", style_layers=("stage1",), content_layers=("stage1",), iterations=2, color="match")
+    look = make_recipe(
+        style__backbone="random",
+        style__style_layers=["stage1"],
+        style__content_layers=["stage1"],
+        style__iterations=2,
+        color__mode="match",
+    )
     results = refine(series, look, CPU)
     assert [result.shape for result in results] == [picture.shape for picture in pictures]
     assert all(result.dtype == np.uint8 for result in results)
@@ -130,79 +283,22 @@ def test_pictures_of_several_sizes_make_one_series():
 
 def test_size_scales_the_longer_side():
     series = Series([np.zeros((30, 60, 3), np.uint8)], ["a"], None, [])
-    assert refine(series, make_recipe(engine="none", size_px=120), CPU)[0].shape == (60, 120, 3)
+    assert refine(series, make_recipe(style__engine="none", output__size_px=120), CPU)[0].shape == (60, 120, 3)
 
 
 def test_one_map_for_the_series_keeps_differences_between_pictures():
     dark, bright = np.full((40, 40, 3), 60, np.uint8), np.full((40, 40, 3), 190, np.uint8)
     series = Series([dark, bright], ["a", "b"], None, [work("landscapes", 0)])
-    results = refine(series, make_recipe(engine="none", color="match"), CPU)
-    assert results[1].mean() > results[0].mean() + 20
+    shared = refine(series, make_recipe(style__engine="none", color__mode="match"), CPU)
+    assert shared[1].mean() > shared[0].mean() + 20
+    own = refine(series, make_recipe(style__engine="none", color__mode="match", color__per_picture=1.0), CPU)
+    half = refine(series, make_recipe(style__engine="none", color__mode="match", color__per_picture=0.5), CPU)
+    assert abs(own[1].mean() - own[0].mean()) < 5
+    gaps = [abs(results[1].mean() - results[0].mean()) for results in (own, half, shared)]
+    assert gaps == sorted(gaps)
 
 
-def test_files_keep_their_metadata_and_carry_the_recipe(tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "out").mkdir()
-    save_png(tmp_path / "in" / "seed-0001.png", work("circles", 0), {"kind": "sample", "seed": 1})
-    Image.fromarray(work("circles", 1)).save(tmp_path / "in" / "grid.png")
-    Image.fromarray(work("waves", 0)).save(tmp_path / "style.png")
-    look = make_recipe(backbone="random", style_layers=("stage1",), content_layers=("stage1",), iterations=1)
-    written = refine_files([tmp_path / "in"], tmp_path / "out", look, style=tmp_path / "style.png", device=CPU)
-    assert [path.name for path in written] == ["seed-0001.png"]
-    metadata = read_metadata(written[0])
-    assert metadata["seed"] == 1
-    assert metadata["refine"]["style_layers"] == ["stage1"]
-    assert len(metadata["refine"]["style_sha256"]) == 64
-    assert (tmp_path / "out" / "sheet.png").is_file()
-
-
-def test_equal_names_from_two_folders_do_not_overwrite_each_other(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        Image.fromarray(work("circles", 0)).save(tmp_path / folder / "same.png")
-    (tmp_path / "out").mkdir()
-    written = refine_files(
-        [tmp_path / "a", tmp_path / "b"], tmp_path / "out", make_recipe(engine="none"), style=None, device=CPU
-    )
-    assert [path.name for path in written] == ["same.png", "same-2.png"]
-
-
-def test_an_unreadable_picture_stops_before_anything_is_written(tmp_path):
-    (tmp_path / "out").mkdir()
-    Image.fromarray(work("circles", 0)).save(tmp_path / "good.png")
-    (tmp_path / "bad.png").write_text("bad")
-    with pytest.raises(DataError, match=r"bad\.png: not a picture"):
-        refine_files(
-            [tmp_path / "good.png", tmp_path / "bad.png"], tmp_path / "out", make_recipe(engine="none"), style=None, device=CPU
-        )
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_no_pictures_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="no pictures in"):
-        find_pictures([tmp_path])
-
-
-def test_the_sheet_shows_before_above_after():
-    sheet = before_after_sheet([np.zeros((10, 20, 3), np.uint8)] * 2, [np.full((10, 20, 3), 255, np.uint8)] * 2)
-    assert sheet.shape == (384, 384, 3)
-    assert sheet[96, 96].max() == 0
-    assert sheet[288, 96].min() == 255
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"engine": "magic"}, "--engine magic: expected one of optimize, none"),
-        ({"color": "macth"}, r"--color macth \(did you mean 'match'\?\)"),
-        ({"strength": float("nan")}, "--strength nan: expected a number from 0 to 1"),
-        ({"color_strength": -1}, "--color-strength -1: expected"),
-        ({"content_weight": float("inf")}, "--content-weight inf: expected a number of 0 or more"),
-        ({"iterations": 0}, "--iterations 0: expected 1 or more"),
-        ({"size_px": 8}, "--size 8: expected 32 or more"),
-        ({"backbone": "inception_fid_2015"}, "has no style layers"),
-    ],
-)
-def test_wrong_looks_are_refused(values, message):
-    with pytest.raises(ConfigError, match=message):
-        make_recipe(**values)
+def test_a_picture_too_small_for_style_is_refused():
+    series = Series([np.zeros((5, 50, 3), np.uint8)], ["tiny"], work("waves", 0), [])
+    with pytest.raises(DataError, match="tiny is 50x5 px: style needs a short side of at least 32 px"):
+        refine(series, make_recipe(style__backbone="random"), CPU)

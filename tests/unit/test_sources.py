@@ -164,7 +164,7 @@ def test_a_missing_label_is_an_error_that_names_the_file_unless_told_otherwise(t
     files = find_files([write_folder(tmp_path / "in", content)])
     with pytest.raises(DataError, match=r"has no label for 1 file\(s\), the first: circles/0.png"):
         apply_label_files(files, "error")
-    assert len(apply_label_files(files, "drop")) == len(named)
+    assert {file.name for file in apply_label_files(files, "drop") if file.dropped} == {"circles/0.png"}
     assert {file.label for file in apply_label_files(files, "class")} == {"0", "1", "unlabelled"}
 
 
@@ -176,3 +176,17 @@ def test_a_bad_label_file_is_named(tmp_path, pictures, name, text):
     files = find_files([write_folder(tmp_path / "in", pictures | {name: text.encode()})])
     with pytest.raises(DataError, match=f"{name} cannot be read as a table of labels"):
         apply_label_files(files, "error")
+
+
+def test_each_split_of_an_image_folder_may_have_a_table_of_its_own(tmp_path, pictures):
+    content = {}
+    for split in ("train", "test"):
+        content |= {f"{split}/{name}": data for name, data in pictures.items()}
+        content[f"{split}/metadata.csv"] = ("file_name,label\n" + "".join(f"{name},{split}\n" for name in pictures)).encode()
+    content["loose.png"] = next(iter(pictures.values()))
+    files = apply_label_files(find_files([write_folder(tmp_path / "in", content)]), "error")
+    assert {(file.name.split("/")[0], file.label) for file in files} == {
+        ("train", "train"),
+        ("test", "test"),
+        ("loose.png", None),
+    }

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from artgan.augment import AUGMENTATIONS
 from artgan.augment.diffaugment import DiffAugment
 from artgan.datasets.sampler import Batches, epoch_rows
 from artgan.errors import CheckpointError, ConfigError, StorageError
@@ -58,9 +57,7 @@ def test_augmentation_treats_each_image_by_its_own_draws(policies):
     assert torch.allclose(whole[4:5], augment(images[4:5], draws[4:5]), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_augmentation_is_differentiable(name):
-    assert name == "diffaugment"
+def test_diffaugment_is_differentiable_twice():
     augment = DiffAugment(("color", "translation", "cutout"))
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
     draws = torch.rand(2, augment.num_draws, dtype=torch.float64)

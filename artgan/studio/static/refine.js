@@ -3,8 +3,10 @@ import { file, work } from "./api.js";
 import { $, choosePicture, chosen, guarded, make, on, options, state } from "./controls.js";
 
 const TITLES = {
-  strength: "Strength", color: "Colors", color_strength: "Strength of colors", size_px: "Longer side, px", iterations: "Iterations",
-  backbone: "Features", start: "Start from", content_weight: "Keep the content", engine: "Style engine", seed: "Seed of noise",
+  "style.strength": "Strength", "color.mode": "Colors", "color.strength": "Strength of colors", "output.size_px": "Longer side, px",
+  "style.iterations": "Iterations", "style.backbone": "Features", "style.loss": "Style measured by", "style.start": "Start from",
+  "style.content_weight": "Keep the content", "style.engine": "Style engine", "color.contrast": "Contrast",
+  "color.saturation": "Saturation", "detail.unsharp": "Sharper edges", "detail.boost": "Stronger texture", seed: "Seed of noise",
 };
 let style = null;
 
@@ -59,7 +61,7 @@ const run = guarded(async () => {
 export function startRefine() {
   const [shown, more] = [state.studio.refine.slice(0, 4), state.studio.refine.slice(4)];
   $("refine-controls").append(...shown.map(control), make("details", {}, make("summary", { textContent: "More" }), ...more.map(control)));
-  const size = $("refine-controls").querySelector("[name=size_px]");
+  const size = $("refine-controls").querySelector("[name='output.size_px']");
   on("model", () => { size.value = Math.max(256, state.facts.width, state.facts.height); });
   choosePicture($("style-file"), $("style-drop"), $("style-picture"), (upload) => { style = upload; });
   $("refine-run").onclick = run;

@@ -1,0 +1,126 @@
+"""Pictures inside Parquet tables, as data hubs publish them: a column with the encoded file, columns with labels."""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from artgan.datasets import remote
+from artgan.errors import DataError, StorageError
+
+SUFFIX = ".parquet"
+Table = Path | str
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file name is that of a Parquet table."""
+    return name.lower().endswith(SUFFIX)
+
+
+def rows_of(table: Table, label_columns: Sequence[str]) -> tuple[list[tuple[str, str | None]], str | None]:
+    """Return a name and a label for each row of a table, and the column that the labels are from.
+
+    Args:
+        table: a file or a URL.
+        label_columns: the first of these that the table has gives the labels; integer codes become names where the table
+            carries them.
+
+    Raises:
+        DataError: no Parquet table, or it has no column of pictures.
+        StorageError: the extra is missing.
+    """
+    file = _open(table)
+    pictures, schema = _picture_column(table, file), file.schema_arrow
+    column = next((name for name in label_columns if name in schema.names), None)
+    coded = _class_names(schema, column) if column else None
+    paths = file.read(columns=[f"{pictures}.path"]).column(0).to_pylist() if _has_paths(schema, pictures) else None
+    labels = file.read(columns=[column]).column(0).to_pylist() if column else [None] * file.metadata.num_rows
+    names = []
+    for row, value in enumerate(labels):
+        path = (paths[row] or {}).get("path") if paths else None
+        names.append((f"{row:08d}-{path}" if path else f"{row:08d}", _label(value, coded)))
+    return names, column
+
+
+def read_row(table: Table, row: int) -> bytes:
+    """Return the encoded picture of a row.
+
+    Raises:
+        DataError: the row has no picture, or the table is damaged.
+    """
+    file = _open(table)
+    column = _picture_column(table, file)
+    group, first = 0, 0
+    while row - first >= file.metadata.row_group(group).num_rows:
+        first += file.metadata.row_group(group).num_rows
+        group += 1
+    value = _row_group(file, group, column)[row - first]
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(data, bytes):
+        raise DataError("its row holds no picture")
+    return data
+
+
+def _label(value: Any, coded: Sequence[str] | None) -> str | None:
+    if value is None or value == "":
+        return None
+    if coded is None:
+        return str(value)
+    return coded[value] if isinstance(value, int) and 0 <= value < len(coded) else None
+
+
+def _has_paths(schema: Any, column: str) -> bool:
+    kind = schema.field(column).type
+    return hasattr(kind, "get_field_index") and kind.get_field_index("path") >= 0
+
+
+def _picture_column(table: Table, file: Any) -> str:
+    """Return the first column of bytes, or of structures with bytes in them."""
+    for field in file.schema_arrow:
+        kind = field.type.field("bytes").type if _is_structure_with_bytes(field.type) else field.type
+        if str(kind) in ("binary", "large_binary"):
+            return field.name
+    raise DataError(f"{table}: no column with pictures; its columns are {', '.join(file.schema_arrow.names)}")
+
+
+def _is_structure_with_bytes(kind: Any) -> bool:
+    return hasattr(kind, "get_field_index") and kind.get_field_index("bytes") >= 0
+
+
+def _class_names(schema: Any, column: str) -> list[str] | None:
+    """Return the names of integer codes, which hubs keep as JSON in the table's metadata."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return [str(name) for name in features[column]["names"]]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
+def _open(table: Table) -> Any:
+    return _open_once(table, 0 if isinstance(table, str) else table.stat().st_mtime_ns)
+
+
+# A table stays open, and the rows read last stay in memory, for as long as a process works through them in order. The time of
+# change is part of the key, so that a replaced table is opened anew.
+@lru_cache(maxsize=4)
+def _open_once(table: Table, mtime_ns: int) -> Any:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise StorageError(f"{table} needs more packages: pip install 'artgan[cloud]' ({error})") from error
+    try:
+        return ParquetFile(remote.open_url(table) if isinstance(table, str) else table)
+    except (ArrowException, OSError) as error:
+        raise DataError(f"{table} is not a readable Parquet table: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _row_group(file: Any, group: int, column: str) -> list[Any]:
+    from pyarrow import ArrowException
+
+    try:
+        return file.read_row_group(group, columns=[column]).column(0).to_pylist()
+    except (ArrowException, OSError) as error:
+        raise DataError(f"damaged in the table: {error}") from error

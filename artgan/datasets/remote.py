@@ -1,0 +1,101 @@
+"""Pictures behind URLs: object stores, data hubs and web folders, through fsspec (the `cloud` extra)."""
+
+import os
+from pathlib import PurePosixPath
+from typing import Any
+
+from artgan.errors import DataError, StorageError
+
+MAX_FILE_BYTES = 512 << 20
+_HERE = ("file", "local", "memory")
+
+
+def is_url(source: str) -> bool:
+    """Return whether a source is a URL such as `s3://bucket/scans` and not a path."""
+    scheme, separator, _ = source.partition("://")
+    return bool(separator) and scheme.isalnum()
+
+
+def files_below(url: str) -> list[tuple[str, str]]:
+    """Return (URL, name below the source) of every file of a URL: a folder, one file, or a pattern with `*`.
+
+    Raises:
+        DataError: nothing is there, or it cannot be listed.
+        StorageError: the extra is missing, or `--offline` forbids it.
+    """
+    system, path = _open(url)
+    try:
+        if "*" in path:
+            root = path[: path.index("*")].rpartition("/")[0]
+            found = [match for match in system.glob(path) if system.isfile(match)]
+        elif system.isfile(path) and not path.endswith("/"):
+            return [(url, PurePosixPath(path).name)]
+        else:
+            root, found = path.rstrip("/"), system.find(path)
+    except Exception as error:  # every store has errors of its own
+        raise DataError(f"source {url} cannot be listed: {_reason(error)}") from error
+    if not found:
+        raise DataError(f"source {url}: no files there")
+    return sorted((system.unstrip_protocol(match), match.removeprefix(root).lstrip("/")) for match in found)
+
+
+def read_url(url: str) -> bytes:
+    """Return the bytes behind a URL.
+
+    Raises:
+        DataError: it cannot be read, or is larger than 512 MB.
+    """
+    system, path = _open(url)
+    try:
+        with system.open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except Exception as error:
+        raise DataError(f"cannot be read: {_reason(error)}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise DataError(f"larger than {MAX_FILE_BYTES / 1e6:.0f} MB")
+    return data
+
+
+def open_url(url: str) -> Any:
+    """Open a URL as a file with random access, so that a part of it can be read.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
+    system, path = _open(url)
+    try:
+        return system.open(path, "rb")
+    except Exception as error:
+        raise DataError(f"source {url} cannot be opened: {_reason(error)}") from error
+
+
+def stamp_of(url: str) -> list[str | int]:
+    """Return what changes when the file does: its size, and the store's tag or time of change where it tells one."""
+    system, path = _open(url)
+    try:
+        facts = system.info(path)
+    except Exception as error:
+        raise DataError(f"source {url} cannot be read: {_reason(error)}") from error
+    tags = [
+        facts[key] for key in ("ETag", "etag", "blob_id", "LastModified", "last_modified", "mtime", "created") if key in facts
+    ]
+    return [int(facts.get("size") or 0), *map(str, tags[:1])]
+
+
+def _open(url: str) -> tuple[Any, str]:
+    scheme = url.partition("://")[0].lower()
+    if scheme not in _HERE and os.environ.get("ARTGAN_OFFLINE", "") not in ("", "0"):
+        raise StorageError(f"source {url}: --offline forbids to read it; fetch it first and give the folder")
+    try:
+        from fsspec.core import url_to_fs
+
+        return url_to_fs(url)
+    except ImportError as error:
+        raise StorageError(f"source {url} needs more packages: pip install 'artgan[cloud]' ({error})") from error
+    except ValueError as error:
+        raise DataError(f"source {url}: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

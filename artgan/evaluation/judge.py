@@ -1,0 +1,136 @@
+"""The judge: a feature space, a collection, and one pass that turns pictures into features."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from artgan.backbones import FEATURE_SPACES
+from artgan.backbones.backbone import Backbone, load_backbone
+from artgan.config import check_features
+from artgan.datasets.collection import Collection
+from artgan.devices import place
+from artgan.evaluation.protocol import FeatureProtocol, Protocol, with_reference
+from artgan.evaluation.resize import resize
+from artgan.evaluation.sharing import Team
+from artgan.images import to_float
+from artgan.metrics.features import FeatureBank
+from artgan.progress import Listener, Progress
+
+BATCH = 24  # whole chunks of `artgan.generation.sample`
+_DEFAULT_SIDE_PX = 224
+
+# Gives the pictures of some indices, uint8 `[H, W, 3]`, in their order: of seeds, of files, of rows.
+Pictures = Callable[[Sequence[int]], Iterator[np.ndarray]]
+
+
+def backbone_and_layer(features: str) -> tuple[str, str]:
+    """Return the network and the layer of a feature space: a name of the table, `timm/NAME`, or `NETWORK:LAYER`."""
+    check_features(features)
+    if features in FEATURE_SPACES:
+        return FEATURE_SPACES[features][:2]
+    if features.startswith("timm/"):
+        return features, "pool"
+    network, _, layer = features.partition(":")
+    return network, layer
+
+
+class Judge:
+    """A feature space and the collection to compare with.
+
+    Args:
+        features: a feature space; see `backbone_and_layer`.
+        collection: the reference is its training split.
+        device: where features are computed, always in float32 without TF32.
+        resize_mode: a name of `artgan.evaluation.resize.RESIZES`. `legacy-torch` also takes pytorch-fid's normalisation,
+            x / 127.5 - 1, for the Inception network.
+        shared: work together with the other processes of the torch.distributed group.
+
+    Raises:
+        ConfigError: unknown features.
+        WeightsError: the feature network's weights are not at hand or lack the layer.
+    """
+
+    def __init__(
+        self, features: str, collection: Collection, device: torch.device, *, resize_mode: str = "clean", shared: bool = False
+    ) -> None:
+        network, self.layer = backbone_and_layer(features)
+        self.features = features
+        self.collection = collection
+        self.device = device
+        self.resize_mode = resize_mode
+        self.team = Team(shared)
+        self.backbone: Backbone = place(load_backbone(network, (self.layer,)), device)
+        if resize_mode == "legacy-torch" and network == "inception_fid_2015":
+            self.backbone.mean.fill_(0.5)
+            self.backbone.std.fill_(0.5)
+        self.size_px = FEATURE_SPACES[features][2] if features in FEATURE_SPACES else self.backbone.side_px or _DEFAULT_SIDE_PX
+
+    @property
+    def feature_protocol(self) -> FeatureProtocol:
+        """How this judge makes features."""
+        mean, std = ([round(255 * value, 4) for value in values.flatten().tolist()] for values in self._normalization())
+        return FeatureProtocol(
+            features=self.features,
+            network=self.backbone.name,
+            weights_sha256=self.backbone.weights_sha256,
+            layer=self.layer,
+            resize=self.resize_mode,
+            size_px=self.size_px,
+            normalization=f"(x - {_short(mean)}) / {_short(std)}, x in 0..255",
+        )
+
+    def _normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.backbone.mean.cpu(), self.backbone.std.cpu()
+
+    def protocol(self, num_generated: int) -> Protocol:
+        """Return the protocol of a comparison with this judge."""
+        reference = f"{self.collection.pixel_hash} train"
+        return with_reference(self.feature_protocol, reference, len(self.collection.train_rows), num_generated)
+
+    def extract(self, pictures: Pictures, count: int, task: str, on_progress: Listener, *, mirror: bool = False) -> FeatureBank:
+        """Return the features of pictures 0..count-1, in order.
+
+        Args:
+            pictures: see `Pictures`.
+            count: how many there are.
+            task: the words for it in progress events.
+            on_progress: told after each round of batches.
+            mirror: also of each picture's mirror image: a row then holds both vectors, one after the other.
+        """
+        bank = FeatureBank()
+        for start in range(0, count, BATCH * self.team.size):
+            mine = range(start + BATCH * self.team.rank, min(start + BATCH * (self.team.rank + 1), count))
+            rows = self._run(list(pictures(mine)) if mine else [], mirror)
+            gathered = torch.cat(self.team.gather(rows))[: count - start]
+            bank.append(gathered.cpu().numpy())
+            on_progress(Progress(task, len(bank), count, "images"))
+        return bank
+
+    @torch.inference_mode()
+    def _run(self, batch: list[np.ndarray], mirror: bool) -> torch.Tensor:
+        """Return float32 `[BATCH, d]`: a batch of fewer is padded, as kernels may round differently for other sizes."""
+        height, width = batch[0].shape[:2] if batch else (self.collection.height, self.collection.width)
+        padded = np.zeros((BATCH, height, width, 3), np.uint8)
+        for index, picture in enumerate(batch):
+            padded[index] = picture
+        images = resize(to_float(torch.from_numpy(padded).to(self.device)), self.size_px, self.resize_mode)
+        views = [images, images.flip(-1)] if mirror else [images]
+        with _full_precision():
+            return torch.cat([self.backbone(view)[self.layer].mean((2, 3)) for view in views], 1)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep TF32, which has ten bits of mantissa and is PyTorch's default for convolutions, out of a block."""
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = convolutions, products
+
+
+def _short(values: list[float]) -> str:
+    return f"{values[0]:g}" if len(set(values)) == 1 else "(" + ", ".join(f"{value:g}" for value in values) + ")"

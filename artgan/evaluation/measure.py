@@ -1,0 +1,272 @@
+"""Judge a generator or a folder: one pass over its pictures, then every metric that is asked for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from artgan import seeding
+from artgan.datasets.collection import Collection
+from artgan.datasets.recipe import Recipe, fit_pixels
+from artgan.datasets.sources import SourceFile, find_files
+from artgan.decode import SUFFIXES, decode
+from artgan.errors import CheckpointError, DataError
+from artgan.evaluation.copying import Matches, find_matches, near_copies
+from artgan.evaluation.judge import Judge, Pictures
+from artgan.evaluation.reference import Reference
+from artgan.evaluation.words import warnings_about
+from artgan.generation.sample import generate
+from artgan.metrics.features import Estimate, Rows
+from artgan.metrics.frechet import fit_gaussian, frechet
+from artgan.metrics.kernel import kernel_distance
+from artgan.metrics.manifold import manifold_scores
+from artgan.metrics.memorization import authenticity, copying_score, nearest_rows
+from artgan.metrics.sliced import monge_distance
+from artgan.models.contract import GeneratorNetwork
+from artgan.progress import Listener, silent
+
+DISTANCES, MANIFOLD, COPYING = "distances", "manifold", "copying"
+METRICS = (DISTANCES, MANIFOLD, COPYING)
+_MIN_PER_CLASS = 2
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Pictures to judge.
+
+    Attributes:
+        pictures: gives uint8 `[H, W, 3]` of indices 0..count-1, as often as it is asked.
+        count: how many.
+        names: for people, one for each picture.
+        about: where they come from, for the metrics line.
+        labels: the class of each, int64 `[count]`, or None.
+    """
+
+    pictures: Pictures
+    count: int
+    names: Sequence[str]
+    about: dict[str, Any]
+    labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A metrics line, and what it says about single pictures.
+
+    Attributes:
+        line: see `artgan.evaluation`.
+        realism: float64 `[N]`, or None when no manifold metric was asked for.
+        matches: the nearest training pictures, or None when copying was not asked for.
+    """
+
+    line: dict[str, Any]
+    realism: np.ndarray | None = None
+    matches: Matches | None = None
+
+
+@dataclass
+class _Findings:
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+    floor: dict[str, Any] = field(default_factory=dict)
+    realism: np.ndarray | None = None
+    matches: Matches | None = None
+
+
+def evaluate_generator(
+    judge: Judge,
+    generator: GeneratorNetwork,
+    num_generated: int,
+    *,
+    truncation: float = 1.0,
+    metrics: Sequence[str] = (DISTANCES,),
+    on_progress: Listener = silent,
+) -> dict[str, Any]:
+    """Judge the pictures of seeds 0..num_generated-1 and return the metrics line."""
+    subject = generator_subject(judge.collection, generator, num_generated, truncation)
+    return evaluate(judge, subject, metrics, on_progress=on_progress).line
+
+
+def evaluate_folder(
+    judge: Judge,
+    folder: Path,
+    num_generated: int | None,
+    *,
+    metrics: Sequence[str] = (DISTANCES,),
+    on_progress: Listener = silent,
+) -> dict[str, Any]:
+    """Judge the pictures below a folder and return the metrics line."""
+    return evaluate(judge, folder_subject(judge.collection, folder, num_generated), metrics, on_progress=on_progress).line
+
+
+def generator_subject(
+    collection: Collection, generator: GeneratorNetwork, num_generated: int, truncation: float = 1.0, conditional: bool = False
+) -> Subject:
+    """Return the pictures of seeds 0..num_generated-1; classes are drawn in the proportions of the training split.
+
+    Args:
+        collection: whose classes and proportions.
+        generator: in evaluation mode.
+        num_generated: how many.
+        truncation: 1 is the whole variety.
+        conditional: whether the generator heeds classes, so that it can be judged class by class.
+
+    Raises:
+        CheckpointError: the generator's weights are not finite.
+    """
+    for name, tensor in generator.state_dict().items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"the generator's '{name}' holds NaN or infinity; judge an earlier checkpoint's model")
+    labels = _labels_like(collection, num_generated)
+
+    def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
+        return generate(generator, indices, [int(labels[index]) for index in indices], truncation)
+
+    return Subject(
+        pictures=pictures,
+        count=num_generated,
+        names=[f"seed {seed}" for seed in range(num_generated)],
+        about={"from": "model", "seeds": f"0-{num_generated - 1}", "truncation": truncation},
+        labels=labels if conditional else None,
+    )
+
+
+def _pixels(file: SourceFile) -> np.ndarray:
+    try:
+        return decode(file.read()).pixels
+    except DataError as error:
+        raise DataError(f"{file.where}: {error}") from error
+
+
+def folder_subject(collection: Collection, folder: Path, num_generated: int | None) -> Subject:
+    """Return the pictures below a folder, made alike in the way of `prepare`; subfolders named as classes give their labels.
+
+    Raises:
+        DataError: fewer pictures than `num_generated`; on reading, a file that is not a readable picture.
+    """
+    files = [file for file in find_files([folder]) if Path(file.name).suffix.lower() in SUFFIXES]
+    count = len(files) if num_generated is None else num_generated
+    if len(files) < max(count, 2):
+        raise DataError(
+            f"{folder} holds {len(files)} pictures, {max(count, 2)} are needed: give a fuller folder or a smaller "
+            f"--num-generated"
+        )
+    recipe = Recipe(collection.height, collection.width)
+
+    def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
+        return (fit_pixels(_pixels(files[index]), recipe) for index in indices)
+
+    places = {name: label for label, name in enumerate(collection.classes)}
+    labels = [places.get(file.label or "", -1) for file in files[:count]]
+    return Subject(
+        pictures=pictures,
+        count=count,
+        names=[file.name for file in files[:count]],
+        about={"from": "folder", "files": len(files)},
+        labels=np.array(labels) if labels and min(labels) >= 0 else None,
+    )
+
+
+def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = METRICS, *, on_progress: Listener = silent) -> Verdict:
+    """Judge pictures: features once, then the groups of metrics that are asked for.
+
+    Args:
+        judge: the feature space and the collection.
+        subject: the pictures.
+        metrics: of `METRICS`. `distances` alone keeps no more than a few matrices in memory, however many the pictures.
+        on_progress: told about long work.
+
+    Raises:
+        DataError: fewer than two pictures on a side, or features that are not finite.
+    """
+    reference = Reference(judge, on_progress)
+    copying = COPYING in metrics
+    features: Rows = judge.extract(subject.pictures, subject.count, "judging", on_progress, mirror=copying)
+    findings = _Findings()
+    mirrored = np.empty(0)
+    if copying:
+        both, dim = features[:], reference.train.shape[1]
+        features, mirrored = both[:, :dim], both[:, dim:]
+    frechet_name = "fid" if judge.features == "inception-2048" else "fd"
+    if DISTANCES in metrics:
+        _distances(findings, features, reference, frechet_name)
+    if MANIFOLD in metrics:
+        _manifold(findings, features, reference)
+    if copying:
+        _copying(findings, features[:], mirrored, reference)
+    protocol = judge.protocol(subject.count)
+    line = {
+        "protocol": asdict(protocol),
+        "protocol_hash": protocol.hash,
+        "num_generated": subject.count,
+        "generated": subject.about,
+        "metrics": {name: entry(estimate) for name, estimate in findings.metrics.items()},
+        "floor": findings.floor,
+        "warnings": warnings_about(findings.metrics, subject.count, reference.train.shape, len(reference.holdout), copying),
+    }
+    if subject.labels is not None and DISTANCES in metrics:
+        line["classes"] = _by_class(features[:], subject.labels, reference, frechet_name)
+    return Verdict(line, findings.realism, findings.matches)
+
+
+def entry(estimate: Estimate) -> dict[str, float | None]:
+    """Return an estimate as JSON has it: no interval is null."""
+    low, high = (None if np.isnan(bound) else bound for bound in (estimate.low, estimate.high))
+    return {"value": estimate.value, "low": low, "high": high}
+
+
+def _distances(findings: _Findings, features: Rows, reference: Reference, frechet_name: str) -> None:
+    findings.metrics |= {
+        frechet_name: frechet(features, reference.gaussian),
+        "kid": kernel_distance(features, reference.train, reference.kernel_self),
+        "mind": monge_distance(features, reference.train),
+    }
+    findings.floor |= {frechet_name if name == "frechet" else name: floor for name, floor in reference.floor.items()}
+
+
+def _manifold(findings: _Findings, features: Rows, reference: Reference) -> None:
+    scores = manifold_scores(features, reference.manifold)
+    names = ("precision", "recall", "density", "coverage")
+    findings.metrics |= {name: getattr(scores, name) for name in names}
+    findings.floor |= {name: reference.manifold_floor[name] for name in names if name in reference.manifold_floor}
+    findings.realism = scores.realism
+
+
+def _copying(findings: _Findings, plain: np.ndarray, mirrored: np.ndarray, reference: Reference) -> None:
+    authentic = authenticity(nearest_rows(plain, reference.train), reference.manifold)
+    findings.matches = find_matches(plain, mirrored, reference)
+    findings.metrics |= {
+        "auth_pct": Estimate(100 * authentic.value, 100 * authentic.low, 100 * authentic.high),
+        "near_copies": near_copies(findings.matches),
+    }
+    if "auth_pct" in reference.manifold_floor:
+        findings.floor["auth_pct"] = reference.manifold_floor["auth_pct"]
+        unseen = near_copies(find_matches(reference.holdout, reference.holdout_mirrored, reference))
+        findings.floor["near_copies"] = {"value": unseen.value, "of": findings.floor["auth_pct"]["of"]}
+    score = copying_score(plain, reference.holdout, reference.train) if len(reference.holdout) >= 2 else None
+    if score is not None:
+        findings.metrics["c_t"] = Estimate(score)
+
+
+def _by_class(features: np.ndarray, labels: np.ndarray, reference: Reference, frechet_name: str) -> dict[str, Any]:
+    """Return the distances within each class: KID from two pictures on, Fréchet only where its covariances have full rank."""
+    collection = reference.judge.collection
+    train_labels = collection.labels[collection.train_rows]
+    result: dict[str, Any] = {}
+    for label, name in enumerate(collection.classes):
+        ours, theirs = features[labels == label], reference.train[train_labels == label]
+        result[name] = {"num_generated": len(ours), "num_reference": len(theirs), "metrics": {}}
+        if min(len(ours), len(theirs)) < _MIN_PER_CLASS:
+            result[name]["note"] = f"fewer than {_MIN_PER_CLASS} pictures on a side: not judged"
+            continue
+        result[name]["metrics"]["kid"] = entry(kernel_distance(ours, theirs))
+        if min(len(ours), len(theirs)) > features.shape[1]:
+            result[name]["metrics"][frechet_name] = entry(frechet(ours, fit_gaussian(theirs)))
+    return result
+
+
+def _labels_like(collection: Collection, count: int) -> np.ndarray:
+    labels = collection.labels[collection.train_rows]
+    draws = seeding.uniform(0, "evaluation/labels", 0, count, 1)[:, 0]
+    return labels[(draws * len(labels)).astype(np.int64)]

@@ -1,0 +1,224 @@
+"""What is known about a collection before anything is judged, computed once for a collection and a feature space.
+
+Parts, each a safetensors file in the cache, each made when it is first asked for: `features` (of both splits, with
+mean and covariance factor, KID's self-term and the floor that real pictures reach), `manifold` (balls and their floor), and,
+for the search for copies, `mirrored` (of the hold-out) and one for each of `CROPS`. A file's name is the hash of everything
+it depends on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from artgan.evaluation.judge import Judge
+from artgan.evaluation.protocol import digest
+from artgan.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
+from artgan.metrics.kernel import kernel_distance, self_term
+from artgan.metrics.manifold import Manifold, fit_manifold, manifold_scores
+from artgan.metrics.memorization import authenticity, nearest_rows
+from artgan.metrics.sliced import monge_distance
+from artgan.progress import Listener, silent
+from artgan.weights import cache_dir
+
+_VERSION = 2
+# Parts of a picture that a copy could show enlarged: left, top, right, bottom as shares of its sides.
+CROPS = {
+    "top left": (0.0, 0.0, 0.8, 0.8),
+    "top right": (0.2, 0.0, 1.0, 0.8),
+    "bottom left": (0.0, 0.2, 0.8, 1.0),
+    "bottom right": (0.2, 0.2, 1.0, 1.0),
+    "middle": (0.1, 0.1, 0.9, 0.9),
+}
+_log = logging.getLogger(__name__)
+Arrays = dict[str, np.ndarray]
+Facts = dict[str, Any]
+View = Callable[[np.ndarray], np.ndarray]
+
+
+class Reference:
+    """A collection's training split and hold-out in a judge's feature space.
+
+    Args:
+        judge: the feature space and the collection.
+        on_progress: told about long work.
+    """
+
+    def __init__(self, judge: Judge, on_progress: Listener = silent) -> None:
+        self.judge = judge
+        self.on_progress = on_progress
+
+    @property
+    def train(self) -> np.ndarray:
+        """Features of the training split, float32 `[N, d]`."""
+        return self._features[0]["train"]
+
+    @property
+    def holdout(self) -> np.ndarray:
+        """Features of the hold-out, float32 `[M, d]`; M may be 0."""
+        return self._features[0]["holdout"]
+
+    @property
+    def gaussian(self) -> Gaussian:
+        """Of the training split."""
+        arrays, facts = self._features
+        return Gaussian(arrays["mean"], arrays["factor"], facts["trace"], len(arrays["train"]))
+
+    @property
+    def kernel_self(self) -> float:
+        """KID's self-term of the training split."""
+        return self._features[1]["kernel_self"]
+
+    @property
+    def floor(self) -> Facts:
+        """What real pictures reach against real pictures: `{metric: {"value", "of"}}`."""
+        return self._features[1]["floor"]
+
+    @property
+    def manifold(self) -> Manifold:
+        """The balls of the training split."""
+        arrays, _ = self._manifold
+        return Manifold(self.train, arrays["nearest"], arrays["radii"])
+
+    @property
+    def manifold_floor(self) -> Facts:
+        """What real pictures reach in precision, recall, density, coverage and AuthPct."""
+        return self._manifold[1]["floor"]
+
+    @cached_property
+    def crops(self) -> list[np.ndarray]:
+        """Features of the parts in `CROPS` of each training picture, float32 `[N, d]` each."""
+        return [self._part(f"crop {name}", partial(self._make_crop, name))[0]["train"] for name in CROPS]
+
+    @cached_property
+    def holdout_mirrored(self) -> np.ndarray:
+        """Features of the hold-out's mirror images, float32 `[M, d]`."""
+        return self._part("mirrored", self._make_mirrored)[0]["holdout"]
+
+    @cached_property
+    def _features(self) -> tuple[Arrays, Facts]:
+        return self._part("features", self._make_features)
+
+    @cached_property
+    def _manifold(self) -> tuple[Arrays, Facts]:
+        return self._part("manifold", self._make_manifold)
+
+    def key(self, part: str) -> str:
+        """Return the cache key of a part."""
+        content = {
+            "version": _VERSION,
+            "part": part,
+            "box": CROPS.get(part.removeprefix("crop ")),
+            "collection": self.judge.collection.pixel_hash,
+        }
+        return digest(content | asdict(self.judge.feature_protocol))
+
+    def _part(self, name: str, make: Callable[[], tuple[Arrays, Facts]]) -> tuple[Arrays, Facts]:
+        path = cache_dir() / "features" / f"{self.key(name)}.safetensors"
+        known = _read(path)
+        if self.judge.team.all_agree(known is not None, self.judge.device) and known is not None:
+            return known
+        arrays, facts = make()
+        if self.judge.team.rank == 0:
+            _write(path, arrays, facts)
+        return arrays, facts
+
+    def _extract(self, rows: np.ndarray, what: str, view: View = lambda image: image) -> np.ndarray:
+        images = self.judge.collection.images
+
+        def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
+            return (view(images[rows[index]]) for index in indices)
+
+        return self.judge.extract(pictures, len(rows), f"judging the collection ({what})", self.on_progress)[:]
+
+    def _make_features(self) -> tuple[Arrays, Facts]:
+        collection = self.judge.collection
+        train = self._extract(collection.train_rows, "train")
+        holdout = self._extract(collection.holdout_rows, "holdout")
+        gaussian = fit_gaussian(train)
+        own = self_term(train)
+        arrays = {"train": train, "holdout": holdout, "mean": gaussian.mean, "factor": gaussian.factor}
+        return arrays, {"trace": gaussian.trace, "kernel_self": own, "floor": _distance_floor(train, holdout, own)}
+
+    def _make_manifold(self) -> tuple[Arrays, Facts]:
+        balls = fit_manifold(self.train)
+        return {"nearest": balls.nearest, "radii": balls.radii}, {"floor": _manifold_floor(balls, self.holdout)}
+
+    def _make_crop(self, name: str) -> tuple[Arrays, Facts]:
+        view = partial(_crop, box=CROPS[name])
+        return {"train": self._extract(self.judge.collection.train_rows, name, view)}, {}
+
+    def _make_mirrored(self) -> tuple[Arrays, Facts]:
+        return {"holdout": self._extract(self.judge.collection.holdout_rows, "mirrored", lambda image: image[:, ::-1])}, {}
+
+
+def _crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
+    height, width = image.shape[:2]
+    left, top, right, bottom = (round(share * side) for share, side in zip(box, (width, height, width, height), strict=True))
+    return image[top:bottom, left:right]
+
+
+def _distance_floor(train: np.ndarray, holdout: np.ndarray, own: float) -> Facts:
+    """Return the floor of each distance, with what was compared.
+
+    The Fréchet distance and MIND grow as sets shrink, so their floor takes the two largest equal sets: the halves of the
+    training split. KID does not, so its floor takes the hold-out, which no model has seen.
+    """
+    floor: Facts = {}
+    first, second = train[::2], train[1::2]
+    if len(second) >= 2:
+        halves = f"halves of the training split ({len(first)} and {len(second)})"
+        floor["frechet"] = {"value": frechet_distance(fit_gaussian(first), fit_gaussian(second)), "of": halves}
+        floor["mind"] = {"value": monge_distance(first, second).value, "of": halves}
+    if len(holdout) >= 2:
+        against = f"hold-out against training split ({len(holdout)} and {len(train)})"
+        floor["kid"] = {"value": kernel_distance(holdout, train, own).value, "of": against}
+    return floor
+
+
+def _manifold_floor(balls: Manifold, holdout: np.ndarray) -> Facts:
+    """Return the floor of the manifold metrics; recall and coverage depend on both counts, so they take halves."""
+    floor: Facts = {}
+    first, second = balls.features[::2], balls.features[1::2]
+    if len(second) >= 2:
+        halves = f"halves of the training split ({len(first)} and {len(second)})"
+        scores = manifold_scores(first, fit_manifold(second))
+        floor |= {name: {"value": getattr(scores, name).value, "of": halves} for name in ("recall", "coverage")}
+    if len(holdout) >= 2:
+        against = f"hold-out against training split ({len(holdout)} and {len(balls.features)})"
+        scores = manifold_scores(holdout, balls)
+        floor |= {name: {"value": getattr(scores, name).value, "of": against} for name in ("precision", "density")}
+        authentic = authenticity(nearest_rows(holdout, balls.features), balls)
+        floor["auth_pct"] = {"value": 100 * authentic.value, "of": against}
+    return floor
+
+
+def _read(path: Path) -> tuple[Arrays, Facts] | None:
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "np") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 - not a dict
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        _log.warning("cached features %s cannot be read (%s); computing them again", path, error)
+        return None
+
+
+def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        building = path.with_name(f"{path.name}.{os.getpid()}")
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        save_file(contiguous, building, metadata={"facts": json.dumps(facts)})
+        os.replace(building, path)
+    except (OSError, SafetensorError) as error:
+        _log.warning("cannot cache features in %s (%s); the next evaluation computes them again", path.parent, error)

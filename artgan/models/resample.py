@@ -1,0 +1,28 @@
+"""Halving and doubling maps through the low-pass filter [1, 3, 3, 1] / 8, zeros outside (Karras et al. 2020, 1912.04958)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_TAPS = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
+
+
+def low_pass(x: Tensor, padding: int, stride: int = 1) -> Tensor:
+    """Filter each channel of `[N, C, H, W]` after zero padding; the side becomes (H + 2 padding - 4) / stride + 1."""
+    taps = torch.tensor(_TAPS, dtype=x.dtype, device=x.device)
+    kernel = (taps[:, None] * taps[None]).expand(x.shape[1], 1, 4, 4)
+    return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])
+
+
+def halve(x: Tensor) -> Tensor:
+    """Map `[N, C, H, W]` to `[N, C, H/2, W/2]`."""
+    return low_pass(x, padding=1, stride=2)
+
+
+def double(x: Tensor) -> Tensor:
+    """Map `[N, C, H, W]` to `[N, C, 2H, 2W]`.
+
+    Zeros between the pixels, then the filter with gain 4, which is bilinear interpolation of the zero-padded map.
+    """
+    x = F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False)
+    return x[:, :, 2:-2, 2:-2]

@@ -1,0 +1,159 @@
+"""Finished pixels as files: dithered 8 bits, 16 bits as PNG or TIFF, with a color profile and metadata.
+
+Pillow has no 16-bit RGB; the two writers here make the plainest valid files.
+"""
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from artgan.errors import DataError
+from artgan.images import parameters_line, save_png, user_comment, write_whole, xmp
+
+_SOFTWARE = "artgan"
+# Roberts 2018: the plastic number's powers spread points evenly over the plane.
+_PLASTIC = 1.32471795724474602596
+_DITHER_AMPLITUDE = 0.499  # below a half: a value that 8 bits hold exactly stays
+SUFFIX = {"png": ".png", "png16": ".png", "tiff16": ".tif"}
+
+
+def to_eight_bits(pixels: np.ndarray, dither: bool) -> np.ndarray:
+    """Return floats `[H, W, 3]` in [0, 1] as uint8, rounded to the nearest or with an even, seedless dither pattern."""
+    scaled = pixels * 255
+    if dither:
+        scaled = scaled + _dither_pattern(pixels.shape[0], pixels.shape[1])
+    return np.rint(scaled).clip(0, 255).astype(np.uint8)
+
+
+@cache
+def _dither_pattern(height: int, width: int) -> np.ndarray:
+    """Return offsets `[H, W, 3]` in (-0.5, 0.5), low-discrepancy in the plane and shifted from channel to channel."""
+    rows, columns = np.arange(height)[:, None, None], np.arange(width)[None, :, None]
+    phase = rows / _PLASTIC**2 + columns / _PLASTIC + np.arange(3) / 3
+    return ((phase % 1 - 0.5) * 2 * _DITHER_AMPLITUDE).astype(np.float32)
+
+
+def save(
+    path: Path,
+    pixels: np.ndarray,
+    file_format: str,
+    dither: bool,
+    profile: bytes | None,
+    metadata: Mapping[str, Any],
+    source_type: str,
+) -> None:
+    """Write a finished picture in one step.
+
+    Args:
+        path: where to.
+        pixels: sRGB, uint8 `[H, W, 3]` (kept exactly) or float in [0, 1].
+        file_format: `png`, `png16` or `tiff16`.
+        dither: of floats, for 8 bits.
+        profile: an ICC profile to convert to and embed (8 bits alone); None is sRGB.
+        metadata, source_type: as in `artgan.images.save_png`.
+
+    Raises:
+        StorageError: the file cannot be written.
+        DataError: the profile cannot be used.
+    """
+    if file_format == "png":
+        eight = pixels if pixels.dtype == np.uint8 else to_eight_bits(pixels, dither)
+        if profile is not None:
+            eight = _to_profile(eight, profile, path)
+        save_png(path, eight, metadata, source_type, icc_profile=profile or srgb_profile())
+        return
+    sixteen = to_sixteen_bits(pixels)
+    encode = _png16 if file_format == "png16" else _tiff16
+    write_whole(path, encode(sixteen, metadata, source_type))
+
+
+def to_sixteen_bits(pixels: np.ndarray) -> np.ndarray:
+    """Return uint16 `[H, W, 3]`: 65535 is 1.0; 8-bit values are repeated, so that 255 is 65535."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * 257
+    return np.rint(pixels.astype(np.float64) * 65535).clip(0, 65535).astype(np.uint16)
+
+
+@cache
+def srgb_profile() -> bytes:
+    """Return an sRGB profile, the same bytes every time: the library stamps the time of making, which is cleared here."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return data[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + data[36:]
+
+
+def _to_profile(pixels: np.ndarray, profile: bytes, path: Path) -> np.ndarray:
+    try:
+        target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        source = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(Image.fromarray(pixels), source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path.name}: its own profile cannot be written to ({error}); use --profile srgb") from error
+    return np.asarray(converted)
+
+
+def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -> bytes:
+    """Encode uint16 `[H, W, 3]` (PNG, third edition: color type 2, 16 bits; every row filtered by the one above)."""
+    height, width = pixels.shape[:2]
+    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
+    above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
+    filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows - above], 1)
+    texts = {
+        "artgan": json.dumps(metadata, sort_keys=True),
+        "parameters": parameters_line(metadata),
+        "XML:com.adobe.xmp": xmp(source_type),
+    }
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
+        (b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9)),
+        *((b"iTXt", key.encode() + b"\0\0\0\0\0" + text.encode()) for key, text in texts.items()),
+        (b"IDAT", zlib.compress(filtered.tobytes(), 6)),
+        (b"IEND", b""),
+    ]
+    framed = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -> bytes:
+    """Encode uint16 `[H, W, 3]` (TIFF 6.0, baseline RGB with 16 bits: one deflated strip), little-endian."""
+    height, width = pixels.shape[:2]
+    strip = zlib.compress(pixels.astype("<u2").tobytes(), 6)
+    description = parameters_line(metadata).encode("ascii", "replace") + b"\0"
+    short, long, ascii_text, raw, undefined = 3, 4, 2, 1, 7
+    entries: list[tuple[int, int, int, bytes]] = [  # tag, type, count, value; in order of tags
+        (256, long, 1, struct.pack("<I", width)),
+        (257, long, 1, struct.pack("<I", height)),
+        (258, short, 3, struct.pack("<3H", 16, 16, 16)),
+        (259, short, 1, struct.pack("<H", 8)),  # deflate
+        (262, short, 1, struct.pack("<H", 2)),  # RGB
+        (270, ascii_text, len(description), description),
+        (273, long, 1, b""),  # where the strip begins, filled in below
+        (277, short, 1, struct.pack("<H", 3)),
+        (278, long, 1, struct.pack("<I", height)),
+        (279, long, 1, struct.pack("<I", len(strip))),
+        (284, short, 1, struct.pack("<H", 1)),
+        (305, ascii_text, len(_SOFTWARE) + 1, _SOFTWARE.encode() + b"\0"),
+        (700, raw, len(xmp(source_type).encode()), xmp(source_type).encode()),
+        (34675, undefined, len(srgb_profile()), srgb_profile()),
+        (37510, undefined, len(user_comment(metadata)), user_comment(metadata)),
+    ]
+    offset = 8 + 2 + 12 * len(entries) + 4
+    directory, tail = struct.pack("<H", len(entries)), b""
+    outside = sum(len(value) + len(value) % 2 for _, _, _, value in entries if len(value) > 4)
+    for tag, kind, count, value in entries:
+        if tag == 273:
+            value = struct.pack("<I", offset + outside)
+        if len(value) > 4:
+            field = struct.pack("<I", offset + len(tail))
+            tail += value + b"\0" * (len(value) % 2)
+        else:
+            field = value.ljust(4, b"\0")
+        directory += struct.pack("<HHI", tag, kind, count) + field
+    return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", 0) + tail + strip

@@ -1,0 +1,185 @@
+"""The engine `feedforward`: a small network fitted to one look, then a fraction of a second for a picture.
+
+Johnson et al. (2016, arXiv 1603.08155, supplement). Departures: half the channels, so that two CPU cores do several pictures
+a second; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a change to its
+input, so that an untrained network is the identity; nearest upsampling and a convolution in place of transposed ones.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from artgan.devices import place
+from artgan.errors import CheckpointError
+from artgan.images import to_float
+from artgan.progress import Listener, silent
+from artgan.refine.optimize import Iterate
+from artgan.refine.pipeline import OnIterate
+from artgan.sealed import misfits, read_sealed_json, verify_seal
+
+WEIGHTS_FILE = "network.safetensors"
+ABOUT_FILE = "network.json"
+_WIDTH = 16
+_NUM_RESIDUAL = 5
+_STRIDE = 4
+
+
+class _Convolution(nn.Sequential):
+    def __init__(self, channels_in: int, channels_out: int, side: int, stride: int = 1, *, active: bool = True) -> None:
+        layers: list[nn.Module] = [
+            nn.ReplicationPad2d(side // 2),
+            nn.Conv2d(channels_in, channels_out, side, stride, bias=False),
+            nn.InstanceNorm2d(channels_out, affine=True),
+        ]
+        super().__init__(*layers, *([nn.ReLU()] if active else []))
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = _Convolution(channels, channels, 3), _Convolution(channels, channels, 3, active=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+class StyleNetwork(nn.Module):
+    """Pictures `[B, 3, H, W]` in [-1, 1] to pictures in the look, of the same size and range; sides of 32 px and more."""
+
+    def __init__(self, width: int = _WIDTH) -> None:
+        super().__init__()
+        self.down = nn.Sequential(
+            _Convolution(3, width, 9), _Convolution(width, 2 * width, 3, 2), _Convolution(2 * width, 4 * width, 3, 2)
+        )
+        self.middle = nn.Sequential(*[_Residual(4 * width) for _ in range(_NUM_RESIDUAL)])
+        self.up = nn.ModuleList([_Convolution(4 * width, 2 * width, 3), _Convolution(2 * width, width, 3)])
+        self.last = nn.Sequential(nn.ReplicationPad2d(4), nn.Conv2d(width, 3, 9))
+        final = self.last[1]
+        assert isinstance(final, nn.Conv2d)
+        assert final.bias is not None
+        nn.init.zeros_(final.weight)
+        nn.init.zeros_(final.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        padded = F.pad(images, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
+        x = self.middle(self.down(padded))
+        for convolution in self.up:
+            x = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return (images + self.last(x)[:, :, :height, :width]).clamp(-1, 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Mean distances on held-out pictures, of the network and of `optimize`, and whether the network may stand in.
+
+    It may when each of its distances is at most `margin` times that of `optimize`.
+    """
+
+    style: float
+    style_optimized: float
+    content: float
+    content_optimized: float
+    pictures: int
+    steps: int
+    margin: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both distances are within the margin."""
+        return self.style <= self.margin * self.style_optimized and self.content <= self.margin * self.content_optimized
+
+    def __str__(self) -> str:
+        return (
+            f"on {self.pictures} held-out pictures after {self.steps:,} steps: style distance {self.style:.4f} (optimize: "
+            f"{self.style_optimized:.4f}), content distance {self.content:.4f} (optimize: {self.content_optimized:.4f}); "
+            f"{'within' if self.passed else 'not within'} {self.margin:g} times those of optimize"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+class NetworkStylist:
+    """The style step by a fitted network.
+
+    Args:
+        network: fitted.
+        strength: share of the network's change that is made.
+        device: where.
+    """
+
+    def __init__(self, network: StyleNetwork, strength: float, device: torch.device) -> None:
+        self.network = place(network, device).eval()
+        self.strength = strength
+        self.device = device
+
+    def prepare(self, sizes: Sequence[tuple[int, int]], on_progress: Listener = silent) -> None:
+        """Do nothing: a network fits all sizes."""
+
+    @torch.inference_mode()
+    def __call__(
+        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = lambda _: None
+    ) -> list[np.ndarray]:
+        """Return uint8 pictures of one size in the look, float32 in [0, 1]; where a mask is 0 they stay as they are."""
+        content = to_float(torch.from_numpy(np.stack(pictures)).to(self.device))
+        change = self.strength * (self.network(content) - content)
+        if any(masks):
+            covered = torch.from_numpy(np.stack([np.max(of_picture, axis=0) for of_picture in masks]))
+            change = change * covered[:, None].to(self.device)
+        on_iterate(Iterate(min(content.shape[-2:]), 1.0, 0.0))
+        return [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in (content + change).clamp(-1, 1)]
+
+
+def read_network(folder: Path) -> tuple[StyleNetwork, dict[str, Any]]:
+    """Read a fitted network and what is known about it.
+
+    Raises:
+        CheckpointError: the folder is not one, or it is damaged.
+    """
+    if not (folder / ABOUT_FILE).is_file():
+        raise CheckpointError(
+            f"--network {folder}: no fitted network; make one with: artgan refine SAMPLES --style PICTURE --fit {folder}"
+        )
+    verify_seal(folder)
+    about = read_sealed_json(folder / ABOUT_FILE)
+    try:
+        state = load_file(folder / WEIGHTS_FILE)
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} cannot be read: {error}") from error
+    network = StyleNetwork()
+    problem = misfits(network.state_dict(), state)
+    if problem:
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} is not a style network: {problem}")
+    network.load_state_dict(state)
+    return network, about
+
+
+def load_network(folder: Path, strength: float, device: torch.device) -> NetworkStylist:
+    """Return a fitted network as a style engine, if it was found to be good enough.
+
+    Raises:
+        CheckpointError: damaged, or its verdict says that it is not near enough to `optimize`.
+    """
+    network, about = read_network(folder)
+    try:
+        verdict = Verdict(**about["verdict"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / ABOUT_FILE}: has no verdict; fit it again") from error
+    if not verdict.passed:
+        raise CheckpointError(f"--network {folder}: {verdict}. Fit it longer with --fit {folder}, or use --engine optimize")
+    return NetworkStylist(network, strength, device)
+
+
+def about_text(about: dict[str, Any]) -> str:
+    """Return what is known about a network as JSON text."""
+    return json.dumps(about, indent=2) + "\n"

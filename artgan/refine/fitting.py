@@ -1,0 +1,279 @@
+"""Fitting a style network to a look, on a folder of pictures or a model's samples; resumable, and judged at the end."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import artgan
+from artgan import seeding
+from artgan.decode import decode_file
+from artgan.devices import place
+from artgan.errors import ConfigError, DataError, StorageError
+from artgan.images import to_float
+from artgan.progress import Listener, Progress, silent
+from artgan.refine.feedforward import ABOUT_FILE, WEIGHTS_FILE, StyleNetwork, Verdict, about_text
+from artgan.refine.files import Materials
+from artgan.refine.losses import mixture
+from artgan.refine.objective import Objective, Region
+from artgan.refine.pipeline import Stylist, resized
+from artgan.refine.recipe import MIN_SIDE_PX, Recipe
+from artgan.refine.sources import find_pictures
+from artgan.sealed import MANIFEST, file_sha256, seal
+
+_log = logging.getLogger(__name__)
+_STATE_FILE = "fit.safetensors"
+_DEFAULT_SIDE_PX = 256
+_BATCH = 4
+_LEARNING_RATE = 2e-3
+_BETAS = (0.9, 0.99)
+_HELD_OUT = 4
+_MIN_PICTURES = 8
+_SAVE_EVERY_SECONDS = 60.0
+_MARGIN = 1.5
+
+
+@dataclass
+class _Fit:
+    """The whole state of a fit."""
+
+    network: StyleNetwork
+    optimizer: torch.optim.Adam
+    step: int
+
+
+def fit_network(
+    inputs: Sequence[Path],
+    folder: Path,
+    recipe: Recipe,
+    materials: Materials,
+    device: torch.device,
+    minutes: float,
+    on_progress: Listener = silent,
+    *,
+    max_steps: int | None = None,
+) -> str:
+    """Fit a network to a recipe's style step, save it, and say how it compares with `optimize`.
+
+    The last pictures (four, or fewer of few) are held out: the verdict is about them. A stopped fit goes on.
+
+    Args:
+        inputs: pictures and folders of pictures, eight at least.
+        folder: where the network and the fit's state go.
+        recipe: the look; its style step at full strength is what is fitted.
+        materials: its styles.
+        device: where.
+        minutes: stop after so long.
+        on_progress: told about every few steps.
+        max_steps: stop after so many steps in all.
+
+    Raises:
+        DataError: too few pictures, or one is unreadable.
+        ConfigError: the folder holds the fit of another look.
+    """
+    if materials.masks:
+        raise ConfigError("--fit takes no --mask: masks apply when the network is used")
+    if not materials.styles:
+        raise ConfigError("--fit needs --style PICTURE|COLLECTION")
+    look = recipe.style.model_copy(update={"strength": 1.0, "engine": "optimize", "tile_px": 0, "nearest": 0})
+    recipe = recipe.model_copy(update={"style": look})
+    side = recipe.output.size_px or _DEFAULT_SIDE_PX
+    pictures = [_at_least(resized(decode_file(path).pixels, None), side) for path in find_pictures(inputs)]
+    if len(pictures) < _MIN_PICTURES:
+        raise DataError(
+            f"--fit needs {_MIN_PICTURES} pictures or more, got {len(pictures)}; sample some: artgan sample RUN --out DIR"
+        )
+    held_out, train = pictures[-_HELD_OUT:], pictures[:-_HELD_OUT]
+    stylist = Stylist(recipe, materials.styles, materials.weights, device)
+    stylist.prepare([(side, side)], on_progress)
+    identity = _identity(recipe, materials, side, pictures)
+    fit = _begin(folder, identity, recipe.seed, device)
+    _train(fit, train, side, stylist, folder, minutes, max_steps, identity, on_progress)
+    verdict = _judge(fit, held_out, side, stylist, on_progress)
+    _save_network(folder, fit, identity, recipe, materials, side, verdict)
+    return str(verdict)
+
+
+def _train(
+    fit: _Fit,
+    pictures: Sequence[np.ndarray],
+    side: int,
+    stylist: Stylist,
+    folder: Path,
+    minutes: float,
+    max_steps: int | None,
+    identity: str,
+    on_progress: Listener,
+) -> None:
+    started = saved = time.monotonic()
+    regions = _regions(stylist, side)
+    try:
+        while time.monotonic() - started < 60 * minutes and (max_steps is None or fit.step < max_steps):
+            loss = _step(fit, _crops(pictures, side, stylist.recipe.seed, fit.step, stylist.device), regions, stylist)
+            if fit.step % 10 == 0:
+                spent = (time.monotonic() - started) / 60
+                on_progress(Progress("fitting", spent, minutes, "minutes", f"step {fit.step:,}, loss {loss.item():.4f}"))
+            if time.monotonic() - saved > _SAVE_EVERY_SECONDS:
+                _save_state(folder, fit, identity)
+                saved = time.monotonic()
+    finally:
+        _save_state(folder, fit, identity)
+
+
+def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylist) -> Tensor:
+    """Take one step; the pictures' gradient comes from the same objective that `optimize` minimises."""
+    fit.network.train()
+    output = fit.network(content)
+    losses, gradient = Objective(content, regions, stylist.backbone, stylist.settings.weights).gradient(output)
+    fit.step += 1
+    if not bool(gradient.isfinite().all()):
+        _log.warning("fitting: the gradient of step %d is not a number; the step is left out", fit.step)
+        return losses.mean()
+    fit.optimizer.zero_grad(set_to_none=True)
+    output.backward(gradient / len(content))
+    torch.nn.utils.clip_grad_norm_(fit.network.parameters(), 1.0)
+    fit.optimizer.step()
+    return losses.mean()
+
+
+def _crops(pictures: Sequence[np.ndarray], side: int, seed: int, step: int, device: torch.device) -> Tensor:
+    """Return seeded square crops `[4, 3, side, side]`: a function of (seed, step) alone."""
+    draws = seeding.uniform(seed, "refine/fit", step * _BATCH, _BATCH, 4)
+    crops = []
+    for which, down, across, flip in draws:
+        picture = pictures[int(which * len(pictures))]
+        top, left = int(down * (picture.shape[0] - side + 1)), int(across * (picture.shape[1] - side + 1))
+        crop = picture[top : top + side, left : left + side]
+        crops.append(crop[:, ::-1] if flip < 0.5 else crop)
+    return to_float(torch.from_numpy(np.stack(crops)).to(device))
+
+
+def _regions(stylist: Stylist, side: int) -> list[Region]:
+    cards = [cards.card(stylist.long_sides(side, side)[-1]) for cards in stylist.cards]
+    return [Region({layer: mixture([card[layer] for card in cards], stylist.weights) for layer in cards[0]})]
+
+
+def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylist, on_progress: Listener) -> Verdict:
+    """Compare the network with `optimize` on centers of pictures that the fit never saw."""
+    fit.network.eval()
+    regions, weights = _regions(stylist, side), stylist.settings.weights
+    sums = np.zeros(4)
+    for done, picture in enumerate(held_out):
+        top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+        crop = np.ascontiguousarray(picture[top : top + side, left : left + side])
+        content = to_float(torch.from_numpy(crop[None]).to(stylist.device))
+        optimized = to_float(torch.from_numpy((255 * stylist([crop])[0]).round().astype(np.uint8)[None]).to(stylist.device))
+        objective = Objective(content, regions, stylist.backbone, weights)
+        with torch.no_grad():
+            for index, images in enumerate((fit.network(content), optimized)):
+                features = stylist.backbone(images)
+                sums[index] += objective.style_part(objective.measure(features)).item()
+                sums[2 + index] += objective.content_part(features).item()
+        on_progress(Progress("judging", done + 1, len(held_out), "pictures"))
+    style, style_optimized, content_mean, content_optimized = (sums / len(held_out)).tolist()
+    return Verdict(style, style_optimized, content_mean, content_optimized, len(held_out), fit.step, _MARGIN)
+
+
+def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit:
+    """Build the network and its optimizer, and go on from the folder's state when it holds one."""
+    network = StyleNetwork()
+    for index, (name, parameter) in enumerate(network.named_parameters()):
+        if parameter.dim() == 4 and not name.startswith("last."):
+            fan_in = parameter[0].numel()
+            values = seeding.normal(seed, "refine/network", index, 1, parameter.numel()) * np.sqrt(2 / fan_in)
+            parameter.data = torch.from_numpy(values).view_as(parameter)
+    place(network, device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=_BETAS)
+    fit = _Fit(network, optimizer, 0)
+    path = folder / _STATE_FILE
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"--fit {folder}: cannot be made ({error.strerror})") from error
+        return fit
+    try:
+        held = load_file(path)
+        stored = bytes(held.pop("identity").tolist()).decode()
+        step = int(held.pop("step"))
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        raise ConfigError(f"{path} cannot be read ({error}); delete it to fit from the beginning") from error
+    if stored != identity:
+        raise ConfigError(f"--fit {folder}: holds the fit of another look or other pictures; choose another folder")
+    network.load_state_dict({key.removeprefix("network."): value for key, value in held.items() if key.startswith("network.")})
+    states = {
+        index: {key: held[f"adam.{index}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        for index in range(len(list(network.parameters())))
+        if f"adam.{index}.step" in held
+    }
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    fit.step = step
+    return fit
+
+
+def _save_state(folder: Path, fit: _Fit, identity: str) -> None:
+    tensors = {f"network.{key}": value for key, value in fit.network.state_dict().items()}
+    for index, state in fit.optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
+    tensors |= {"step": torch.tensor(fit.step), "identity": torch.tensor(list(identity.encode()), dtype=torch.uint8)}
+    _replace(folder / _STATE_FILE, tensors)
+
+
+def _save_network(
+    folder: Path, fit: _Fit, identity: str, recipe: Recipe, materials: Materials, side: int, verdict: Verdict
+) -> None:
+    _replace(folder / WEIGHTS_FILE, fit.network.state_dict())
+    about: dict[str, Any] = {
+        "version": artgan.__version__,
+        "identity": identity,
+        "recipe": recipe.as_dict(),
+        "styles": [{"name": style.name, "sha256": style.sha256} for style in materials.styles],
+        "side_px": side,
+        "verdict": verdict.as_dict(),
+        "weights_sha256": file_sha256(folder / WEIGHTS_FILE),
+    }
+    (folder / ABOUT_FILE).write_text(about_text(about), encoding="utf-8")
+    seal(folder)
+
+
+def _replace(path: Path, tensors: dict[str, Tensor]) -> None:
+    (path.parent / MANIFEST).unlink(missing_ok=True)  # it speaks of the files before
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
+        os.replace(partial, path)
+    except Exception as error:  # safetensors has its own kinds of a full disk
+        partial.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free
+        raise StorageError(f"cannot write {path} ({error}); {free / 1e6:.0f} MB are free there") from error
+
+
+def _identity(recipe: Recipe, materials: Materials, side: int, pictures: Sequence[np.ndarray]) -> str:
+    parts = {
+        "style": recipe.style.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "side": side,
+        "styles": [style.sha256 for style in materials.styles],
+        "weights": list(materials.weights),
+        "pictures": [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _at_least(picture: np.ndarray, side: int) -> np.ndarray:
+    """Enlarge a picture whose short side is below the crops' side."""
+    short, long = min(picture.shape[:2]), max(picture.shape[:2])
+    if short >= side:
+        return picture
+    return resized(picture, max(MIN_SIDE_PX, int(np.ceil(long * side / short)) + 1))

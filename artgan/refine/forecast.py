@@ -1,0 +1,113 @@
+"""What a run will take, before it starts: time from two probe steps, memory from what a step keeps for its gradient."""
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artgan.devices import describe_device
+from artgan.progress import format_seconds
+from artgan.refine.files import Materials, plan
+from artgan.refine.losses import statistics
+from artgan.refine.objective import Objective, Region
+from artgan.refine.optimize import Size, noise, scales
+from artgan.refine.pipeline import Stylist
+from artgan.refine.recipe import Recipe
+
+_PROBE_PX = 128
+_FINISHED_BYTES_PER_PIXEL = 3
+_KEPT_BYTES_PER_PIXEL = 12  # the first pass keeps float32
+_FINISHING_SECONDS_PER_PIXEL = 3e-7
+_WORKING_SHARE = 1.25  # gradients in flight beside what a step keeps: two of the largest maps
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Pictures, seconds, bytes of memory at the peak (of one process) and of disk while it works."""
+
+    pictures: int
+    sizes: int
+    seconds: float
+    memory_bytes: float
+    disk_bytes: float
+    device: str
+    jobs: int
+
+    def __str__(self) -> str:
+        sizes = "" if self.sizes == 1 else f" of {self.sizes} sizes"
+        processes = "" if self.jobs == 1 else f" in each of {self.jobs} processes"
+        return (
+            f"{self.pictures} pictures{sizes} on {self.device}: about {format_seconds(self.seconds)}, "
+            f"{self.memory_bytes / 1e9:.1f} GB of memory{processes}, {max(1, round(self.disk_bytes / 1e6)):,} MB of disk"
+        )
+
+
+def forecast(
+    inputs: Sequence[Path], recipe: Recipe, materials: Materials, device: torch.device, jobs: int, shard: tuple[int, int]
+) -> Forecast:
+    """Return what refining these pictures takes.
+
+    Raises:
+        DataError, WeightsError, ConfigError: as the run itself would.
+    """
+    items, _ = plan(inputs, recipe, materials)
+    mine = items[shard[0] - 1 :: shard[1]]
+    pixels = [item.height * item.width for item in mine]
+    seconds = _FINISHING_SECONDS_PER_PIXEL * sum(pixels)
+    memory = _resident_bytes() + 100.0 * max(pixels, default=0)
+    jobs = min(jobs, max(1, len(mine))) if device.type == "cpu" else 1
+    if recipe.styles and recipe.style.engine == "optimize":
+        per_pixel, kept = _probe(recipe, materials, device)
+        for item in mine:
+            worked = sum(h * w for h, w in scales(item.height, item.width, recipe.style.scale_ratio))
+            seconds += per_pixel * worked * recipe.style.iterations
+        largest = max((_pixels_at_once(item.height, item.width, recipe) for item in mine), default=0)
+        base = _resident_bytes() if device.type == "cpu" else 0
+        memory = base + kept * largest * _WORKING_SHARE
+    disk = sum(pixels) * (_FINISHED_BYTES_PER_PIXEL + (_KEPT_BYTES_PER_PIXEL if recipe.styles else 0))
+    sizes = len({(item.height, item.width) for item in mine})
+    return Forecast(len(mine), sizes, seconds / jobs, memory, disk, describe_device(device), jobs)
+
+
+def _pixels_at_once(height: int, width: int, recipe: Recipe) -> int:
+    tile = recipe.style.tile_px
+    return min(height * width, (tile + 256) ** 2) if tile else height * width
+
+
+def _probe(recipe: Recipe, materials: Materials, device: torch.device) -> tuple[float, float]:
+    """Return seconds and bytes for each pixel of a step, from two steps at 128 px."""
+    stylist = Stylist(recipe, materials.styles, materials.weights, device)
+    size: Size = (_PROBE_PX, _PROBE_PX)
+    picture = noise(size, 0).to(device)
+    with torch.no_grad():
+        features = stylist.backbone(picture)
+    region = Region({layer: statistics(features[layer], recipe.style.loss) for layer in recipe.style.style_layers})
+    objective = Objective(picture, [region], stylist.backbone, stylist.settings.weights)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Any:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        objective.gradient(picture)
+    started = time.perf_counter()
+    objective.gradient(picture)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    pixels = _PROBE_PX * _PROBE_PX
+    weights = {buffer.untyped_storage().data_ptr() for buffer in stylist.backbone.buffers()}
+    return (time.perf_counter() - started) / pixels, sum(size for at, size in kept.items() if at not in weights) / pixels
+
+
+def _resident_bytes() -> float:
+    """Return the peak resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,64 @@
+"""Feature networks as style transfer wants them: no frame around the picture, pooling by choice."""
+
+from torch import Tensor, nn
+
+from artgan.backbones.backbone import Backbone
+from artgan.errors import ConfigError
+
+_AVERAGE_GAIN = 2.0  # average pooling gives smaller activations than max pooling; later biases expect the size of the latter
+
+
+class _ScaledAverage(nn.Module):
+    def __init__(self, kernel_size: int, stride: int) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(kernel_size, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _AVERAGE_GAIN * self.pool(x)
+
+
+def pad_by_replication(backbone: Backbone) -> Backbone:
+    """Let the first convolution continue the picture at its border instead of framing it in black."""
+    name, first = next(iter(backbone.stages.items()))
+    if isinstance(first, nn.Conv2d) and first.padding != (0, 0):
+        assert isinstance(first.padding, tuple)
+        rows, columns = first.padding
+        first.padding = (0, 0)
+        backbone.stages[name] = nn.Sequential(nn.ReplicationPad2d((columns, columns, rows, rows)), first)
+    return backbone
+
+
+def pool_by_average(backbone: Backbone) -> Backbone:
+    """Replace max pooling by average pooling (Gatys et al. 2016, sec. 2: smoother pictures).
+
+    Raises:
+        ConfigError: the network has no max pooling between its stages.
+    """
+    pools = [(name, stage) for name, stage in backbone.stages.items() if isinstance(stage, nn.MaxPool2d)]
+    if not pools:
+        raise ConfigError(f"--pooling average: {backbone.name} has no max pooling up to the asked layers; use --pooling max")
+    for name, stage in pools:
+        assert isinstance(stage.kernel_size, int)
+        assert isinstance(stage.stride, int)
+        backbone.stages[name] = _ScaledAverage(stage.kernel_size, stage.stride)
+    return backbone
+
+
+def receptive_field(backbone: Backbone) -> tuple[int, int]:
+    """Return (stride, radius) in pixels of the deepest stage.
+
+    Raises:
+        ConfigError: the network is not a chain of 3x3 convolutions and 2x2 pools, which keep positions on a grid.
+    """
+    stride, size = 1, 1
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            if module.kernel_size != (3, 3) or module.stride != (1, 1):
+                raise ConfigError(f"tiles: {backbone.name} has strided or larger convolutions; use vgg19, vgg16 or random")
+            size += 2 * stride
+        elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+            if module.kernel_size != 2 or module.stride != 2:
+                raise ConfigError(f"tiles: {backbone.name} has pools other than 2x2; use vgg19, vgg16 or random")
+            size += stride
+            stride *= 2
+    return stride, size // 2 + 1

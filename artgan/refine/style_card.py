@@ -1,0 +1,217 @@
+"""Style cards: the style statistics of a picture or of a whole collection at one size, computed once and kept.
+
+A card is a safetensors file in the cache, named by a hash of everything that its numbers depend on: the pictures, the
+backbone and its weights, layers, pooling, loss and size.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from artgan.backbones.backbone import Backbone
+from artgan.images import to_float
+from artgan.progress import Listener, silent, track
+from artgan.refine.losses import Statistics, mixture, statistics
+from artgan.refine.optimize import resize
+from artgan.refine.recipe import MIN_SIDE_PX
+from artgan.weights import cache_dir
+
+_log = logging.getLogger(__name__)
+_VERSION = 1
+_DESCRIBED_AT_PX = 96
+
+Card = dict[str, Statistics]
+
+
+@dataclass(frozen=True)
+class StyleSource:
+    """Pictures that share one style.
+
+    Attributes:
+        name: for people.
+        sha256: identity of the pictures.
+        count: how many there are.
+        picture: index -> uint8 `[h, w, 3]`.
+    """
+
+    name: str
+    sha256: str
+    count: int
+    picture: Callable[[int], np.ndarray]
+
+
+def source_of_picture(name: str, pixels: np.ndarray) -> StyleSource:
+    """Return a style that is one picture, uint8 `[h, w, 3]`."""
+    digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return StyleSource(name, digest, 1, lambda _: pixels)
+
+
+class Cards:
+    """The cards of one style source on one backbone.
+
+    Args:
+        source: the pictures.
+        backbone: as style transfer uses it.
+        layers: style layers.
+        loss: which statistics are needed.
+        variant: what else changes the backbone's features, such as its pooling.
+    """
+
+    def __init__(self, source: StyleSource, backbone: Backbone, layers: Sequence[str], loss: str, variant: str) -> None:
+        self.source = source
+        self.backbone = backbone
+        self.layers = tuple(layers)
+        self.loss = loss
+        self.variant = variant
+        self._held: dict[str, Card] = {}
+        self._descriptors: Tensor | None = None
+
+    def card(self, long_side_px: int, on_progress: Listener = silent) -> Card:
+        """Return the statistics of all pictures, each reduced to a long side; batch size 1."""
+        return self._kept(long_side_px, range(self.source.count), on_progress)
+
+    def nearest_card(self, content: Tensor, count: int, long_side_px: int) -> Card:
+        """Return, for each picture `[B, 3, H, W]`, the statistics of the works nearest to it; batch size B.
+
+        Near means a small distance of layer means at 96 px, each feature in units of its deviation over the works.
+        """
+        works = self._described()
+        center, spread = works.mean(0), works.std(0, correction=0).clamp_min(1e-6)
+        wanted = self._describe(content)
+        distances = torch.cdist((wanted - center) / spread, (works - center) / spread)
+        chosen = distances.topk(min(count, len(works)), largest=False).indices.tolist()
+        cards = [self._kept(long_side_px, sorted(indices), silent) for indices in chosen]
+        return {
+            layer: Statistics(
+                torch.cat([card[layer].mean for card in cards]),
+                torch.cat([card[layer].second for card in cards]),
+                _joined([card[layer].quantiles for card in cards]),
+            )
+            for layer in self.layers
+        }
+
+    def _kept(self, long_side_px: int, indices: Sequence[int], on_progress: Listener) -> Card:
+        whole = len(indices) == self.source.count
+        key = self._key(long_side_px, "all" if whole else ",".join(map(str, indices)))
+        if key not in self._held:
+            card = _read(_path(key), self.layers)
+            if card is None:
+                card = self._compute(long_side_px, indices, on_progress)
+                _write(_path(key), card)
+            self._held[key] = card
+        device = self.backbone.mean.device
+        return {layer: values.map(lambda tensor: tensor.to(device)) for layer, values in self._held[key].items()}
+
+    def _key(self, long_side_px: int, indices: str) -> str:
+        parts = {
+            "version": _VERSION,
+            "pictures": self.source.sha256,
+            "indices": indices,
+            "backbone": [self.backbone.name, self.backbone.weights_sha256, self.variant],
+            "layers": self.layers,
+            "quantiles": self.loss == "sliced",
+            "long_side_px": long_side_px,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _compute(self, long_side_px: int, indices: Sequence[int], on_progress: Listener) -> Card:
+        """Stream over the pictures: every picture counts the same, whatever its size."""
+        sums: Card = {}
+        for done, index in enumerate(track(indices, f"style at {long_side_px} px", len(indices), "pictures", on_progress)):
+            measured = self._measure(self.source.picture(index), long_side_px)
+            if not sums:
+                sums = measured
+                continue
+            sums = {layer: mixture([sums[layer], measured[layer]], [done, 1]) for layer in self.layers}
+        return sums
+
+    @torch.no_grad()
+    def _measure(self, pixels: np.ndarray, long_side_px: int) -> Card:
+        features = self.backbone(reduced(_tensor(pixels, self.backbone.mean.device), long_side_px))
+        return {layer: statistics(features[layer], self.loss).map(Tensor.cpu) for layer in self.layers}
+
+    def _described(self) -> Tensor:
+        if self._descriptors is None:
+            path = _path(self._key(_DESCRIBED_AT_PX, "descriptors"))
+            held = _read_tensors(path)
+            if held is None:
+                device = self.backbone.mean.device
+                rows = [self._describe(_tensor(self.source.picture(index), device)) for index in range(self.source.count)]
+                held = {"descriptors": torch.cat(rows)}
+                _write_tensors(path, held)
+            self._descriptors = held["descriptors"]
+        return self._descriptors
+
+    @torch.no_grad()
+    def _describe(self, images: Tensor) -> Tensor:
+        features = self.backbone(reduced(images, _DESCRIBED_AT_PX))
+        return torch.cat([features[layer].float().mean((2, 3)) for layer in self.layers], 1).cpu()
+
+
+def reduced(images: Tensor, long_side_px: int) -> Tensor:
+    """Reduce pictures to a long side; they are never enlarged, but no side is shorter than 32 px."""
+    height, width = images.shape[-2:]
+    factor = min(1.0, long_side_px / max(height, width))
+    size = (max(MIN_SIDE_PX, round(height * factor)), max(MIN_SIDE_PX, round(width * factor)))
+    return resize(images, size).clamp(-1, 1)
+
+
+def _tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
+    return to_float(torch.from_numpy(np.array(pixels)[None]).to(device))
+
+
+def _joined(parts: Iterable[Tensor | None]) -> Tensor | None:
+    held = [part for part in parts if part is not None]
+    return torch.cat(held) if held else None
+
+
+def _path(key: str) -> Path:
+    return cache_dir() / "style_cards" / f"{key}.safetensors"
+
+
+def _read(path: Path, layers: Sequence[str]) -> Card | None:
+    tensors = _read_tensors(path)
+    if tensors is None or any(f"{layer}.mean" not in tensors or f"{layer}.second" not in tensors for layer in layers):
+        return None
+    return {
+        layer: Statistics(tensors[f"{layer}.mean"], tensors[f"{layer}.second"], tensors.get(f"{layer}.quantiles"))
+        for layer in layers
+    }
+
+
+def _write(path: Path, card: Card) -> None:
+    tensors: dict[str, Tensor] = {}
+    for layer, values in card.items():
+        named = {"mean": values.mean, "second": values.second, "quantiles": values.quantiles}
+        tensors |= {f"{layer}.{name}": tensor.contiguous() for name, tensor in named.items() if tensor is not None}
+    _write_tensors(path, tensors)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor] | None:
+    if not path.is_file():
+        return None
+    try:
+        return load_file(path)
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        _log.warning("style card %s cannot be read (%s); computing it again", path, error)
+        return None
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial)
+        os.replace(partial, path)
+    except Exception as error:  # a full disk or a read-only cache: the card is then computed again next time
+        partial.unlink(missing_ok=True)
+        _log.warning("cannot keep a style card in %s (%s); the next run computes it again", path.parent, error)

@@ -1,0 +1,191 @@
+"""What a refine run did, in numbers and at a glance: `refine.json`, and `sheet.png` with before above after."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+import artgan
+from artgan.backbones.backbone import Backbone, load_backbone
+from artgan.decode import decode_file
+from artgan.devices import place
+from artgan.images import grid, save_png, to_float
+from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
+from artgan.progress import Listener, Progress, silent
+from artgan.refine.color import statistics_of
+from artgan.refine.files import Materials, Result
+from artgan.refine.grading import sample_pixels
+from artgan.refine.networks import pad_by_replication
+from artgan.refine.pipeline import resized
+from artgan.refine.recipe import Recipe
+from artgan.refine.style_card import StyleSource, reduced
+
+_SHEET_PICTURES = 8
+_SHEET_TILE_PX = 192
+_JUDGED_AT_PX = 256
+_STYLE_PICTURES = 16
+_WORST = 8
+
+
+@dataclass
+class _Judge:
+    """The backbone of the recipe, as a judge at one size, and the style's Gram matrices on it."""
+
+    backbone: Backbone
+    style_layers: tuple[str, ...]
+    content_layers: tuple[str, ...]
+    style: Mapping[str, np.ndarray]
+    device: torch.device
+
+    def features(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return _features(self.backbone, pixels, self.device)
+
+
+def write_report(
+    out: Path,
+    result: Result,
+    recipe: Recipe,
+    materials: Materials,
+    device: torch.device,
+    seconds: float,
+    on_progress: Listener = silent,
+) -> dict[str, Any]:
+    """Measure every picture against its source, its style and its palette, and write `refine.json` and `sheet.png`.
+
+    Style and content distances use the recipe's backbone and layers, at a long side of 256 px; without a style step there
+    are none. Every style counts by its weight; of a collection 16 evenly spread works are judged against.
+
+    Returns:
+        what `refine.json` holds.
+    """
+    judge = _judge(recipe, materials, device) if recipe.styles and materials.styles else None
+    target = statistics_of(materials.palette) if materials.palette is not None else None
+    lines: list[dict[str, Any]] = []
+    colors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"before": [], "after": []}
+    sheet: list[tuple[np.ndarray, np.ndarray]] = []
+    for source, written in result.written.items():
+        before, after = resized(decode_file(source).pixels, recipe.output.size_px), decode_file(written).pixels
+        ours = {"before": statistics_of(sample_pixels(before)), "after": statistics_of(sample_pixels(after))}
+        line: dict[str, Any] = {"file": written.name, "source": source.name}
+        for when in ("before", "after"):
+            colors[when].append((ours[when].mean, ours[when].covariance))
+        if target is not None:
+            line |= {f"palette_{when}": _palette(ours[when], target) for when in ("before", "after")}
+        if judge is not None:
+            line |= _distances(judge, before, after)
+        lines.append(line)
+        if len(sheet) < _SHEET_PICTURES:
+            sheet.append((before, after))
+        on_progress(Progress("judging", len(lines), len(result.written), "pictures"))
+    key = "style_after" if judge is not None else "palette_after" if target is not None else None
+    report = {
+        "version": artgan.__version__,
+        "recipe": recipe.as_dict(),
+        "styles": [style.name for style in materials.styles],
+        "judge": _protocol(judge),
+        "seconds": round(seconds, 1),
+        "pictures": lines,
+        "means": _means(lines),
+        "consistency": {when: series_consistency(values) for when, values in colors.items()} if len(lines) > 1 else {},
+        "worst": [line["file"] for line in sorted(lines, key=lambda line: -line[key])[:_WORST]] if key else [],
+        "failed": {source.name: reason for source, reason in result.failed.items()},
+    }
+    (out / "refine.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    save_png(out / "sheet.png", before_after_sheet([pair[0] for pair in sheet], [pair[1] for pair in sheet]))
+    return report
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """Return the report as a small table for a terminal."""
+    names = {"style": "style distance", "content": "content distance", "palette": "palette distance"}
+    rows = []
+    for name, title in names.items():
+        before, after = report["means"].get(f"{name}_before"), report["means"].get(f"{name}_after")
+        if after is not None:
+            rows.append((title, "" if before is None else f"{before:.4f}", f"{after:.4f}"))
+    if report["consistency"]:
+        spread = {when: values["palette_spread"] for when, values in report["consistency"].items()}
+        rows.append(("colors within the series", f"{spread['before']:.4f}", f"{spread['after']:.4f}"))
+    lines = [f"{'':26}{'before':>10}{'after':>10}"] if rows else []
+    lines += [f"{title:26}{before:>10}{after:>10}" for title, before, after in rows]
+    if len(report["worst"]) > 1:
+        lines.append(f"furthest from the style: {', '.join(report['worst'][:3])}")
+    return "\n".join(lines)
+
+
+def before_after_sheet(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a sheet with up to 8 pictures above their results, uint8 `[H, W, 3]`."""
+    shown = range(min(len(before), _SHEET_PICTURES))
+    tiles = [_tile(before[index]) for index in shown] + [_tile(after[index]) for index in shown]
+    return grid(np.stack(tiles), columns=len(shown))
+
+
+def _tile(pixels: np.ndarray) -> np.ndarray:
+    image = ImageOps.contain(Image.fromarray(pixels), (_SHEET_TILE_PX, _SHEET_TILE_PX), Image.Resampling.LANCZOS)
+    tile = Image.new("RGB", (_SHEET_TILE_PX, _SHEET_TILE_PX), (255, 255, 255))
+    tile.paste(image, ((_SHEET_TILE_PX - image.width) // 2, (_SHEET_TILE_PX - image.height) // 2))
+    return np.asarray(tile)
+
+
+def _judge(recipe: Recipe, materials: Materials, device: torch.device) -> _Judge:
+    look = recipe.style
+    backbone = place(pad_by_replication(load_backbone(look.backbone, [*look.style_layers, *look.content_layers])), device)
+    grams: dict[str, np.ndarray] = {}
+    total = sum(materials.weights)
+    for style, weight in zip(materials.styles, materials.weights, strict=True):
+        works = _spread(style)
+        for pixels in works:
+            features = _features(backbone, pixels, device)
+            for layer in look.style_layers:
+                part = weight / total / len(works) * gram_matrix(features[layer])
+                grams[layer] = grams.get(layer, 0) + part
+    return _Judge(backbone, look.style_layers, look.content_layers, grams, device)
+
+
+def _spread(style: StyleSource) -> list[np.ndarray]:
+    indices = np.unique(np.linspace(0, style.count - 1, min(style.count, _STYLE_PICTURES)).round().astype(int))
+    return [style.picture(int(index)) for index in indices]
+
+
+@torch.no_grad()
+def _features(backbone: Backbone, pixels: np.ndarray, device: torch.device) -> dict[str, np.ndarray]:
+    images = to_float(torch.from_numpy(np.array(pixels)[None]).to(device))
+    return {layer: values[0].float().cpu().numpy() for layer, values in backbone(reduced(images, _JUDGED_AT_PX)).items()}
+
+
+def _distances(judge: _Judge, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    ours, theirs = judge.features(after), judge.features(before)
+    grams = {
+        name: {layer: gram_matrix(found[layer]) for layer in judge.style_layers} for name, found in (("a", ours), ("b", theirs))
+    }
+    return {
+        "style_before": gram_distance(grams["b"], judge.style),
+        "style_after": gram_distance(grams["a"], judge.style),
+        "content_after": content_distance(ours, {layer: theirs[layer] for layer in judge.content_layers}),
+    }
+
+
+def _palette(ours: Any, target: Any) -> float:
+    return palette_distance((ours.mean, ours.covariance), (target.mean, target.covariance))
+
+
+def _protocol(judge: _Judge | None) -> dict[str, Any] | None:
+    if judge is None:
+        return None
+    return {
+        "backbone": judge.backbone.name,
+        "weights_sha256": judge.backbone.weights_sha256,
+        "style_layers": list(judge.style_layers),
+        "content_layers": list(judge.content_layers),
+        "long_side_px": _JUDGED_AT_PX,
+    }
+
+
+def _means(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    keys = [key for key in (lines[0] if lines else {}) if key not in ("file", "source")]
+    return {key: float(np.mean([line[key] for line in lines])) for key in keys}

@@ -1,0 +1,92 @@
+"""Several processes as one: who takes which part of a batch, sums over all of them, and one decision for all.
+
+Plain `torch.distributed`, started by torchrun or by anything else that sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_*. Every
+process holds the whole state and the same random streams, takes the positions of a batch that are its own, and sums
+gradients, so that one process and several do the same mathematics.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+
+from artgan.errors import ConfigError
+
+# Long enough for a judge that works on the first process while the others wait.
+_TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run.
+
+    Attributes:
+        rank: this process, from 0.
+        size: how many there are.
+        local_rank: this process on its machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def total(self, value: Tensor) -> Tensor:
+        """Return the sum of a tensor over all processes."""
+        if self.size == 1:
+            return value
+        value = value.clone()
+        distributed.all_reduce(value)
+        return value
+
+    def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Replace every gradient by its sum over all processes, in one message."""
+        if self.size == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        distributed.all_reduce(flat)
+        for gradient, summed in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(summed.view(gradient.shape))
+
+    def highest(self, number: int) -> int:
+        """Return the largest of the processes' numbers, the same in all of them."""
+        if self.size == 1:
+            return number
+        value = torch.tensor(number)
+        distributed.all_reduce(value, op=distributed.ReduceOp.MAX)
+        return int(value)
+
+
+@contextmanager
+def join_world() -> Iterator[World]:
+    """Join the processes that the environment names, or be one alone.
+
+    Raises:
+        ConfigError: the environment names several processes incompletely.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World()
+        return
+    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise ConfigError(f"WORLD_SIZE = {size}, but {', '.join(missing)} not set: start several processes with torchrun")
+    world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
+    store, rank, size = next(distributed.rendezvous("env://", timeout=_TIMEOUT))
+    # Restarted processes must not read what those before them left in torchrun's store (pytorch issue 135712).
+    store = distributed.PrefixStore(f"artgan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
+    try:
+        yield world
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,72 @@
+"""As many images at a time as fit: a step that ran out of memory is taken again in smaller pieces."""
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artgan.errors import ConfigError
+from artgan.training.state import TrainState
+from artgan.training.steps import StepContext
+
+Step = Callable[..., dict[str, Tensor]]
+
+
+class PiecewiseSteps:
+    """Takes steps; halves the micro-batch and takes a step again when memory runs out, to the same result.
+
+    A step changes parameters last, but spectral norms and running statistics on its way; those are copied before each step
+    and put back before it is taken again.
+
+    Args:
+        state: what the steps change.
+        context: whose `micro_batch` is halved.
+        say: told about each halving.
+    """
+
+    def __init__(self, state: TrainState, context: StepContext, say: Callable[[str], None]) -> None:
+        self.state, self.context, self.say = state, context, say
+        modules = (state.generator, state.discriminator, state.augment, state.path_length)
+        self.buffers = [buffer for module in modules for buffer in _small_buffers(module)]
+        self.copies = [buffer.clone() for buffer in self.buffers]
+
+    def take(self, step: Step, *inputs: Any) -> dict[str, Tensor]:
+        """Take one step with `step(state, context, *inputs)`.
+
+        Raises:
+            ConfigError: not even the smallest piece fits, or several processes would have to agree.
+        """
+        for buffer, copy in zip(self.buffers, self.copies, strict=True):
+            copy.copy_(buffer)
+        while True:
+            try:
+                return step(self.state, self.context, *inputs)
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        smaller = self.context.micro_batch // 2
+        if self.context.world.size > 1 or smaller < 1 or smaller % self.state.discriminator.batch_multiple:
+            raise ConfigError(
+                f"out of memory at {self.context.micro_batch} images at a time ({str(error).splitlines()[0][:120]}): lower "
+                f"training.micro_batch, model.width or the collection's resolution"
+            ) from error
+        self.context.micro_batch = smaller
+        for optimizer in (self.state.optimizer_generator, self.state.optimizer_discriminator):
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+        for buffer, copy in zip(self.buffers, self.copies, strict=True):
+            buffer.copy_(copy)
+        gc.collect()
+        if self.context.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.say(f"out of memory: going on with {smaller} images at a time; gradients add up to those of the same batch")
+
+
+def _small_buffers(module: torch.nn.Module) -> list[Tensor]:
+    """Return the buffers that a state dict holds; frozen backbones are not among them, and never change."""
+    saved = module.state_dict(keep_vars=True)
+    return [tensor for tensor in saved.values() if not isinstance(tensor, torch.nn.Parameter)]

@@ -1,0 +1,151 @@
+"""What training leaves behind at intervals: sheets, evaluations, checkpoints, models. The first process's work."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+
+from artgan.config import dump_config
+from artgan.devices import describe_device
+from artgan.evaluation import Judge, evaluate_generator
+from artgan.evaluation.reference import Reference
+from artgan.generation.model_folder import ModelCard, load_model, save_model
+from artgan.generation.sample import generate
+from artgan.images import grid, save_png
+from artgan.metrics.memorization import nearest_rows
+from artgan.models.contract import GeneratorNetwork
+from artgan.progress import Listener, Progress, format_seconds, silent
+from artgan.report.run import NEAREST_FILE, run_page
+from artgan.training import watchdog
+from artgan.training.checkpoint import save_checkpoint
+from artgan.training.run_log import RunLog, read_metrics
+from artgan.training.session import CHECKPOINTS, Session, checkpoint_info
+from artgan.training.state import generator_arguments, state_tensors
+
+PAGE_FILE = "report.html"
+_SHEET_SEEDS = 64
+_PAIRS = 16
+
+
+class Outputs:
+    """Writes for one session; in all processes but the first, it does nothing."""
+
+    def __init__(self, session: Session, judge: Judge | None, log: RunLog, on_progress: Listener) -> None:
+        self.session, self.judge, self.log, self.on_progress = session, judge, log, on_progress
+        self._warned: set[str] = set()
+        judged = [line for line in read_metrics(session.run) if line["kind"] == "metrics"] if session.world.is_first else []
+        self._protocol_hash = judged[-1]["protocol_hash"] if judged else ""
+
+    def sheet(self) -> None:
+        """Save a sheet of the first 64 seeds."""
+        if self.session.world.is_first:
+            self.log.sheet(self.session.state.images_seen, grid(self._pictures()))
+
+    def evaluate(self) -> None:
+        """Judge the averaged generator, keep it as the best model when its KID is the lowest so far, and look for trouble."""
+        session = self.session
+        if not session.world.is_first:
+            return
+        assert self.judge is not None
+        count = session.config.evaluation.num_generated
+        line = evaluate_generator(self.judge, self._generator(), count, on_progress=self.on_progress)
+        self._protocol_hash = line["protocol_hash"]
+        self.log.metrics(session.state.images_seen, line, session.state.training_seconds / 60)
+        best = session.run / "model" / "best"
+        previous = load_model(best).card.metrics if (best / "config.json").is_file() else None
+        comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
+        if comparable is None or line["metrics"]["kid"]["value"] < comparable["metrics"]["kid"]["value"]:
+            self._save_model("best", line)
+        note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
+        self._tell("evaluated", f"{note} ({self.judge.features})")
+        pictures = self._pictures()
+        self._watch(pictures)
+        save_png(session.run / NEAREST_FILE, grid(nearest_pairs(self.judge, pictures[:_PAIRS]), columns=8))
+        self._page("training")
+
+    def checkpoint(self) -> None:
+        """Save everything to go on from, and the averaged generator as the latest model."""
+        session = self.session
+        if session.world.is_first:
+            keep = session.config.training.keep_checkpoints
+            save_checkpoint(session.run / CHECKPOINTS, state_tensors(session.state), checkpoint_info(session), keep)
+            self._save_model("latest", None)
+
+    def finish(self, status: str) -> None:
+        """Write how the session ended, and the run's page; no process leaves before it is written."""
+        images = round(self.session.config.training.total_kimg * 1000)
+        if self.session.world.is_first:
+            self.log.status(status, self.session.state.images_seen, images)
+            self._page(status)
+        self.session.world.highest(0)
+
+    def evaluations_since_best(self) -> int:
+        """Return how many evaluations in a row brought no better KID; 0 in all processes but the first."""
+        if not self.session.world.is_first:
+            return 0
+        return watchdog.evaluations_since_best([kid for _, kid in watchdog.kid_history(self.session.run, self._protocol_hash)])
+
+    def _watch(self, pictures: np.ndarray) -> None:
+        """Write the watchdog's numbers on the first seeds' pictures, and say what is newly wrong."""
+        session = self.session
+        relative = watchdog.relative_diversity(pictures, session.collection)
+        overfit = watchdog.overfitting(
+            session.state.discriminator, session.collection, pictures, session.config.model.conditional
+        )
+        history = watchdog.kid_history(session.run, self._protocol_hash)
+        self.log.note(session.state.images_seen, "watch", watchdog.summary(relative, overfit))
+        found = watchdog.warnings(relative, overfit, history)
+        for kind, text in found.items():
+            if kind not in self._warned:
+                self._tell("watchdog", text)
+                self.log.note(session.state.images_seen, "warning", {"about": kind, "text": text})
+        self._warned = set(found)
+
+    def _page(self, status: str) -> None:
+        """Write report.html."""
+        session, collection = self.session, self.session.collection
+        facts = {
+            "state": f"{status}, {session.state.images_seen / 1000:,.1f} kimg of {session.config.training.total_kimg:,g}",
+            "time": f"{format_seconds(session.state.training_seconds)} of training",
+            "collection": f"{collection.name}: {len(collection.train_rows)} works at {collection.width}x{collection.height} px",
+            "device": f"{describe_device(session.device)}, {session.config.training.precision}",
+            "judge": self.judge.features if self.judge else "none",
+        }
+        page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config))
+        (session.run / PAGE_FILE).write_text(page, encoding="utf-8")
+
+    def _tell(self, task: str, note: str) -> None:
+        self.on_progress(Progress(task, self.session.state.images_seen / 1000, None, "kimg", note))
+
+    def _generator(self) -> GeneratorNetwork:
+        """Return the averaged generator in float32, which is what is shared and judged."""
+        state = self.session.state
+        return copy.deepcopy(state.ema).float() if state.dtype == torch.float64 else state.ema
+
+    def _pictures(self) -> np.ndarray:
+        """Return the pictures of the first 64 seeds, uint8 `[64, H, W, 3]`; classes take turns."""
+        num_classes = generator_arguments(self.session.config, self.session.collection)["num_classes"]
+        labels = [seed % num_classes if num_classes else 0 for seed in range(_SHEET_SEEDS)]
+        return np.stack(list(generate(self._generator(), range(_SHEET_SEEDS), labels)))
+
+    def _save_model(self, name: str, metrics: dict[str, Any] | None) -> None:
+        config, collection = self.session.config, self.session.collection
+        card = ModelCard(
+            architecture=config.model.generator,
+            arguments=generator_arguments(config, collection),
+            classes=collection.classes if config.model.conditional else (),
+            images_seen=self.session.state.images_seen,
+            collection={"name": collection.name, "pixel_hash": collection.pixel_hash, "count": len(collection.train_rows)},
+            metrics=metrics,
+        )
+        save_model(self.session.run / "model" / name, self._generator(), card, grid(self._pictures()))
+
+
+def nearest_pairs(judge: Judge, pictures: np.ndarray) -> np.ndarray:
+    """Return each picture followed by the training picture nearest to it in the judge's features, uint8 `[2 N, H, W, 3]`."""
+    features = judge.extract(lambda indices: iter(pictures[list(indices)]), len(pictures), "looking for copies", silent)
+    nearest = nearest_rows(features, Reference(judge).train)
+    rows = judge.collection.train_rows[nearest.rows]
+    pairs = np.stack([pictures, judge.collection.images[rows]], 1)
+    return pairs.reshape(-1, *pictures.shape[1:])

@@ -1,0 +1,45 @@
+"""The forward passes of a step, compiled where that is asked for."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
+from artgan.objectives.penalties import path_lengths, squared_slopes
+
+
+class Passes:
+    """Functions of the networks that the steps call.
+
+    A compiled network cannot be differentiated twice, so penalties are passes of their own, with the first derivative taken
+    inside by `torch.func.grad`.
+
+    Args:
+        generator, discriminator: the networks.
+        compiled: compile every pass at its first call.
+    """
+
+    def __init__(self, generator: GeneratorNetwork, discriminator: DiscriminatorNetwork, compiled: bool) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        if compiled:
+            for name in ("judge", "synthesize", "slopes", "lengths"):
+                setattr(self, name, torch.compile(getattr(self, name), dynamic=False))
+
+    def judge(self, images: Tensor, labels: Tensor, auxiliary: bool) -> tuple[Tensor, Tensor]:
+        """Return logits `[N, K]` and, where asked for, the discriminator's auxiliary loss."""
+        features = self.discriminator.features(images)
+        loss: Any = self.discriminator.auxiliary_loss(features, images) if auxiliary else images.new_zeros(())
+        return self.discriminator.logits(features, labels), loss
+
+    def synthesize(self, styles: Tensor, noise: Tensor) -> Tensor:
+        """Return images of styles and noise keys."""
+        return self.generator.synthesis(styles, noise)
+
+    def slopes(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the discriminator's squared slope at each image, `[N]`."""
+        return squared_slopes(lambda x: self.discriminator(x, labels), images)
+
+    def lengths(self, styles: Tensor, keys: Tensor, noise: Tensor) -> Tensor:
+        """Return the generator's path length at each image, `[N]`."""
+        return path_lengths(lambda w: self.generator.synthesis(w, keys), styles, noise)

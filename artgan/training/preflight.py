@@ -1,0 +1,123 @@
+"""Before training: a few steps on a copy of the state tell memory, time and how many images fit at a time."""
+
+import copy
+import resource
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+
+from artgan.datasets.sampler import Batches
+from artgan.errors import StorageError
+from artgan.progress import format_seconds
+from artgan.training.choose import Say
+from artgan.training.context import build_context
+from artgan.training.micro_batches import PiecewiseSteps
+from artgan.training.session import Session
+from artgan.training.state import state_tensors
+from artgan.training.steps import discriminator_step, generator_step
+
+_SHEET_BYTES_PER_PIXEL = 2.0  # of a PNG of painted pictures, roughly
+_SHEET_PICTURES = 64
+_PENALTY_STEPS = 16  # a span in which every lazy penalty falls due at least once
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a run will take.
+
+    Attributes:
+        micro_batch: images that fit at a time in this process.
+        seconds_per_kimg: of training, without sheets and evaluations.
+        memory_gb: of the device while training; on a CPU of the whole process.
+        disk_gb: that checkpoints, models and sheets will take.
+        free_gb: on the disk of the run.
+    """
+
+    micro_batch: int
+    seconds_per_kimg: float
+    memory_gb: float
+    disk_gb: float
+    free_gb: float
+
+
+def preflight(session: Session, say: Say) -> Preflight:
+    """Take a few steps on a copy of the session's state; the session itself stays as it is.
+
+    Raises:
+        ConfigError: not even the smallest piece of a batch fits into memory.
+        StorageError: the disk cannot hold the run's checkpoints.
+    """
+    state = copy.deepcopy(session.state)
+    context = build_context(session, state, compiled=False)
+    steps = PiecewiseSteps(state, context, say)
+    batches = Batches(session.collection, session.config.seed, session.device, session.config.augment.horizontal_flip)
+    images, labels = batches.batch(0, context.local_batch)
+    images = images.to(state.dtype)
+    if session.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(session.device)
+
+    def seconds_of_step(index: int) -> float:
+        state.images_seen = index * context.batch_size
+        started = time.perf_counter()
+        steps.take(discriminator_step, images, labels)
+        steps.take(generator_step, images if context.objective.paired else None, labels)
+        if session.device.type == "cuda":
+            torch.cuda.synchronize(session.device)
+        return time.perf_counter() - started
+
+    seconds_of_step(0)  # the first one also sets up kernels and optimizers; every penalty falls due on it
+    lazy = (context.penalty_every > 1 and max(context.r1_gamma, context.r2_gamma) > 0) or context.path_length_weight > 0
+    plain = min(seconds_of_step(1), seconds_of_step(2))
+    mean = (plain * (_PENALTY_STEPS - 1) + seconds_of_step(0)) / _PENALTY_STEPS if lazy else plain
+    disk_gb, free_gb = _disk(session)
+    result = Preflight(context.micro_batch, mean / context.batch_size * 1000, _memory_gb(session.device), disk_gb, free_gb)
+    if result.free_gb < result.disk_gb:
+        raise StorageError(
+            f"run {session.run}: its checkpoints, models and sheets take about {result.disk_gb:.2g} GB, and "
+            f"{result.free_gb:.2g} GB are free; free space, lower training.keep_checkpoints or raise training.sample_every_kimg"
+        )
+    return result
+
+
+def describe(session: Session, found: Preflight) -> list[str]:
+    """Return a preflight as lines for people."""
+    training = session.config.training
+    left_kimg = max(0.0, training.total_kimg - session.state.images_seen / 1000)
+    pieces = -(-training.batch_size // session.world.size // found.micro_batch)
+    together = "at once" if pieces == 1 else f"in {pieces} pieces of {found.micro_batch} whose gradients add up"
+    processes = f" on {session.world.size} processes" if session.world.size > 1 else ""
+    return [
+        f"preflight: {found.seconds_per_kimg:.3g} s per kimg, {format_seconds(left_kimg * found.seconds_per_kimg)} for "
+        f"{left_kimg:,g} kimg without evaluations; batch {training.batch_size}{processes} {together}",
+        f"preflight: {found.memory_gb:.2g} GB of memory; about {found.disk_gb:.2g} GB of disk, {found.free_gb:,.0f} GB free",
+    ]
+
+
+def _memory_gb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def _disk(session: Session) -> tuple[float, float]:
+    training = session.config.training
+    weights = sum(tensor.nbytes for tensor in state_tensors(session.state).values())
+    # Adam's two moments are not there yet in a new run: as large as the trained weights each.
+    trained = sum(
+        parameter.nbytes
+        for optimizer in (session.state.optimizer_generator, session.state.optimizer_discriminator)
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    )
+    checkpoint = weights if session.resumed_at else weights + 2 * trained
+    models = 2 * sum(tensor.nbytes for tensor in session.state.ema.state_dict().values())
+    height, width = session.state.image_size
+    sheet = _SHEET_PICTURES * height * width * _SHEET_BYTES_PER_PIXEL
+    sheets = training.total_kimg / training.sample_every_kimg * 2 * sheet  # once as a file, once for TensorBoard
+    total = (training.keep_checkpoints + 1) * checkpoint + models + sheets
+    place = next(folder for folder in (session.run, *session.run.absolute().parents) if folder.exists())
+    return total / 1e9, shutil.disk_usage(place).free / 1e9

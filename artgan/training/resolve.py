@@ -1,0 +1,34 @@
+"""What a configuration leaves open, settled by the architectures, the collection and the batch: the run logs the result."""
+
+from typing import Any
+
+from artgan.config import RunConfig, with_values
+from artgan.models import LEARNING_RATES, STYLE_MIXING, UNBOUNDED_DISCRIMINATORS
+from artgan.objectives import PAIRED_OBJECTIVES, PENALTY_EVERY
+
+_GAMMA = 0.0002
+_PATH_LENGTH_WEIGHT = {"stylegan2": 2.0}
+
+
+def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
+    """Return 0.0002 * resolution^2 / batch (Karras et al. 2020, 2006.06676, appendix C), for a rectangle by its area."""
+    return _GAMMA * height_px * width_px / batch_size
+
+
+def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfig:
+    """Return the configuration with every value that was left open filled in; precision and device are others' to choose."""
+    model, objective, training = config.model, config.objective, config.training
+    paired = objective.name in PAIRED_OBJECTIVES
+    needed = paired or model.discriminator in UNBOUNDED_DISCRIMINATORS
+    gamma = default_gamma(height_px, width_px, training.batch_size) if needed else 0.0
+    r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
+    defaults: dict[str, tuple[Any, Any]] = {
+        "model.style_mixing": (model.style_mixing, STYLE_MIXING[model.generator]),
+        "objective.r1_gamma": (objective.r1_gamma, gamma),
+        "objective.r2_gamma": (objective.r2_gamma, r1_gamma if paired else 0.0),
+        "objective.penalty_every": (objective.penalty_every, PENALTY_EVERY[objective.name]),
+        "objective.path_length_weight": (objective.path_length_weight, _PATH_LENGTH_WEIGHT.get(model.generator, 0.0)),
+        "training.generator_lr": (training.generator_lr, LEARNING_RATES[model.generator]),
+        "training.discriminator_lr": (training.discriminator_lr, LEARNING_RATES[model.discriminator]),
+    }
+    return with_values(config, {key: value for key, (given, value) in defaults.items() if given is None})

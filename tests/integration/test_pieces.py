@@ -1,0 +1,76 @@
+"""A batch in pieces does the same mathematics as the batch in one."""
+
+import pytest
+import torch
+
+from artgan.config import with_values
+from artgan.errors import ConfigError
+from artgan.training.context import build_context
+from artgan.training.micro_batches import PiecewiseSteps
+from artgan.training.session import open_session
+from artgan.training.state import state_tensors
+from artgan.training.steps import discriminator_step, generator_step
+from tests.integration.test_resume import COMBINATIONS, combined
+
+EXACT = {"training.precision": "float64", "training.batch_size": 16}
+
+
+def take_steps(config, collection, folder, count, break_at=None):
+    """Take a few steps of both networks and return state and messages; optionally memory runs out once in a step."""
+    session = open_session(config, collection, folder)
+    context, said = build_context(session), []
+    steps = PiecewiseSteps(session.state, context, said.append)
+    state, seen = session.state, session.collection.images
+    for index in range(count):
+        rows = session.collection.train_rows[:16]
+        images = torch.from_numpy(seen[rows]).permute(0, 3, 1, 2).double() / 127.5 - 1
+        labels = torch.from_numpy(session.collection.labels[rows])
+        if index == break_at:
+            run_out_of_memory_once(context)
+        steps.take(discriminator_step, images, labels)
+        steps.take(generator_step, images.flip(0) if context.objective.paired else None, labels)
+        state.images_seen += 16
+    return state, context, said
+
+
+def run_out_of_memory_once(context):
+    """Let the next pass of the discriminator fail as a full device does, after spectral norms have moved."""
+    judge = context.passes.judge
+
+    def failing(*arguments):
+        context.passes.judge = judge
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    context.passes.judge = failing
+
+
+def assert_close(first, second, tolerance):
+    one, two = state_tensors(first), state_tensors(second)
+    for name, tensor in one.items():
+        assert torch.allclose(tensor.double(), two[name].double(), rtol=tolerance, atol=tolerance), name
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=lambda values: "-".join(map(str, values.values())))
+def test_pieces_add_up_to_the_batch(collection, tmp_path, values):
+    config = with_values(combined(values), EXACT | {"training.micro_batch": None})
+    whole, _, _ = take_steps(config, collection, tmp_path / "whole", 3)
+    pieces, context, _ = take_steps(with_values(config, {"training.micro_batch": 4}), collection, tmp_path / "pieces", 3)
+    assert context.micro_batch == 4
+    assert_close(whole, pieces, 1e-6)
+
+
+@pytest.mark.parametrize("values", COMBINATIONS[:1] + COMBINATIONS[3:4], ids=["stylegan2", "fastgan"])
+def test_a_full_memory_halves_the_pieces_and_changes_nothing(collection, tmp_path, values):
+    config = with_values(combined(values), EXACT | {"training.micro_batch": None})
+    calm, _, said = take_steps(config, collection, tmp_path / "calm", 3)
+    assert said == []
+    full, context, said = take_steps(config, collection, tmp_path / "full", 3, break_at=1)
+    assert context.micro_batch == 8
+    assert said == ["out of memory: going on with 8 images at a time; gradients add up to those of the same batch"]
+    assert_close(calm, full, 1e-6)
+
+
+def test_what_cannot_be_halved_says_so(collection, tmp_path):
+    config = with_values(combined(COMBINATIONS[0]), EXACT | {"training.micro_batch": 4})
+    with pytest.raises(ConfigError, match=r"out of memory at 4 images at a time .*lower training\.micro_batch, model\.width"):
+        take_steps(config, collection, tmp_path, 1, break_at=0)
