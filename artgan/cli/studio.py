@@ -40,7 +40,9 @@ def studio(
     from artgan.studio.serve import open_server
     from artgan.studio.session import Session
 
-    server = open_server(Session(found, choose_device(device)), port, listen)
+    session = Session(found, choose_device(device))
+    session.warm_up()
+    server = open_server(session, port, listen)
     print(f"studio: {server.url}  (Ctrl-C ends it)", flush=True)
     if listen is not None:
         context.obj.say("whoever has this address can use the studio; traffic is not encrypted: use it in a network you trust")

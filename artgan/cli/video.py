@@ -52,12 +52,16 @@ def video(
         raise ConfigError(f"--out {out}: exists; choose another, or add --force to replace it")
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
     shares = tuple(arguments.named_numbers("--class", text, default=1.0) for text in arguments.names(classes))
-    look_values = {"strength": strength, "backbone": backbone, "iterations": iterations, "size_px": size, "color": "match"}
     recipe = None
     if style is not None:
         from artgan.refine.recipe import make_recipe
 
-        recipe = make_recipe(**look_values)
+        look_values = {"strength": strength, "backbone": backbone, "iterations": iterations}
+        recipe = make_recipe(
+            **{f"style__{name}": value for name, value in look_values.items()},
+            color__mode="match",
+            output__dither=False,  # noise that differs from frame to frame flickers
+        )
     import json
 
     import artgan
@@ -76,10 +80,10 @@ def video(
     note = {"keys": [point.as_dict() for point in points], "steps": steps, "easing": easing, "loop": loop}
     note |= {"model": model.name, "model_hash": model.sha256, "version": artgan.__version__}
     with listener_for(quiet=context.obj.quiet) as listen:
-        frames = track(render(model.space, way), "rendering", len(way), "frames", listen)
+        frames = enlarged(track(render(model.space, way), "rendering", len(way), "frames", listen), size or 256)
         if recipe is not None and style is not None:
             frames = iter(_styled(list(frames), style, recipe, str(chosen), listen))
-        data = encode_video(enlarged(frames, size or 256), video_format, fps, json.dumps(note))
+        data = encode_video(frames, video_format, fps, json.dumps(note))
     _write(out, data)
     context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
 

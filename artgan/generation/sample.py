@@ -59,6 +59,9 @@ def render(space: Space, points: Iterable[Point]) -> Iterator[np.ndarray]:
     size = chunk_size(space)
     chunk: list[Point] = []
     for point in points:
+        if chunk and (chunk[0].noise is None) != (point.noise is None):  # a batch has noise keys for all, or for none
+            yield from _run(space, chunk, size)
+            chunk = []
         chunk.append(point)
         if len(chunk) == size:
             yield from _run(space, chunk, size)
@@ -70,9 +73,8 @@ def render(space: Space, points: Iterable[Point]) -> Iterator[np.ndarray]:
 @torch.inference_mode()
 def _run(space: Space, points: list[Point], size: int) -> np.ndarray:
     padded = points + points[:1] * (size - len(points))
-    noise = None
-    if any(point.noise is not None for point in points):
-        noise = torch.tensor([-1 if point.noise is None else point.noise for point in padded], device=space.device)
+    keys = [point.noise for point in padded if point.noise is not None]
+    noise = torch.tensor(keys, device=space.device) if keys else None
     images = space.generator.synthesis(space.styles(padded), noise)
     return to_uint8(images[: len(points)]).cpu().numpy()
 

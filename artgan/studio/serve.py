@@ -52,7 +52,11 @@ def open_server(session: Session, port: int, listen: str | None = None) -> Serve
         family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         opened = socket.socket(family, socket.SOCK_STREAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(place)
+        try:
+            opened.bind(place)
+        except OSError:
+            opened.close()
+            raise
     except OSError as error:
         raise ConfigError(f"the studio cannot listen on {address}:{port} ({error.strerror}); try another --port") from error
     port = opened.getsockname()[1]

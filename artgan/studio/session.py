@@ -62,24 +62,33 @@ class Session:
         self.folders: list[Path] = []
         self.watches: list[Watch] = []
         for target in targets:
-            self._add(target)
+            if _is_run(target):
+                self.watches.append(Watch(target))
+            else:
+                self.folders.append(find_model(target))
+        self._look_for_models()
         if not self.folders and not self.watches:
             raise CheckpointError("the studio needs a run or a model folder: artgan studio runs/first")
         self._open: OrderedDict[tuple[int, int], Model] = OrderedDict()
         self._uploads: OrderedDict[int, np.ndarray] = OrderedDict()
         self._upload_count = 0
 
-    def _add(self, target: Path) -> None:
-        is_run = (target / "config.yaml").is_file()
-        if is_run:
-            self.watches.append(Watch(target))
-            found = [target / "model" / name for name in ("best", "latest")]
-            self.folders += [folder for folder in found if (folder / "config.json").is_file()]
-        else:
-            self.folders.append(find_model(target))
+    def warm_up(self) -> None:
+        """Open the first model and make one picture, so that the first visitor waits for neither."""
+        if self.folders:
+            self.model_facts(0)
+            self.pictures(0, [{"seed": 0}])
+
+    def _look_for_models(self) -> None:
+        """Add the models that runs have made by now, behind those that are known: an index stays what it was."""
+        for watch in self.watches:
+            found = [watch.run / "model" / name for name in ("best", "latest")]
+            new = [folder for folder in found if folder not in self.folders and (folder / "config.json").is_file()]
+            self.folders += new
 
     def describe(self) -> dict[str, Any]:
         """Return what a page needs to draw itself."""
+        self._look_for_models()
         return {
             "version": artgan.__version__,
             "models": [self._described(folder) for folder in self.folders],
@@ -230,6 +239,10 @@ class Session:
         found = project(model.space, target, settings, listen)
         point = Point(styles=pack_styles(found.styles))
         return {"point": point.as_dict(), "loss": found.losses[-1], "start_loss": found.losses[0]}
+
+
+def _is_run(target: Path) -> bool:
+    return (target / "config.yaml").is_file()
 
 
 def _stem(point: Point) -> str:

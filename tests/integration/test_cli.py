@@ -440,8 +440,11 @@ def test_a_wrong_verb_or_flag_is_exit_2(capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["prepare", "train", "evaluate", "sample", "refine", "demo", "info", "weights"])
+VERBS = "prepare train evaluate sample video directions project refine studio demo export model info weights"
+
+
+@pytest.mark.parametrize("verb", VERBS.split())
 def test_every_verb_has_help_with_an_example(verb, capsys):
-    words = (verb, "list", "--help") if verb == "weights" else (verb, "--help")
+    words = (verb, *{"weights": ["list"], "model": ["push"]}.get(verb, []), "--help")
     assert artgan(*words) == 0
     assert f"Example: artgan {verb}" in capsys.readouterr().out

@@ -87,7 +87,7 @@ def test_directions_are_saved_and_drawn(trained_model, tmp_path):
 
 @pytest.mark.parametrize("per_layer", [False, True])
 def test_projection_comes_closer_to_a_picture_of_the_model(trained_model, per_layer):
-    target = next(render(trained_model.space, [Point(9999)]))
+    target = next(render(trained_model.space, [Point(5, toward=Point(9999), amount=0.4)]))
     steps: list[np.ndarray] = []
     settings = Settings(steps=60, per_layer=per_layer, backbone="random")
     found = project(trained_model.space, target, settings, on_picture=steps.append)
@@ -132,7 +132,7 @@ def test_exported_generators_give_the_same_pictures(trained_model, tmp_path):
     assert artgan("model", "export", trained_model.folder, "--out", tmp_path / "m.pt2", "--quiet") == 0
     latents, labels = latents_for_seeds(range(5), 16), torch.arange(5)
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
-    given = {"latents": latents.numpy(), "truncation": np.float32(1.0), "labels": labels.numpy()}
+    given = {"latents": latents.numpy(), "truncation": np.array(1.0, np.float32), "labels": labels.numpy()}
     (images,) = session.run(None, given)
     with torch.no_grad():
         expected = trained_model.generator(latents, labels).numpy()

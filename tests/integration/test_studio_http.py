@@ -142,13 +142,13 @@ def test_refining_and_projecting(client, trained_model, tmp_path):
         "/api/uploads", content=png(np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8))
     ).json()
     assert (style["width"], style["height"]) == (90, 70)
-    recipe = {"iterations": 3, "backbone": "random", "strength": 0.5, "color": "match", "size_px": 48}
+    recipe = {"style.iterations": 3, "style.backbone": "random", "style.strength": 0.5, "output.size_px": 48}
     wanted = {"kind": "refine", "model": 0, "point": {"seed": 3}, "style": style["upload"], "recipe": recipe}
     number, job = finished(client, wanted)
     assert job["state"] == "done", job
     (tmp_path / "refined.png").write_bytes(client.get(f"/api/jobs/{number}/file").content)
     metadata = read_metadata(tmp_path / "refined.png")
-    assert (metadata["point"]["seed"], metadata["refine"]["iterations"]) == (3, 3)
+    assert (metadata["point"]["seed"], metadata["refine"]["recipe"]["style"]["iterations"]) == (3, 3)
     target = next(render(trained_model.space, [Point(11)]))
     upload = client.post("/api/uploads", content=png(target)).json()["upload"]
     _, job = finished(client, {"kind": "project", "model": 0, "upload": upload, "steps": 5, "per_layer": True})

@@ -219,9 +219,9 @@ def test_refine_and_compare(visit, tmp_path):
     page.set_input_files("#style-file", tmp_path / "style.png")
     page.locator("#style-picture").wait_for(timeout=WAIT)
     page.click("#refine-controls summary")
-    page.select_option("[name=backbone]", "random")
-    page.fill("[name=iterations]", "3")
-    page.fill("[name=size_px]", "64")
+    page.select_option("[name='style.backbone']", "random")
+    page.fill("[name='style.iterations']", "3")
+    page.fill("[name='output.size_px']", "64")
     page.click("#refine-run")
     page.locator("#refine-save").wait_for(timeout=WAIT)
     half = visit.shown("#compare")
@@ -237,7 +237,7 @@ def test_refine_and_compare(visit, tmp_path):
     with page.expect_download() as saved:
         page.click("#refine-save")
     saved.value.save_as(tmp_path / "refined.png")
-    assert read_metadata(tmp_path / "refined.png")["refine"]["iterations"] == 3
+    assert read_metadata(tmp_path / "refined.png")["refine"]["recipe"]["style"]["iterations"] == 3
 
 
 def test_a_picture_of_ones_own_is_found(visit, tmp_path):
@@ -273,6 +273,20 @@ def test_training_on_watch(visit, run):
     page.keyboard.press("Home")
     page.locator("#sheet[src='/api/runs/0/sheets/0']").wait_for()
     assert last != "/api/runs/0/sheets/0"
+
+
+def test_a_run_without_a_model_is_watched_until_it_has_one(browser, run, tmp_path):
+    young = tmp_path / "young"
+    shutil.copytree(run, young, ignore=shutil.ignore_patterns("model", "checkpoints", "samples"))
+    with studio([young]) as running:
+        page = browser.new_page()
+        page.goto(running.url)
+        page.locator("#run-status", has_text="thousand images").wait_for(timeout=WAIT)
+        assert page.locator("[role=tab]").count() == 1
+        shutil.copytree(run / "model", young / "model")
+        page.reload()
+        page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
+        page.close()
 
 
 def test_tabs_by_keyboard_and_models_by_name(visit):

@@ -125,6 +125,25 @@ def test_a_point_is_the_same_picture_in_any_company(space):
     assert chunk_size(space) == 8
 
 
+class Noisy(Generator):
+    """A generator whose noise inputs add a constant for each key."""
+
+    def synthesis(self, styles, noise=None):
+        images = super().synthesis(styles)
+        return images if noise is None else (images + 0.1 * (noise % 7)[:, None, None, None]).clamp(-1, 1)
+
+
+def test_noise_keys_reach_the_generator_and_no_neighbor():
+    sizes = {"height_px": 32, "width_px": 32, "width": 8, "latent_dim": 16, "mapping_layers": 2, "num_classes": 0}
+    noisy = Space(Noisy(**sizes).eval().requires_grad_(False))
+    points = [Point(1), Point(1, noise=3), Point(1), Point(2, noise=5), Point(1, noise=3)]
+    pictures = list(render(noisy, points))
+    assert np.array_equal(pictures[0], pictures[2])
+    assert np.array_equal(pictures[1], pictures[4])
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert all(np.array_equal(next(render(noisy, [point])), picture) for point, picture in zip(points, pictures, strict=True))
+
+
 def test_principal_components_are_those_of_the_cloud(space):
     cloud = space.cloud(0).double().numpy()
     singular = np.linalg.svd(cloud - cloud.mean(0), compute_uv=False)

@@ -109,7 +109,11 @@ const open = guarded(async () => {
   const views = Object.keys(VIEWS).filter((name) => (name === "watch" ? runs.length : models.length));
   drawTabs(views);
   startWatch();
-  if (!models.length) { show("watch"); return; }
+  if (!models.length) {
+    document.querySelector("footer").hidden = document.querySelector(".model").hidden = true;
+    show("watch");
+    return;
+  }
   options($("model"), models.map((title, index) => [index, title]));
   $("model").onchange = guarded(() => openModel(Number($("model").value)));
   wirePanel();

@@ -52,6 +52,7 @@ const run = guarded(async () => {
     if (!done) return;
     const result = await file(done.job);
     showAfter(result.url);
+    $("compare").scrollIntoView({ block: "nearest" });
     Object.assign($("refine-save"), { href: result.url, download: result.name });
   } finally {
     $("refine-run").disabled = false;
