@@ -13,6 +13,8 @@ import numpy as np
 
 from artgan.metrics.features import Estimate, Rows, blocks, check_features, grouped_estimate, jackknife_groups
 
+_GROUP_ROWS = 256  # of one group at a time, read from among those of the others
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -119,9 +121,9 @@ def _tall_cross(features: Rows, reference: Gaussian, index: np.ndarray, groups: 
     traces = [_root_trace(_covariance(moment.copy(), total, len(features)))]
     for group in range(groups):
         left_total, left_moment = total.copy(), moment.copy()
-        for start, block in blocks(features):
-            kept = block[index[start : start + len(block)] == group]
-            projected = (kept - reference.mean) @ reference.factor.T
+        for start in range(group, len(features), groups * _GROUP_ROWS):
+            rows = features[start : start + groups * _GROUP_ROWS : groups].astype(np.float64)
+            projected = (rows - reference.mean) @ reference.factor.T
             left_total -= projected.sum(0)
             left_moment -= projected.T @ projected
         traces.append(_root_trace(_covariance(left_moment, left_total, int((index != group).sum()))))
