@@ -93,6 +93,7 @@ def children_of(process_id):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for orphans in /proc")
 def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_folder, tmp_path):
     options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
@@ -103,7 +104,7 @@ def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_fo
     ]
     run = tmp_path / "run"
     process = launch(2, "-m", "--", "artgan", "train", "--collection", str(collection_folder), "--run", str(run), *options)
-    for _ in range(900):
+    for _ in range(2400):
         if (run / "metrics.jsonl").is_file() and '"train"' in (run / "metrics.jsonl").read_text():
             break
         assert process.poll() is None
@@ -111,7 +112,7 @@ def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_fo
     workers = children_of(process.pid)
     assert len(workers) >= 2
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    process.wait(timeout=120)
     status = json.loads((run / "status.json").read_text())
     assert status["state"] == "stopped"
     saved = list_checkpoints(run / "checkpoints")
