@@ -38,8 +38,7 @@ class PiecewiseSteps:
         Raises:
             ConfigError: not even the smallest piece fits, or several processes would have to agree.
         """
-        for buffer, copy in zip(self.buffers, self.copies, strict=True):
-            copy.copy_(buffer)
+        torch._foreach_copy_(self.copies, self.buffers)
         while True:
             try:
                 return step(self.state, self.context, *inputs)
@@ -58,8 +57,7 @@ class PiecewiseSteps:
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     parameter.grad = None
-        for buffer, copy in zip(self.buffers, self.copies, strict=True):
-            buffer.copy_(copy)
+        torch._foreach_copy_(self.buffers, self.copies)
         gc.collect()
         if self.context.device.type == "cuda":
             torch.cuda.empty_cache()

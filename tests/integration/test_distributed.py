@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from artgan.config import dump_config, with_values
 from artgan.training.checkpoint import list_checkpoints, load_newest
@@ -21,7 +20,7 @@ CASES = [
     *(values | {"training.precision": "float64", "training.micro_batch": None} for values in COMBINATIONS),
     {"model.generator": "fastgan", "model.discriminator": "projected", "objective.name": "nonsaturating"},
 ]
-TOLERANCE = 1e-12
+TOLERANCE = 1e-12  # of the largest value of a tensor, or of 1: Adam turns rounding in the smallest gradients into steps
 # Runs every configuration of a folder, each into a run of its own, in one launch: starting torch takes longer than training.
 PROGRAM = """
 import sys
@@ -50,6 +49,7 @@ def launch(processes, *words):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_processes_equal_one(collection_folder, tmp_path):
     (tmp_path / "configs").mkdir()
     exact = {"training.precision": "float64", "training.batch_size": 8, "training.total_kimg": 0.032}
@@ -65,7 +65,8 @@ def test_two_processes_equal_one(collection_folder, tmp_path):
         one, two = (load_newest(tmp_path / f"runs{n}" / str(index) / "checkpoints").tensors for n in (1, 2))
         assert one.keys() == two.keys()
         for name, tensor in one.items():
-            assert torch.allclose(tensor.double(), two[name].double(), rtol=TOLERANCE, atol=TOLERANCE), (values, name)
+            error = (tensor.double() - two[name].double()).abs().max()
+            assert error <= TOLERANCE * max(1.0, tensor.abs().max()), (values, name, error)
         lines = [
             [json.loads(line) for line in (tmp_path / f"runs{n}" / str(index) / "metrics.jsonl").read_text().splitlines()]
             for n in (1, 2)
@@ -92,6 +93,7 @@ def children_of(process_id):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for orphans in /proc")
 def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_folder, tmp_path):
     options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
@@ -102,7 +104,7 @@ def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_fo
     ]
     run = tmp_path / "run"
     process = launch(2, "-m", "--", "artgan", "train", "--collection", str(collection_folder), "--run", str(run), *options)
-    for _ in range(900):
+    for _ in range(2400):
         if (run / "metrics.jsonl").is_file() and '"train"' in (run / "metrics.jsonl").read_text():
             break
         assert process.poll() is None
@@ -110,7 +112,7 @@ def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_fo
     workers = children_of(process.pid)
     assert len(workers) >= 2
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    process.wait(timeout=120)
     status = json.loads((run / "status.json").read_text())
     assert status["state"] == "stopped"
     saved = list_checkpoints(run / "checkpoints")
