@@ -103,7 +103,12 @@ def style_race(content, style, side, steps):
         sys.exit("the tutorial's L-BFGS diverged on these pictures: no ratio")
     for iterations in (25, 50, 100, 200):
         recipe = make_recipe(
-            style__style_layers=style_layers, style__content_layers=content_layers, style__iterations=iterations
+            style__style_layers=style_layers,
+            style__content_layers=content_layers,
+            style__iterations=iterations,
+            style__optimizer="lbfgs",
+            style__content_weight=0.001,  # the tutorial's weights leave next to nothing of the content either
+            style__variation_weight=0.0,
         )
         stylist = Stylist(recipe, [source_of_picture("style", style)], [1.0], CPU)
         result, seconds = timed(lambda stylist=stylist: stylist([content])[0])
