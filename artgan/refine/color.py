@@ -117,12 +117,17 @@ def fit_transport(source: np.ndarray, target: np.ndarray, seed: int) -> Map:
         values = _bounded_slopes(knots, np.quantile(goal @ rotation, places, axis=0))
         steps.append((rotation, knots, values))
         moved = _along_axes(turned, knots, values) @ rotation.T
+    # A palette of one color would flatten the picture, step by step; what is missing of the least gain is left as it was.
+    gain = np.sqrt(moved.var(0).sum() / max(source.var(0).sum(), _EPSILON))
+    kept = max(0.0, (_MIN_GAIN - gain) / (1 - gain)) if gain < 1 else 0.0
+    shift = moved.mean(0) - source.mean(0)
 
     def mapped(oklab: np.ndarray) -> np.ndarray:
         colors = oklab.reshape(-1, 3).astype(np.float64)
         for rotation, knots, values in steps:
             colors = _along_axes(colors @ rotation, knots, values) @ rotation.T
-        return colors.reshape(oklab.shape).astype(oklab.dtype)
+        moved = colors.reshape(oklab.shape)
+        return (moved + kept * (oklab + shift - moved)).astype(oklab.dtype)
 
     return mapped
 

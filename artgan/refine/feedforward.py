@@ -30,6 +30,7 @@ ABOUT_FILE = "network.json"
 _WIDTH = 16
 _NUM_RESIDUAL = 5
 _STRIDE = 4
+_CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
 
 
 class _Convolution(nn.Sequential):
@@ -74,7 +75,7 @@ class StyleNetwork(nn.Module):
         x = self.middle(self.down(padded))
         for convolution in self.up:
             x = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return (images + self.last(x)[:, :, :height, :width]).clamp(-1, 1)
+        return (images + _CHANGE_GAIN * self.last(x)[:, :, :height, :width]).clamp(-1, 1)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _train(
     try:
         while time.monotonic() - started < 60 * minutes and (max_steps is None or fit.step < max_steps):
             loss = _step(fit, _crops(pictures, side, stylist.recipe.seed, fit.step, stylist.device), regions, stylist)
-            if fit.step % 10 == 0:
+            if fit.step % 10 == 0 or fit.step == 1:
                 spent = (time.monotonic() - started) / 60
                 on_progress(Progress("fitting", spent, minutes, "minutes", f"step {fit.step:,}, loss {loss.item():.4f}"))
             if time.monotonic() - saved > _SAVE_EVERY_SECONDS:
@@ -192,7 +192,7 @@ def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit
         if parameter.dim() == 4 and not name.startswith("last."):
             fan_in = parameter[0].numel()
             values = seeding.normal(seed, "refine/network", index, 1, parameter.numel()) * np.sqrt(2 / fan_in)
-            parameter.data = torch.from_numpy(values).view_as(parameter)
+            parameter.data = torch.from_numpy(values.astype(np.float32)).view_as(parameter)
     place(network, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=_BETAS)
     fit = _Fit(network, optimizer, 0)

@@ -30,18 +30,13 @@ def sample_pixels(pixels: np.ndarray) -> np.ndarray:
     stride = max(1, int(np.ceil(np.sqrt(height * width / SAMPLES_PER_PICTURE))))
     chosen = pixels[stride // 2 :: stride, stride // 2 :: stride].reshape(-1, 3)
     chosen = chosen if len(chosen) else pixels.reshape(-1, 3)[:1]
-    return oklab_from_srgb(unit(chosen)).astype(np.float32)
+    return oklab_from_srgb(chosen).astype(np.float32)
 
 
 def pool(samples: Sequence[np.ndarray]) -> np.ndarray:
     """Return the samples of a series together, evenly thinned to a million colors at most."""
     stride = max(1, -(-sum(map(len, samples)) // _MAX_POOLED))
     return np.concatenate([part[::stride] for part in samples])
-
-
-def unit(pixels: np.ndarray) -> np.ndarray:
-    """Return uint8 pixels as float32 in [0, 1]; floats stay."""
-    return pixels.astype(np.float32) / 255 if pixels.dtype == np.uint8 else pixels
 
 
 def fit_grade(source: np.ndarray, palette: np.ndarray | None, look: ColorLook, seed: int) -> Map | None:

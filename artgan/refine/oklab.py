@@ -47,7 +47,9 @@ def linear_from_oklab(oklab: np.ndarray) -> np.ndarray:
 
 
 def oklab_from_srgb(srgb: np.ndarray) -> np.ndarray:
-    """Return L, a, b of gamma-coded sRGB."""
+    """Return L, a, b of gamma-coded sRGB: floats in [0, 1], or uint8 by a table of its 256 values, as float32."""
+    if srgb.dtype == np.uint8:
+        return oklab_from_linear(linear_from_srgb(np.arange(256) / 255).astype(np.float32)[srgb])
     return oklab_from_linear(linear_from_srgb(srgb))
 
 

@@ -15,7 +15,7 @@ from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map, keep_colors
 from artgan.refine.detail import refine_detail
 from artgan.refine.encode import to_eight_bits
-from artgan.refine.grading import between, fit_grade, pool, sample_pixels, unit
+from artgan.refine.grading import between, fit_grade, pool, sample_pixels
 from artgan.refine.losses import Statistics, mixture
 from artgan.refine.networks import pad_by_replication, pool_by_average
 from artgan.refine.objective import Region, Weights
@@ -156,9 +156,9 @@ def finish(styled: np.ndarray, content: np.ndarray, color_map: Map | None, recip
     changes = any((detail.boost, detail.unsharp, detail.grain, detail.canvas))
     if not keeps and not changes and color_map is None:
         return styled
-    oklab = oklab_from_srgb(unit(styled))
+    oklab = oklab_from_srgb(styled)
     if keeps:
-        oklab = keep_colors(oklab, oklab_from_srgb(unit(content)), color.strength)
+        oklab = keep_colors(oklab, oklab_from_srgb(content), color.strength)
     if color_map is not None:
         oklab = color_map(oklab).astype(np.float32)
     if changes:

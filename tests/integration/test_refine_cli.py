@@ -1,0 +1,133 @@
+"""`artgan refine` from the command line: recipes travel, odd inputs have defined behavior."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artgan.cli import main
+from artgan.datasets.synthetic import draw_work
+from artgan.images import read_metadata
+from tests.conftest import ROOT
+
+QUICK = ("--backbone", "random", "--style-layers", "stage1,stage2", "--content-layers", "stage2", "--iterations", "2")
+
+
+def artgan(*words):
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    return caught.value.code or 0
+
+
+def refused(capsys, code, text, *words):
+    assert artgan(*words) == code
+    error = capsys.readouterr().err
+    assert text in error.replace("\nartgan: ", " "), error
+    assert "Traceback" not in error
+
+
+@pytest.fixture
+def picture(tmp_path):
+    draw_work("circles", 1, 1, side_px=48).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+@pytest.fixture
+def style(tmp_path):
+    draw_work("waves", 1, 1, side_px=48).save(tmp_path / "style.png")
+    return tmp_path / "style.png"
+
+
+def test_a_recipe_travels_in_the_picture_and_gives_the_same_bytes(picture, style, tmp_path):
+    (tmp_path / "look.yaml").write_text("seed: 5\nstyle:\n  loss: moments\n  start: noise\ncolor:\n  mode: match\n")
+    first = (
+        "refine",
+        picture,
+        "--style",
+        style,
+        "--recipe",
+        tmp_path / "look.yaml",
+        *QUICK,
+        "--out",
+        tmp_path / "a",
+        "--quiet",
+    )
+    assert artgan(*first) == 0
+    assert read_metadata(tmp_path / "a" / "picture.png")["refine"]["recipe"]["seed"] == 5
+    again = ("refine", picture, "--style", style, "--recipe-from", tmp_path / "a" / "picture.png", "--out", tmp_path / "b")
+    assert artgan(*again, "--quiet") == 0
+    assert (tmp_path / "a" / "picture.png").read_bytes() == (tmp_path / "b" / "picture.png").read_bytes()
+    assert artgan(*again[:-1], tmp_path / "c", "--seed", "6", "--quiet") == 0
+    assert read_metadata(tmp_path / "c" / "picture.png")["refine"]["recipe"]["seed"] == 6
+
+
+def test_a_collection_is_a_style_and_so_are_its_nearest_works(picture, collection_folder, tmp_path, capsys):
+    words = ("refine", picture, "--style", collection_folder, *QUICK, "--color", "match")
+    assert artgan(*words, "--out", tmp_path / "all") == 0
+    assert "style distance" in capsys.readouterr().out
+    assert artgan(*words, "--nearest", "2", "--out", tmp_path / "near", "--quiet") == 0
+    pixels = [np.asarray(Image.open(tmp_path / name / "picture.png")) for name in ("all", "near")]
+    assert not np.array_equal(*pixels)
+
+
+@pytest.mark.parametrize("kind", ["1x1", "gray", "transparent", "cmyk", "long"])
+def test_odd_style_pictures_work(picture, tmp_path, kind):
+    drawn = draw_work("waves", 1, 1, side_px=48)
+    images = {
+        "1x1": lambda: Image.new("RGB", (1, 1), (200, 30, 60)),
+        "gray": lambda: drawn.convert("L"),
+        "transparent": lambda: Image.merge("RGBA", (*drawn.split(), Image.new("L", drawn.size, 90))),
+        "cmyk": lambda: drawn.convert("CMYK"),
+        "long": lambda: drawn.resize((10_000, 20)),
+    }
+    path = tmp_path / f"style.{'jpg' if kind == 'cmyk' else 'png'}"
+    images[kind]().save(path)
+    assert artgan("refine", picture, "--style", path, *QUICK, "--color", "match", "--out", tmp_path / "out", "--quiet") == 0
+    assert np.asarray(Image.open(tmp_path / "out" / "picture.png")).shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize("size", [(33, 47), (400, 33)])
+def test_odd_sizes_and_extreme_aspects_work(style, tmp_path, size):
+    draw_work("circles", 1, 1, side_px=64).resize(size).save(tmp_path / "odd.png")
+    assert artgan("refine", tmp_path / "odd.png", "--style", style, *QUICK, "--out", tmp_path / "out", "--quiet") == 0
+    assert np.asarray(Image.open(tmp_path / "out" / "odd.png")).shape == (size[1], size[0], 3)
+
+
+def test_failures_are_listed_and_the_rest_is_done(picture, style, tmp_path, capsys):
+    (tmp_path / "bad.png").write_text("bad")
+    words = ("refine", picture, tmp_path / "bad.png", "--style", style, *QUICK, "--out", tmp_path / "out")
+    refused(capsys, 3, "1 pictures failed, the rest is done: " + str(tmp_path / "bad.png") + ": ", *words)
+    assert (tmp_path / "out" / "picture.png").is_file()
+
+
+def test_a_dry_run_forecasts_and_writes_nothing(picture, style, tmp_path, capsys):
+    assert artgan("refine", picture, "--style", style, *QUICK, "--out", tmp_path / "out", "--dry-run") == 0
+    assert "1 pictures on CPU" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_color_map_is_exported_and_colors_are_a_palette(picture, tmp_path):
+    words = ("refine", picture, "--engine", "none", "--color", "match", "--palette", "#1b2a49,#d8c9a3")
+    assert artgan(*words, "--cube", tmp_path / "look.cube", "--out", tmp_path / "out", "--quiet") == 0
+    assert len((tmp_path / "look.cube").read_text().splitlines()) == 2 + 33**3
+
+
+def test_wrong_words_are_one_clear_line(picture, style, tmp_path, capsys):
+    base = ("refine", picture, "--out", tmp_path / "out")
+    refused(capsys, 2, "give --recipe or --recipe-from, not both", *base, "--recipe", "a.yaml", "--recipe-from", picture)
+    refused(capsys, 3, "carries no recipe of artgan refine", *base, "--recipe-from", style)
+    refused(capsys, 2, "no such file; configurations that come with artgan are in configs/", *base, "--recipe", "a.yaml")
+    refused(capsys, 2, "--shard 3/2: expected i/n", *base, "--style", style, "--shard", "3/2")
+    refused(capsys, 2, "--jobs -1: expected", *base, "--style", style, "--jobs", "-1", *QUICK)
+    refused(capsys, 2, "--style-weights 1,2: expected 1 numbers", *base, "--style", style, "--style-weights", "1,2")
+    refused(capsys, 2, "--nearest needs a collection", *base, "--style", style, "--nearest", "2", *QUICK)
+    refused(capsys, 3, "--palette #12: expected", *base, "--engine", "none", "--color", "match", "--palette", "#12")
+    refused(capsys, 2, "refine needs --out FOLDER", "refine", picture, "--style", style, *QUICK)
+    refused(capsys, 2, "is also an input", "refine", tmp_path, "--out", tmp_path, "--engine", "none")
+    refused(capsys, 2, "--mask needs --style-loss", *base, "--style", style, "--mask", style, "--style-loss", "sliced", *QUICK)
+    network = ("--engine", "feedforward", "--network", tmp_path / "none")
+    refused(capsys, 4, "no fitted network", *base, *network)
+
+
+def test_a_shipped_recipe_runs(picture, style, tmp_path):
+    recipe = ROOT / "configs" / "refine" / "own_colors.yaml"
+    assert artgan("refine", picture, "--style", style, "--recipe", recipe, *QUICK, "--out", tmp_path / "out", "--quiet") == 0

@@ -1,0 +1,97 @@
+"""The fitted network: identity at first, closer to the style after, resumable, used only when it is good enough."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from artgan.datasets.synthetic import draw_work
+from artgan.errors import CheckpointError, ConfigError, DataError
+from artgan.refine.feedforward import StyleNetwork, load_network, read_network
+from artgan.refine.files import Materials, refine_files
+from artgan.refine.fitting import fit_network
+from artgan.refine.recipe import make_recipe
+from artgan.refine.sources import style_of_files
+from artgan.sealed import seal
+
+CPU = torch.device("cpu")
+LOOK = make_recipe(
+    style__backbone="random",
+    style__style_layers=["stage1", "stage2"],
+    style__content_layers=["stage2"],
+    style__iterations=3,
+    output__size_px=32,
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    for index in range(8):
+        draw_work("circles", 1, index, side_px=40).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def materials(tmp_path_factory):
+    path = tmp_path_factory.mktemp("style") / "style.png"
+    draw_work("waves", 1, 0, side_px=40).save(path)
+    return Materials([style_of_files(path)], [1.0])
+
+
+def fit(folder, pictures, materials, steps, look=LOOK, listen=lambda _: None):
+    return fit_network([pictures], folder, look, materials, CPU, 5.0, listen, max_steps=steps)
+
+
+def test_an_untrained_network_is_the_identity_at_any_size():
+    images = torch.rand(2, 3, 37, 50) * 2 - 1
+    assert torch.equal(StyleNetwork()(images), images)
+
+
+def test_fitting_comes_closer_and_resumes_exactly(pictures, materials, tmp_path):
+    events = []
+    assert "after 30 steps" in fit(tmp_path / "whole", pictures, materials, 30, listen=events.append)
+    losses = [float(event.note.rpartition(" ")[2]) for event in events if event.task == "fitting"]
+    assert len(losses) == 4
+    assert losses[-1] < 0.7 * losses[0]
+    fit(tmp_path / "halves", pictures, materials, 5)
+    fit(tmp_path / "halves", pictures, materials, 30)
+    whole, _ = read_network(tmp_path / "whole")
+    halves, _ = read_network(tmp_path / "halves")
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, halves.state_dict()[key]), key
+    with pytest.raises(ConfigError, match="holds the fit of another look"):
+        fit(tmp_path / "whole", pictures, materials, 12, LOOK.model_copy(update={"seed": 1}))
+
+
+def test_a_network_is_used_only_when_its_verdict_is_good(pictures, materials, tmp_path):
+    fit(tmp_path / "net", pictures, materials, 1)
+    about = json.loads((tmp_path / "net" / "network.json").read_text())
+
+    def judged(style):
+        about["verdict"] |= {"style": style, "style_optimized": 0.1, "content": 0.1, "content_optimized": 0.1}
+        (tmp_path / "net" / "network.json").write_text(json.dumps(about))
+        seal(tmp_path / "net")
+
+    judged(0.16)
+    with pytest.raises(CheckpointError, match=r"not within 1\.5 times those of optimize\. Fit it longer"):
+        load_network(tmp_path / "net", 1.0, CPU)
+    judged(0.14)
+    assert load_network(tmp_path / "net", 1.0, CPU)([np.zeros((40, 40, 3), np.uint8)])[0].shape == (40, 40, 3)
+    look = make_recipe(style__engine="feedforward", style__strength=0.5)
+    (tmp_path / "out").mkdir()
+    result = refine_files([pictures], tmp_path / "out", look, Materials(network=tmp_path / "net"), device=CPU)
+    assert len(result.written) == 8
+    (tmp_path / "net" / "network.safetensors").write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_network(tmp_path / "net", 1.0, CPU)
+
+
+def test_what_is_no_network_or_too_few_pictures(tmp_path, materials):
+    with pytest.raises(CheckpointError, match="no fitted network"):
+        read_network(tmp_path)
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="needs 8 pictures or more, got 1"):
+        fit(tmp_path / "net", tmp_path, materials, 1)
