@@ -40,7 +40,7 @@ class Collection:
     train_rows: np.ndarray
     holdout_rows: np.ndarray
     pixel_hash: str
-    rights: tuple[str, ...]
+    rights: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
