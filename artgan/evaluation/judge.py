@@ -19,6 +19,7 @@ from artgan.metrics.features import FeatureBank
 from artgan.progress import Listener, Progress
 
 BATCH = 24  # whole chunks of `artgan.generation.sample`
+_CPU_PIECE = 6  # the feature maps of so many pictures stay in the cache: a quarter faster than 24
 _DEFAULT_SIDE_PX = 224
 
 # Gives the pictures of some indices, uint8 `[H, W, 3]`, in their order: of seeds, of files, of rows.
@@ -117,8 +118,12 @@ class Judge:
             padded[index] = picture
         images = resize(to_float(torch.from_numpy(padded).to(self.device)), self.size_px, self.resize_mode)
         views = [images, images.flip(-1)] if mirror else [images]
+        pieces = BATCH if self.device.type == "cuda" else _CPU_PIECE
         with _full_precision():
-            return torch.cat([self.backbone(view)[self.layer].mean((2, 3)) for view in views], 1)
+            return torch.cat([torch.cat([self._features(piece) for piece in view.split(pieces)]) for view in views], 1)
+
+    def _features(self, images: torch.Tensor) -> torch.Tensor:
+        return self.backbone(images)[self.layer].mean((2, 3))
 
 
 @contextmanager
