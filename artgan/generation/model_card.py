@@ -18,7 +18,7 @@ def model_card(card: "ModelCard", *, rights: str = "", license_name: str = "", t
 
     Args:
         card: of the model.
-        rights: note on the training pictures; without one the card asks for it.
+        rights: note on the training pictures; by default what the collection's sources state, and without that the card asks.
         license_name: as hubs name it, for the front matter.
         title: the collection's name by default.
     """
@@ -42,8 +42,10 @@ def model_card(card: "ModelCard", *, rights: str = "", license_name: str = "", t
     if card.classes:
         lines += ["Classes: " + ", ".join(card.classes), ""]
     lines += ["## Training pictures", ""]
-    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in card.collection.items() if not isinstance(value, dict)]
-    lines += ["", f"Rights: {rights or NO_RIGHTS}", ""]
+    plain = {key: value for key, value in card.collection.items() if not isinstance(value, (dict, list))}
+    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in plain.items()]
+    stated = "; ".join(map(str, card.collection.get("rights", ())))
+    lines += ["", f"Rights: {rights or stated or NO_RIGHTS}", ""]
     if card.metrics:
         lines += _measured(card.metrics)
     return "\n".join(lines)

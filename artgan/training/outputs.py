@@ -137,12 +137,18 @@ class Outputs:
 
     def _save_model(self, name: str, metrics: dict[str, Any] | None) -> None:
         config, collection = self.session.config, self.session.collection
+        origin: dict[str, Any] = {
+            "name": collection.name,
+            "pixel_hash": collection.pixel_hash,
+            "count": len(collection.train_rows),
+            "rights": list(collection.rights),
+        }
         card = ModelCard(
             architecture=config.model.generator,
             arguments=generator_arguments(config, collection),
             classes=collection.classes if config.model.conditional else (),
             images_seen=self.session.state.images_seen,
-            collection={"name": collection.name, "pixel_hash": collection.pixel_hash, "count": len(collection.train_rows)},
+            collection=origin,
             metrics=metrics,
         )
         save_model(self.session.run / "model" / name, self._generator(), card, grid(self._pictures()))

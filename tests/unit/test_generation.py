@@ -10,6 +10,8 @@ import torch
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.generation.directions import style_matrices
 from artgan.generation.latents import latents_for_seeds
+from artgan.generation.model_card import NO_RIGHTS, model_card
+from artgan.generation.model_folder import ModelCard
 from artgan.generation.paths import EASINGS, band_layers, journey, mixing_matrix
 from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.sample import chunk_size, generate, point_of_picture, render
@@ -244,3 +246,11 @@ def test_farthest_first_spreads():
     chosen, gaps = farthest_first(line, 3, first=0)
     assert chosen == [0, 4, 2]
     assert gaps == [10.0, 10.0, 2.0]
+
+
+def test_a_card_passes_on_what_the_sources_state_about_rights():
+    known = {"name": "x", "pixel_hash": "0", "count": 3, "rights": ["hub/x: license 'cc0-1.0', says its card"]}
+    card = ModelCard("fastgan", {}, (), 0, known)
+    assert "Rights: hub/x: license 'cc0-1.0'" in model_card(card)
+    assert "Rights: CC BY" in model_card(card, rights="CC BY")
+    assert NO_RIGHTS in model_card(ModelCard("fastgan", {}, (), 0, known | {"rights": []}))
