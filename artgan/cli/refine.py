@@ -36,7 +36,9 @@ def refine(
     mask: Annotated[
         list[Path] | None, typer.Option(help="Where the look goes (white): a picture, or a folder of them.")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A look as YAML, such as configs/refine/painterly.yaml.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A look: a YAML file, or the name of one in configs/refine, such as painterly.")
+    ] = None,
     recipe_from: Annotated[Path | None, typer.Option(help="A refined picture: take the look that it carries.")] = None,
     strength: Annotated[Number, typer.Option(help="Of the style: 0 changes nothing, 1 is the full look.")] = None,
     engine: Annotated[Text, typer.Option(help="optimize; feedforward: a fitted network; none: color and detail.")] = None,
@@ -130,10 +132,11 @@ def refine(
 
 
 def _look(recipe: Path | None, recipe_from: Path | None, overrides: dict[str, Any]) -> "Recipe":
-    from artgan.refine.recipe import load_recipe, recipe_from_dict
+    from artgan.refine.recipe import load_recipe, recipe_from_dict, shipped_looks
 
     if recipe_from is None:
-        return load_recipe(recipe, overrides)
+        named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
+        return load_recipe(named or recipe, overrides)
     if recipe is not None:
         raise ConfigError("give --recipe or --recipe-from, not both")
     from artgan.images import read_metadata

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+import artgan
 from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError
 from artgan.strict_yaml import Document, parse_document
@@ -175,6 +176,13 @@ def load_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -
         ConfigError: missing, not plain YAML, or wrong values; one message names all, with file and line.
     """
     return _resolved(parse_document(path) if path else Document({}, {}, ""), overrides or {})
+
+
+def shipped_looks() -> dict[str, Path]:
+    """Return the recipes that come with artgan, by name: in the installed package, or in the checkout around it."""
+    package = Path(artgan.__file__).parent
+    folders = [root / "configs" / "refine" for root in (package, package.parent)]
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def recipe_from_dict(data: Mapping[str, Any], source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:

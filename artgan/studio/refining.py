@@ -9,7 +9,7 @@ from artgan import weights
 from artgan.errors import DataError
 from artgan.progress import Listener
 from artgan.refine.pipeline import Series, refine
-from artgan.refine.recipe import DEFAULT_LAYERS, Recipe, load_recipe
+from artgan.refine.recipe import DEFAULT_LAYERS, Recipe, load_recipe, shipped_looks
 
 _SHOWN = (
     "style.strength",
@@ -43,8 +43,20 @@ def controls() -> list[dict[str, Any]]:
     return [{"name": name, **_control(name), **special.get(name, {})} for name in _SHOWN]
 
 
+def looks() -> list[dict[str, Any]]:
+    """Return the looks that come with artgan: name, what they are for, and the values of the shown fields."""
+    usable, found = usable_backbones(), []
+    for name, path in shipped_looks().items():
+        recipe = load_recipe(path)
+        values = {shown: _value(recipe, shown) for shown in _SHOWN}
+        if values["style.backbone"] not in usable:
+            values |= {"style.backbone": usable[0], "style.content_weight": None}
+        found.append({"name": name, "description": recipe.description, "values": values})
+    return found
+
+
 def recipe_from(values: Any) -> Recipe:
-    """Check a recipe that came from a page: an object of dotted keys, `{"style.strength": 0.5}`.
+    """Check a recipe that came from a page: an object of dotted keys, `{"style.strength": 0.5}`, and perhaps a `look` by name.
 
     Raises:
         DataError: it is no object, or asks for more work than the studio does at once.
@@ -52,13 +64,20 @@ def recipe_from(values: Any) -> Recipe:
     """
     if not isinstance(values, dict):
         raise DataError("recipe: expected an object")
-    for name, value in values.items():
+    look, overrides = values.get("look"), {name: value for name, value in values.items() if name != "look"}
+    if look is not None and (not isinstance(look, str) or look not in shipped_looks()):
+        raise DataError(f"recipe.look: unknown: {str(look)[:40]}")
+    for name, value in overrides.items():
         if name not in _SHOWN or isinstance(value, (dict, list)) or (name == "style.engine" and value not in _ENGINES):
             raise DataError(f"recipe.{str(name)[:40]}: unknown, or of the wrong type: {str(value)[:40]}")
         limit = _LIMITS.get(name)
         if limit is not None and isinstance(value, (int, float)) and value > limit:
             raise DataError(f"recipe.{name}: expected up to {limit} here, got {value}; the command line has no limit")
-    return load_recipe(None, {name: value for name, value in values.items() if value is not None})
+    given = {name: value for name, value in overrides.items() if value is not None}
+    path = shipped_looks()[look] if look else None
+    if path and given.get("style.backbone", load_recipe(path).style.backbone) != load_recipe(path).style.backbone:
+        given |= {"style.style_layers": [], "style.content_layers": []}  # names of layers are those of one network
+    return load_recipe(path, given)
 
 
 def refined(pictures: list[np.ndarray], style: np.ndarray | None, recipe: Recipe, listen: Listener) -> list[np.ndarray]:
@@ -78,6 +97,11 @@ def usable_backbones() -> list[str]:
     """Return the backbones that can be used without a download, the lightest first."""
     known = [name for name in ("squeezenet1_1", "vgg16", "vgg19") if name in DEFAULT_LAYERS and weights.find(name)]
     return [*known, "random"]
+
+
+def _value(recipe: Recipe, name: str) -> Any:
+    section, _, leaf = name.rpartition(".")
+    return getattr(getattr(recipe, section) if section else recipe, leaf)
 
 
 def _control(name: str) -> dict[str, Any]:

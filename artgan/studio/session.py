@@ -94,6 +94,7 @@ class Session:
             "models": [self._described(folder) for folder in self.folders],
             "runs": [watch.name for watch in self.watches],
             "refine": refining.controls(),
+            "looks": refining.looks(),
             "formats": list(SUFFIX_OF),
             "video_formats": list(MEDIA_TYPES) if default_format() == "mp4" else ["webp"],
             "easings": list(EASINGS),

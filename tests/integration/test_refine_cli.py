@@ -7,6 +7,7 @@ from PIL import Image
 from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
 from artgan.images import read_metadata
+from artgan.refine.recipe import load_recipe, shipped_looks
 from tests.conftest import ROOT
 
 QUICK = ("--backbone", "random", "--style-layers", "stage1,stage2", "--content-layers", "stage2", "--iterations", "2")
@@ -58,6 +59,13 @@ def test_a_recipe_travels_in_the_picture_and_gives_the_same_bytes(picture, style
     assert (tmp_path / "a" / "picture.png").read_bytes() == (tmp_path / "b" / "picture.png").read_bytes()
     assert artgan(*again[:-1], tmp_path / "c", "--seed", "6", "--quiet") == 0
     assert read_metadata(tmp_path / "c" / "picture.png")["refine"]["recipe"]["seed"] == 6
+
+
+def test_a_look_that_comes_with_artgan_is_taken_by_name(picture, tmp_path):
+    words = ("refine", picture, "--recipe", "finish", "--engine", "none", "--out", tmp_path / "out", "--quiet")
+    assert artgan(*words) == 0
+    carried = read_metadata(tmp_path / "out" / "picture.png")["refine"]["recipe"]
+    assert carried["description"] == load_recipe(shipped_looks()["finish"]).description
 
 
 def test_a_collection_is_a_style_and_so_are_its_nearest_works(picture, collection_folder, tmp_path, capsys):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from artgan.datasets.synthetic import draw_work
 from artgan.images import read_metadata
+from artgan.refine.recipe import load_recipe, shipped_looks
 from tests.integration.studio_server import studio
 from tests.integration.test_cli import SET, artgan
 
@@ -219,6 +220,8 @@ def test_refine_and_compare(visit, tmp_path):
     page.set_input_files("#style-file", tmp_path / "style.png")
     page.locator("#style-picture").wait_for(timeout=WAIT)
     page.click("#refine-controls summary")
+    page.select_option("[name='look']", "soft_touch")
+    assert page.input_value("[name='style.strength']") == str(load_recipe(shipped_looks()["soft_touch"]).style.strength)
     page.select_option("[name='style.backbone']", "random")
     page.fill("[name='style.iterations']", "3")
     page.fill("[name='output.size_px']", "64")
@@ -237,7 +240,9 @@ def test_refine_and_compare(visit, tmp_path):
     with page.expect_download() as saved:
         page.click("#refine-save")
     saved.value.save_as(tmp_path / "refined.png")
-    assert read_metadata(tmp_path / "refined.png")["refine"]["recipe"]["style"]["iterations"] == 3
+    recipe = read_metadata(tmp_path / "refined.png")["refine"]["recipe"]
+    assert recipe["style"]["iterations"] == 3
+    assert recipe["description"] == load_recipe(shipped_looks()["soft_touch"]).description
 
 
 def test_a_picture_of_ones_own_is_found(visit, tmp_path):

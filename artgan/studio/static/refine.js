@@ -28,6 +28,24 @@ function control({ name, default: value, choices, range }) {
   return make("label", { className: "line" }, make("span", { textContent: title }), input);
 }
 
+// A look fills the controls; what it says beyond them goes along by its name.
+function looks() {
+  const select = make("select", { name: "look" });
+  options(select, [["", "my own"], ...state.studio.looks.map(({ name }) => [name, name.replaceAll("_", " ")])]);
+  const about = make("p", { className: "quiet" });
+  select.onchange = () => {
+    const look = state.studio.looks.find(({ name }) => name === select.value);
+    about.textContent = look ? look.description : "";
+    for (const [name, value] of Object.entries(look ? look.values : {})) {
+      const field = $("refine-controls").querySelector(`[name='${name}']`);
+      if (name === "output.size_px" && value === null) continue;
+      field.value = value ?? "";
+      field.dispatchEvent(new Event("input"));
+    }
+  };
+  return [make("label", { className: "line" }, make("span", { textContent: "Look" }), select), about];
+}
+
 function recipe() {
   const fields = [...$("refine-controls").querySelectorAll("input, select")];
   return Object.fromEntries(fields.filter(({ value }) => value !== "").map(({ name, value, tagName }) => [name, tagName === "SELECT" ? value : Number(value)]));
@@ -61,7 +79,7 @@ const run = guarded(async () => {
 
 export function startRefine() {
   const [shown, more] = [state.studio.refine.slice(0, 4), state.studio.refine.slice(4)];
-  $("refine-controls").append(...shown.map(control), make("details", {}, make("summary", { textContent: "More" }), ...more.map(control)));
+  $("refine-controls").append(...looks(), ...shown.map(control), make("details", {}, make("summary", { textContent: "More" }), ...more.map(control)));
   const size = $("refine-controls").querySelector("[name='output.size_px']");
   on("model", () => { size.value = Math.max(256, state.facts.width, state.facts.height); });
   choosePicture($("style-file"), $("style-drop"), $("style-picture"), (upload) => { style = upload; });
