@@ -246,7 +246,7 @@ def _copying(findings: _Findings, plain: np.ndarray, mirrored: np.ndarray, refer
         findings.floor["near_copies"] = {"value": unseen.value, "of": findings.floor["auth_pct"]["of"]}
     score = copying_score(plain, reference.holdout, reference.train) if len(reference.holdout) >= 2 else None
     if score is not None:
-        findings.metrics["c_t"] = Estimate(score)
+        findings.metrics["c_t"] = score
 
 
 def _by_class(features: np.ndarray, labels: np.ndarray, reference: Reference, frechet_name: str) -> dict[str, Any]:

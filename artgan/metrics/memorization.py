@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from artgan.metrics.features import Estimate, Rows, blocks, share_estimate
+from artgan.metrics.features import STANDARD_ERRORS, Estimate, Rows, blocks, share_estimate
 from artgan.metrics.manifold import Manifold, squared_distances
 
 _COMPONENTS = 64
@@ -45,7 +45,7 @@ def authenticity(nearest: Nearest, train: Manifold) -> Estimate:
     return share_estimate(nearest.distances > train.nearest[nearest.rows])
 
 
-def copying_score(generated: Rows, holdout: np.ndarray, train: np.ndarray) -> float | None:
+def copying_score(generated: Rows, holdout: np.ndarray, train: np.ndarray) -> Estimate | None:
     """Return C_T (Meehan et al. 2020, 2004.05675): below 0 generated pictures lie nearer to the training set than unseen do.
 
     In each cell of the training set (k-means after 64 principal components) a Mann-Whitney U compares the distances to the
@@ -53,8 +53,9 @@ def copying_score(generated: Rows, holdout: np.ndarray, train: np.ndarray) -> fl
 
     Z_U = (U - m n / 2) / (m n (m + n + 1) / 12)^(1/2),  U = pairs in which the generated one is farther, ties by half
 
-    C_T is the mean over cells, weighted by held-out pictures, of those cells that hold at least 20 generated ones. Under no
-    copying Z_U is about a standard normal; -3 is far out. None when no cell has enough pictures.
+    C_T is the mean over cells, weighted by held-out pictures n_c, of those cells that hold at least 20 generated ones. Under no
+    copying Z_U is about a standard normal, so C_T has the deviation (sum n_c^2)^(1/2) / sum n_c, which gives the interval; a
+    C_T of -3 is far out. None when no cell has enough pictures.
     """
     mean = train.astype(np.float64).mean(0)
     basis = _principal_components(train, mean)
@@ -65,13 +66,17 @@ def copying_score(generated: Rows, holdout: np.ndarray, train: np.ndarray) -> fl
     for points_here in (generated_points, (holdout - mean) @ basis):
         sets.append((nearest_rows(points_here, points).distances, nearest_rows(points_here, centers).rows))
     (ours, our_cells), (theirs, their_cells) = sets
-    total = weight = 0.0
+    total = weight = squares = 0.0
     for cell in range(len(centers)):
         x, y = ours[our_cells == cell], theirs[their_cells == cell]
         if len(x) >= _MIN_GENERATED_PER_CELL and len(y) >= 2:
             total += len(y) * mann_whitney(x, y)
             weight += len(y)
-    return total / weight if weight else None
+            squares += len(y) ** 2
+    if not weight:
+        return None
+    value, reach = total / weight, STANDARD_ERRORS * squares**0.5 / weight
+    return Estimate(value, value - reach, value + reach)
 
 
 def mann_whitney(x: np.ndarray, y: np.ndarray) -> float:

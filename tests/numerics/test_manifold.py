@@ -91,7 +91,7 @@ def test_nothing_depends_on_order_or_blocks(monkeypatch):
         shares = [getattr(scores, name).value for name in ("precision", "recall", "density", "coverage")]
         kid = kernel_distance(x.astype(np.float64), y.astype(np.float64)).value
         distances = [frechet(x, fit_gaussian(y)).value, kid, monge_distance(x, y).value]
-        copies = [authenticity(nearest_rows(x, y), balls).value, copying_score(x, y[:60], y[60:])]
+        copies = [authenticity(nearest_rows(x, y), balls).value, copying_score(x, y[:60], y[60:]).value]
         return [*shares, *distances, *copies]
 
     wanted = everything(generated, real)
@@ -151,12 +151,12 @@ def test_a_copier_is_caught_and_an_honest_hold_out_passes():
     balls = fit_manifold(train)
     copies = train[RANDOM.integers(0, 400, 300)]
     assert authenticity(nearest_rows(copies, train), balls).value == 0
-    assert copying_score(copies, holdout, train) < -10
+    assert copying_score(copies, holdout, train).value < -10
     assert authenticity(nearest_rows(honest, train), balls).value > 0.3
-    assert abs(copying_score(honest, holdout, train)) < 3
+    assert abs(copying_score(honest, holdout, train).value) < 3
     nearly = (copies + features(300, 16, scale=0.05)).astype(np.float32)
-    assert copying_score(nearly, holdout, train) < -10
-    assert copying_score(features(300, 16, scale=3), holdout, train) > 3
+    assert copying_score(nearly, holdout, train).value < -10
+    assert copying_score(features(300, 16, scale=3), holdout, train).low > 3
 
 
 def test_mann_whitney_equals_scipys_with_ties():
@@ -187,3 +187,13 @@ def test_a_bank_on_disk_is_the_array_that_went_in():
     assert monge_distance(bank, reference).value == monge_distance(rows, reference).value
     with pytest.raises(DataError, match="not finite"):
         bank.append(np.full((1, 7), np.nan, np.float32))
+
+
+def test_the_interval_of_the_copying_score_holds_its_share():
+    """Of draws from one distribution about 95 % of the intervals have 0 in them."""
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(200):
+        score = copying_score(*(rng.normal(size=(count, 6)) for count in (90, 60, 60)))
+        held += score.low <= 0 <= score.high
+    assert 0.85 <= held / 200 <= 1
