@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from artgan.augment import AUGMENTATIONS
-from artgan.backbones import BACKBONES, FEATURE_SPACES
+from artgan.backbones import BACKBONES, DEFAULT_FEATURES, FEATURE_SPACES
 from artgan.errors import ConfigError
 from artgan.models import (
     BATCH_MULTIPLES,
@@ -186,7 +186,7 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """The judge of training runs."""
 
-    features: str = "inception-2048"
+    features: str = DEFAULT_FEATURES
     """Feature space: a layer of the 2015 Inception network, `dinov2-s14` and others of timm, `NETWORK:LAYER`, or `random`."""
     num_generated: Annotated[int, Field(ge=2)] = 1000
     """Samples per evaluation."""

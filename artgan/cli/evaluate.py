@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from artgan import arguments
+from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError, DataError
 from artgan.progress import listener_for
@@ -15,8 +16,8 @@ _METRICS = ("distances", "manifold", "copying")  # as in artgan.evaluation.measu
 _RESIZES = ("clean", "legacy-torch", "legacy-tf")
 _DEFAULT_COUNT = 2000
 _FEATURES_HELP = (
-    "inception-2048, -768, -192, -64; dinov2-s14, -b14, -l14; timm/NAME; NETWORK:LAYER; random needs no weights. "
-    "Default: inception-2048."
+    "inception-2048 (FID), -768, -192, -64; dinov2-s14, -b14, -l14; timm/NAME; NETWORK:LAYER; random needs no weights. "
+    f"Default: {DEFAULT_FEATURES}."
 )
 
 
@@ -27,7 +28,7 @@ def evaluate(
         Path | None, typer.Argument(help="A run (its best model), a model folder, or a folder of pictures.")
     ] = None,
     collection: Annotated[Path | None, typer.Option(help="The collection to compare with: its training split.")] = None,
-    features: Annotated[str, typer.Option(help=_FEATURES_HELP, show_default=False)] = "inception-2048",
+    features: Annotated[str, typer.Option(help=_FEATURES_HELP, show_default=False)] = DEFAULT_FEATURES,
     metrics: Annotated[str, typer.Option(help="Which: distances, manifold, copying.")] = "distances,manifold,copying",
     num_generated: Annotated[int | None, typer.Option(help="Pictures to judge; default: 2000, or all of a folder.")] = None,
     truncation: Annotated[float, typer.Option(help="1 is the model's whole variety.")] = 1.0,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artgan import arguments
+from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError
 from artgan.progress import Listener, format_rate, listener_for
@@ -37,7 +38,7 @@ def sample(
     select: Annotated[int | None, typer.Option(help="Keep so many of the seeds; needs --collection.")] = None,
     by: Annotated[str, typer.Option(help="realism, diversity, novelty: what --select looks for.")] = "realism",
     collection: Annotated[Path | None, typer.Option(help="The training collection, for --select.")] = None,
-    features: Annotated[str, typer.Option(help="Feature space of --select; random needs no weights.")] = "inception-2048",
+    features: Annotated[str, typer.Option(help="Feature space of --select; random needs no weights.")] = DEFAULT_FEATURES,
     image_format: Annotated[str, typer.Option("--format", help="png, jpeg, webp, tiff.")] = "png",
     captions: Annotated[bool, typer.Option("--captions", help="Write the seed under each picture of the grid.")] = False,
     columns: Annotated[int | None, typer.Option(help="Of the grid.")] = None,

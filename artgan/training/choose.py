@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from artgan import weights
+from artgan.backbones import DEFAULT_FEATURES
 from artgan.backbones.backbone import load_backbone
 from artgan.config import RunConfig, load_config, with_values
 from artgan.datasets.collection import Collection
@@ -16,7 +17,7 @@ from artgan.models import BATCH_MULTIPLES
 from artgan.progress import Listener
 
 Say = Callable[[str], None]
-_FEATURES_BY_PREFERENCE = ("inception-2048", "inception-768", "random")
+_FEATURES_BY_PREFERENCE = (DEFAULT_FEATURES, "random")
 _FEW_WORKS = 200
 _WORKS_PER_CLASS = 200
 # On a GPU: images per step, up to this shorter side.
