@@ -9,7 +9,7 @@ import hashlib
 import multiprocessing
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ def prepare(
     busy = StorageError(f"{out} is being made by another process: wait for it, stop it, or choose another --out")
     try:
         plan = _plan(files, recipe)
-        _check_space(out, forecast(files, out, recipe))
+        _check_space(out, _forecast(plan, out, recipe))
         building.parent.mkdir(parents=True, exist_ok=True)
         with only_one(out.with_name(f".{out.name}.lock"), busy):
             journal = open_journal(building, plan, shape)
@@ -104,11 +104,15 @@ def prepare(
 
 def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe) -> Forecast:
     """Return what `prepare` would do, without reading a picture."""
-    shape = (recipe.height, recipe.width, 3)
+    return _forecast(_plan(files, recipe), out, recipe)
+
+
+def _forecast(plan: Mapping[str, Any], out: Path, recipe: Recipe) -> Forecast:
+    count, shape = len(plan["files"]), (recipe.height, recipe.width, 3)
     existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
-    done = files_done(_building(out), _plan(files, recipe), shape)
-    needed = (len(files) - done) * recipe.tiles**2 * recipe.height * recipe.width * 3
-    return Forecast(len(files), done, needed, shutil.disk_usage(existing).free)
+    done = files_done(_building(out), plan, shape)
+    needed = (count - done) * recipe.tiles**2 * recipe.height * recipe.width * 3
+    return Forecast(count, done, needed, shutil.disk_usage(existing).free)
 
 
 def _building(out: Path) -> Path:

@@ -1,7 +1,7 @@
 """Pictures behind URLs: object stores, data hubs and web folders, through fsspec (the `cloud` extra)."""
 
 import os
-from pathlib import PurePosixPath
+from dataclasses import dataclass
 from typing import Any
 
 from artgan.errors import DataError, StorageError
@@ -16,8 +16,17 @@ def is_url(source: str) -> bool:
     return bool(separator) and scheme.isalnum()
 
 
-def files_below(url: str) -> list[tuple[str, str]]:
-    """Return (URL, name below the source) of every file of a URL: a folder, one file, or a pattern with `*`.
+@dataclass(frozen=True)
+class Remote:
+    """A file behind a URL: its name below the source, and what changes when it does, as the listing tells it."""
+
+    url: str
+    name: str
+    version: tuple[str, ...]
+
+
+def files_below(url: str) -> list[Remote]:
+    """Return every file of a URL: a folder, one file, or a pattern with `*`. One listing; no request for each file.
 
     Raises:
         DataError: nothing is there, or it cannot be listed.
@@ -27,16 +36,27 @@ def files_below(url: str) -> list[tuple[str, str]]:
     try:
         if "*" in path:
             root = path[: path.index("*")].rpartition("/")[0]
-            found = [match for match in system.glob(path) if system.isfile(match)]
+            found = system.glob(path, detail=True)
         elif system.isfile(path) and not path.endswith("/"):
-            return [(url, PurePosixPath(path).name)]
+            root, found = path.rpartition("/")[0], {path: system.info(path)}
         else:
-            root, found = path.rstrip("/"), system.find(path)
+            root, found = path.rstrip("/"), system.find(path, detail=True)
     except Exception as error:  # every store has errors of its own
         raise DataError(f"source {url} cannot be listed: {_reason(error)}") from error
-    if not found:
+    files = [
+        Remote(system.unstrip_protocol(match), match.removeprefix(root).lstrip("/"), _version(facts))
+        for match, facts in found.items()
+        if facts.get("type", "file") == "file"
+    ]
+    if not files:
         raise DataError(f"source {url}: no files there")
-    return sorted((system.unstrip_protocol(match), match.removeprefix(root).lstrip("/")) for match in found)
+    return sorted(files, key=lambda file: file.url)
+
+
+def _version(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return a file's size, and the store's tag or time of change where it tells one."""
+    keys = ("size", "ETag", "etag", "blob_id", "LastModified", "last_modified", "mtime", "created")
+    return tuple(str(facts[key]) for key in keys if facts.get(key) is not None)[:2]
 
 
 def read_url(url: str) -> bytes:
@@ -67,19 +87,6 @@ def open_url(url: str) -> Any:
         return system.open(path, "rb")
     except Exception as error:
         raise DataError(f"source {url} cannot be opened: {_reason(error)}") from error
-
-
-def stamp_of(url: str) -> list[str | int]:
-    """Return what changes when the file does: its size, and the store's tag or time of change where it tells one."""
-    system, path = _open(url)
-    try:
-        facts = system.info(path)
-    except Exception as error:
-        raise DataError(f"source {url} cannot be read: {_reason(error)}") from error
-    tags = [
-        facts[key] for key in ("ETag", "etag", "blob_id", "LastModified", "last_modified", "mtime", "created") if key in facts
-    ]
-    return [int(facts.get("size") or 0), *map(str, tags[:1])]
 
 
 def _open(url: str) -> tuple[Any, str]:

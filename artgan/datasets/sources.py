@@ -26,6 +26,7 @@ class SourceFile:
         source: position of the source in the command.
         labelled_by: the label file or column that has to name it, or None.
         dropped: why it is left out unread, or None.
+        version: of a URL: what changes when the file does.
     """
 
     path: Path | str
@@ -35,6 +36,7 @@ class SourceFile:
     source: int = 0
     labelled_by: str | None = None
     dropped: str | None = None
+    version: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -57,7 +59,7 @@ class SourceFile:
     def stamp(self) -> list[str | int]:
         """Return what changes when the file does, without reading it."""
         if isinstance(self.path, str):
-            return [self.name, self.where, *remote.stamp_of(self.path)]
+            return [self.name, self.where, *self.version]
         status = self.path.stat()
         return [self.name, self.where, status.st_size, status.st_mtime_ns]
 
@@ -89,7 +91,8 @@ def find_files(sources: Sequence[Path | str], label_column: str | None = None) -
 
 
 def _files_behind(url: str) -> list[SourceFile]:
-    return [SourceFile(place, name, _first_folder(name)) for place, name in remote.files_below(url)]
+    found = remote.files_below(url)
+    return [SourceFile(file.url, file.name, _first_folder(file.name), version=file.version) for file in found]
 
 
 def _with_rows(file: SourceFile, label_columns: Sequence[str]) -> list[SourceFile]:
@@ -98,7 +101,10 @@ def _with_rows(file: SourceFile, label_columns: Sequence[str]) -> list[SourceFil
         return [file]
     rows, column = parquet.rows_of(file.path, label_columns)
     by = f"column '{column}' of {file.where}" if column else None
-    return [SourceFile(file.path, f"{file.name}/{name}", label, row, 0, by) for row, (name, label) in enumerate(rows)]
+    return [
+        replace(file, name=f"{file.name}/{name}", label=label, member=row, labelled_by=by)
+        for row, (name, label) in enumerate(rows)
+    ]
 
 
 def _files_of(source: Path) -> list[SourceFile]:

@@ -89,9 +89,9 @@ def _discriminator(base: RunConfig, say: Say, on_progress: Listener) -> str:
         except WeightsError as error:
             say(str(error))
     if found is None:
-        say(f"- fastgan discriminator: it needs no weights, and learns slower than projected, which needs {name}")
+        say(f"- fastgan discriminator: it needs no weights; those of projected, {name}, are not at hand")
         return "fastgan"
-    say(f"- projected discriminator on {found}: it makes more of few images than any other (docs/results.md)")
+    say(f"- projected discriminator on {found}: the one measured on paintings (docs/results.md)")
     return "projected"
 
 
@@ -102,8 +102,8 @@ def _is_conditional(collection: Collection, say: Say) -> bool:
     fewest = int(np.bincount(collection.labels[collection.train_rows], minlength=len(collection.classes)).min())
     if fewest < _WORKS_PER_CLASS:
         say(
-            f"- not by class: the smallest of {len(collection.classes)} has {fewest} works, below {_WORKS_PER_CLASS} a class "
-            f"hurts the whole; --set model.conditional=true does it anyway"
+            f"- not by class: the smallest of {len(collection.classes)} has {fewest} works, {_WORKS_PER_CLASS} are asked "
+            f"for; --set model.conditional=true does it anyway"
         )
         return False
     say(f"- by class: each of {len(collection.classes)} has at least {fewest} works")
