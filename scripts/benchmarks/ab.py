@@ -5,14 +5,20 @@
         r3gan=configs/r3gan_256.yaml,model.width=32,training.device=cpu
 
 A variant is NAME=CONFIG[,key=value...]. Each becomes a run `OUT/NAME-seedN` that goes on where it stopped, so the script can be
-interrupted and called again; minutes count training only. All are judged alike, by the features and the number of samples
-given here. The table lies in OUT/table.md, the last sheets beside each other in OUT/sheets.png.
+interrupted and called again; minutes count training only. `--cpu-minutes` in place of `--minutes` counts what the process used
+of the processor, start and sheets included: equal work on a machine that does other things besides. All are judged alike, by
+the features and the number of samples given here. The table lies in OUT/table.md, the last sheets side by side in
+OUT/sheets.png.
 """
 
 import argparse
 import json
+import os
+import signal
 import statistics
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +29,10 @@ from artgan.config import RunConfig, load_config, with_values
 from artgan.datasets.collection import Collection, open_collection
 from artgan.devices import choose_device, describe_device
 from artgan.evaluation import Judge, evaluate_generator
+from artgan.evaluation.measure import METRICS
 from artgan.generation.model_folder import load_model
 from artgan.progress import PlainListener
+from artgan.training.loop import Outcome
 from artgan.training.start import Order, train_run
 
 
@@ -44,19 +52,53 @@ def measure(name: str, config: RunConfig, collection: Collection, out: Path, arg
     result = run / "ab.json"
     if result.is_file():
         return json.loads(result.read_text())
-    done = _minutes_done(run)
-    if done < arguments.minutes - 0.01:
-        order = Order(collection, run, config, minutes=arguments.minutes - done)
-        train_run(order, say=print, on_progress=PlainListener(sys.stderr))
+    if arguments.cpu_minutes:
+        _train_cpu_minutes(Order(collection, run, config), arguments.cpu_minutes)
+    elif (left := arguments.minutes - _minutes_done(run)) > 0.01:
+        _train(Order(collection, run, config, minutes=left))
     device = choose_device(config.training.device)
     model = load_model(run / "model" / "latest", device)
-    line = evaluate_generator(Judge(arguments.features, collection, device), model.generator, arguments.num_generated)
+    judge = Judge(arguments.features, collection, device)
+    line = evaluate_generator(judge, model.generator, arguments.num_generated, metrics=METRICS)
     row = {
         "name": name, "seed": config.seed, "images": model.card.images_seen, "minutes": _minutes_done(run),
         "metrics": {key: entry["value"] for key, entry in line["metrics"].items()}, "protocol": line["protocol_hash"][:12],
     }  # fmt: skip
     result.write_text(json.dumps(row))
     return row
+
+
+def _train(order: Order) -> None:
+    outcome = train_run(order, say=print, on_progress=PlainListener(sys.stderr))
+    if outcome is Outcome.STOPPED:
+        sys.exit("interrupted; the same command goes on from here")
+
+
+def _train_cpu_minutes(order: Order, minutes: float) -> None:
+    """Train until all sessions of a run together have used so many minutes of the processor."""
+    ledger, begin = order.run / "cpu_seconds.json", time.process_time()
+    before = json.loads(ledger.read_text()) if ledger.is_file() else 0.0
+    left, used_up, over = minutes * 60 - before, threading.Event(), threading.Event()
+    if left < 1:
+        return
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            if time.process_time() - begin >= left:
+                used_up.set()
+                os.kill(os.getpid(), signal.SIGTERM)  # training ends its step and saves
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        outcome = train_run(order, say=print, on_progress=PlainListener(sys.stderr))
+    finally:
+        over.set()
+        watcher.join()
+        ledger.write_text(json.dumps(before + time.process_time() - begin))
+    if outcome is Outcome.STOPPED and not used_up.is_set():
+        sys.exit("interrupted; the same command goes on from here")
 
 
 def _minutes_done(run: Path) -> float:
@@ -68,9 +110,10 @@ def table(rows: list[dict], collection: Collection, arguments: argparse.Namespac
     """Return the table in Markdown, a line a variant, with every seed's value."""
     metrics = list(rows[0]["metrics"])
     device = describe_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    length = f"{arguments.cpu_minutes:g} CPU minutes" if arguments.cpu_minutes else f"{arguments.minutes:g} minutes of training"
     lines = [
         f"{collection.name}, {collection.width}x{collection.height} px, {len(collection.train_rows)} works; "
-        f"{arguments.minutes:g} minutes of training each on {device}, torch {torch.__version__}; {arguments.num_generated} "
+        f"{length} each on {device}, torch {torch.__version__}; {arguments.num_generated} "
         f"samples, {arguments.features}, protocol {rows[0]['protocol']}",
         "",
         "| variant | images seen | " + " | ".join(metrics) + " | seeds |",
@@ -94,6 +137,7 @@ def main() -> None:
     parser.add_argument("--collection", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--cpu-minutes", type=float, help="in place of --minutes")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--features", default="inception-768")
     parser.add_argument("--num-generated", type=int, default=1000)
