@@ -1,9 +1,8 @@
 """Style transfer by optimisation, from coarse to fine (Gatys et al. 2016).
 
-Departures from the paper: Adam on the pixels with averaged iterates by default; several scales, each starting from the
-content plus the change that the coarser scale made, so that the content's fine detail is never blurred away; the first
-convolution pads by replication, which keeps the frame free of border artefacts; losses relative to their targets; a strength
-that moves the target statistics, not the weights.
+Departures from the paper: several scales, each starting from the content plus the change that the coarser scale made, so
+that the content's fine detail is never blurred away; the first convolution pads by replication, which keeps the frame free of
+border artefacts; losses relative to their targets; a strength that moves the target statistics, not the weights.
 """
 
 from collections.abc import Callable, Sequence

@@ -19,15 +19,16 @@ from artgan.tables import check_name, nearest
 
 MIN_SIDE_PX = 32
 # Layers that give a good look by default. The backbones see fine strokes in the first layers, larger forms in the last.
+# SqueezeNet's are a stage shallower than VGG's: with fire6 and fire9 among them strokes dissolve into noise.
 DEFAULT_LAYERS = {
     "vgg19": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu4_2",)),
     "vgg16": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu4_2",)),
-    "squeezenet1_1": (("relu1", "fire2", "fire4", "fire6", "fire9"), ("fire5",)),
-    "random": (("stage1", "stage2", "stage3", "stage4", "stage5"), ("stage3",)),
+    "squeezenet1_1": (("relu1", "fire2", "fire3", "fire4", "fire5"), ("fire5",)),
+    "random": (("stage1", "stage2", "stage3"), ("stage2",)),
 }
-# SqueezeNet's content layer says less about form than VGG's: at VGG's weight faces dissolve.
-DEFAULT_CONTENT_WEIGHT = {"squeezenet1_1": 0.2}
-_FALLBACK_CONTENT_WEIGHT = 0.05
+# The content layers of other backbones say less about form than VGG's: at VGG's weight faces dissolve.
+DEFAULT_CONTENT_WEIGHT = {"squeezenet1_1": 0.06, "random": 0.2}
+_FALLBACK_CONTENT_WEIGHT = 0.01
 
 Unit = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -52,7 +53,7 @@ class StyleLook(Section):
     """Empty: the backbone's own."""
     content_layers: tuple[str, ...] = ()
     """Empty: the backbone's own."""
-    loss: Literal["gram", "moments", "wasserstein", "sliced"] = "gram"
+    loss: Literal["moments", "gram", "wasserstein", "sliced"] = "moments"
     """How style is measured."""
     content: Literal["features", "self_similarity"] = "features"
     """What of the picture is kept: features where they are, or only how they relate to each other."""
@@ -60,9 +61,9 @@ class StyleLook(Section):
     """Beside a style weight of 1; null: the backbone's own."""
     variation_weight: Weight = 0.5
     """Of total variation, beside a style weight of 1; it scales with the strength."""
-    optimizer: Literal["adam", "lbfgs"] = "adam"
-    """Adam with averaged iterates, or L-BFGS with a history for each picture."""
-    iterations: Annotated[int, Field(ge=1, le=100_000)] = 100
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
+    """L-BFGS with a history for each picture, or Adam with averaged iterates, which takes several times the steps."""
+    iterations: Annotated[int, Field(ge=1, le=100_000)] = 40
     """Steps at each scale."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
     """Of Adam, in units of the [0, 1] pixel range."""
