@@ -13,6 +13,9 @@ from artgan.errors import ConfigError, DataError
 from artgan.progress import listener_for
 
 if TYPE_CHECKING:
+    import torch
+
+    from artgan.progress import Listener
     from artgan.refine.files import Materials, Result
     from artgan.refine.recipe import Recipe
     from artgan.refine.style_card import StyleSource
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 _PALETTE_PICTURES = 500
 _EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color match --out refined"
 _LISTED_FAILURES = 8
+_SAMPLES_TO_FIT = 256
 
 Text = str | None
 Number = float | None
@@ -29,7 +33,7 @@ Whole = int | None
 @app.command(epilog=f"{_EXAMPLE}\n\n{EPILOG}")
 def refine(
     context: typer.Context,
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures; with --fit also a run or model.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the refined pictures.")] = None,
     style: Annotated[list[Path] | None, typer.Option(help="Picture, folder or collection to look like; may repeat.")] = None,
     style_weights: Annotated[str, typer.Option(help="How much each style counts, such as 2,1.")] = "",
@@ -72,7 +76,7 @@ def refine(
     file_format: Annotated[Text, typer.Option("--format", help="png (default), png16 or tiff16.")] = None,
     profile: Annotated[Text, typer.Option(help="srgb (default), or source: the picture's own color profile.")] = None,
     cube: Annotated[Path | None, typer.Option(help="Also write the series' color map as a .cube table.")] = None,
-    fit: Annotated[Path | None, typer.Option(help="Fit a network to the style on these pictures, into this folder.")] = None,
+    fit: Annotated[Path | None, typer.Option(help="Fit a network to the style on these pictures or a model's samples.")] = None,
     fit_minutes: Annotated[float, typer.Option(help="How long to fit; a stopped fit goes on.")] = 20.0,
     network: Annotated[Path | None, typer.Option(help="A fitted network, for the engine feedforward.")] = None,
     seed: Annotated[Whole, typer.Option(help="Of all noise; default: 0.")] = None,
@@ -250,9 +254,24 @@ def _fit(
     options: Any, inputs: list[Path], folder: Path, look: "Recipe", materials: "Materials", device_name: str, minutes: float
 ) -> None:
     from artgan.devices import choose_device
+    from artgan.generation.model_folder import is_model_or_run
     from artgan.refine.fitting import fit_network
 
     say: Callable[[str], None] = options.say
+    device = choose_device(device_name)
     with listener_for(quiet=options.quiet) as listen:
-        verdict = fit_network(inputs, folder, look, materials, choose_device(device_name), minutes, listen)
+        pictures = [_own_samples(path, folder, device, listen) if is_model_or_run(path) else path for path in inputs]
+        verdict = fit_network(pictures, folder, look, materials, device, minutes, listen)
     say(verdict)
+
+
+def _own_samples(model_path: Path, folder: Path, device: "torch.device", listen: "Listener") -> Path:
+    """Return a folder with samples of a model, made beside the fit; the same model gives the same ones again."""
+    from artgan.generation.model_folder import load_model
+    from artgan.generation.sample import Look, points_of_seeds, save_samples
+
+    model = load_model(model_path, device)
+    samples = folder / f"samples-{model.sha256[:12]}"
+    arguments.output_folder(samples, force=True)
+    save_samples(model, samples, points_of_seeds(model, range(_SAMPLES_TO_FIT), Look()), on_progress=listen)
+    return samples

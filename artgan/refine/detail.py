@@ -42,7 +42,7 @@ def refine_detail(lightness: np.ndarray, look: DetailLook, seed: int, name: str)
 def guided_filter(guide: np.ndarray, values: np.ndarray, radius_px: int, epsilon: float) -> np.ndarray:
     """Smooth `[H, W]` along the edges of a guide (He et al. 2013, alg. 1): q = mean(a) I + mean(b), with a box of radius r.
 
-    a = cov(I, p) / (var(I) + epsilon), b = mean(p) - a mean(I); borders are mirrored.
+    a = cov(I, p) / (var(I) + epsilon), b = mean(p) - a mean(I); borders are mirrored, the edge repeated, as in OpenCV.
     """
     guide, values = guide.astype(np.float64), values.astype(np.float64)
     guide_mean, values_mean = _box(guide, radius_px), _box(values, radius_px)
@@ -64,7 +64,7 @@ def unsharp(lightness: np.ndarray, amount: float, radius_px: float) -> np.ndarra
 
 
 def _box(values: np.ndarray, radius_px: int) -> np.ndarray:
-    return ndimage.uniform_filter(values, 2 * radius_px + 1, mode="mirror")
+    return ndimage.uniform_filter(values, 2 * radius_px + 1, mode="reflect")
 
 
 def _grain(shape: tuple[int, ...], seed: int, name: str) -> np.ndarray:

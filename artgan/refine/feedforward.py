@@ -82,27 +82,37 @@ class StyleNetwork(nn.Module):
 class Verdict:
     """Mean distances on held-out pictures, of the network and of `optimize`, and whether the network may stand in.
 
-    It may when each of its distances is at most `margin` times that of `optimize`.
+    It may when it goes at least `way` of the way to the style that `optimize` goes, and its content distance is at most
+    `margin` times that of `optimize`. A way, not a ratio: `optimize` ends so near to the style that a multiple of what it
+    leaves says nothing about pictures.
     """
 
+    style_before: float
     style: float
     style_optimized: float
     content: float
     content_optimized: float
     pictures: int
     steps: int
+    way: float
     margin: float
 
     @property
     def passed(self) -> bool:
         """Whether both distances are within the margin."""
-        return self.style <= self.margin * self.style_optimized and self.content <= self.margin * self.content_optimized
+        return self.way_gone >= self.way and self.content <= self.margin * self.content_optimized
+
+    @property
+    def way_gone(self) -> float:
+        """The way to the style that the network goes, as a share of that of `optimize`."""
+        return (self.style_before - self.style) / max(self.style_before - self.style_optimized, 1e-12)
 
     def __str__(self) -> str:
         return (
-            f"on {self.pictures} held-out pictures after {self.steps:,} steps: style distance {self.style:.4f} (optimize: "
-            f"{self.style_optimized:.4f}), content distance {self.content:.4f} (optimize: {self.content_optimized:.4f}); "
-            f"{'within' if self.passed else 'not within'} {self.margin:g} times those of optimize"
+            f"on {self.pictures} held-out pictures after {self.steps:,} steps: style distance {self.style_before:.4f} before, "
+            f"{self.style:.4f} after (optimize: {self.style_optimized:.4f}), {self.way_gone:.0%} of the way that optimize goes "
+            f"({self.way:.0%} needed); content distance {self.content:.4f} (optimize: {self.content_optimized:.4f}, at most "
+            f"{self.margin:g} times that): {'good enough' if self.passed else 'not good enough'}"
         )
 
     def as_dict(self) -> dict[str, Any]:

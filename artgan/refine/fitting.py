@@ -41,7 +41,7 @@ _BETAS = (0.9, 0.99)
 _HELD_OUT = 4
 _MIN_PICTURES = 8
 _SAVE_EVERY_SECONDS = 60.0
-_MARGIN = 1.5
+_WAY, _MARGIN = 0.8, 1.5  # what a network must reach; see Verdict
 
 
 @dataclass
@@ -168,7 +168,7 @@ def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylis
     """Compare the network with `optimize` on centers of pictures that the fit never saw."""
     fit.network.eval()
     regions, weights = _regions(stylist, side), stylist.settings.weights
-    sums = np.zeros(4)
+    sums = np.zeros(6)
     for done, picture in enumerate(held_out):
         top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
         crop = np.ascontiguousarray(picture[top : top + side, left : left + side])
@@ -176,13 +176,15 @@ def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylis
         optimized = to_float(torch.from_numpy((255 * stylist([crop])[0]).round().astype(np.uint8)[None]).to(stylist.device))
         objective = Objective(content, regions, stylist.backbone, weights)
         with torch.no_grad():
-            for index, images in enumerate((fit.network(content), optimized)):
+            for index, images in enumerate((content, fit.network(content), optimized)):
                 features = stylist.backbone(images)
                 sums[index] += objective.style_part(objective.measure(features)).item()
-                sums[2 + index] += objective.content_part(features).item()
+                sums[3 + index] += objective.content_part(features).item()
         on_progress(Progress("judging", done + 1, len(held_out), "pictures"))
-    style, style_optimized, content_mean, content_optimized = (sums / len(held_out)).tolist()
-    return Verdict(style, style_optimized, content_mean, content_optimized, len(held_out), fit.step, _MARGIN)
+    before, style, style_optimized, _, content_mean, content_optimized = (sums / len(held_out)).tolist()
+    return Verdict(
+        before, style, style_optimized, content_mean, content_optimized, len(held_out), fit.step, way=_WAY, margin=_MARGIN
+    )
 
 
 def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit:

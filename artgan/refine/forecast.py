@@ -24,7 +24,10 @@ _PROBE_PX = 128
 _FINISHED_BYTES_PER_PIXEL = 3
 _KEPT_BYTES_PER_PIXEL = 12  # the first pass keeps float32
 _FINISHING_SECONDS_PER_PIXEL = 3e-7
-_WORKING_SHARE = 1.25  # gradients in flight beside what a step keeps: two of the largest maps
+# Gradients in flight beside what a step keeps: where the largest map meets its Gram matrix, six of its size.
+_MAPS_IN_FLIGHT = 6
+_IMAGE_BYTES_PER_PIXEL = 12
+_IMAGES = {"adam": 14, "lbfgs": 34}  # pictures in float32 that a descent works on; L-BFGS with its history of ten pairs
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Forecast:
         processes = "" if self.jobs == 1 else f" in each of {self.jobs} processes"
         return (
             f"{self.pictures} pictures{sizes} on {self.device}: about {format_seconds(self.seconds)}, "
-            f"{self.memory_bytes / 1e9:.1f} GB of memory{processes}, {max(1, round(self.disk_bytes / 1e6)):,} MB of disk"
+            f"{self.memory_bytes / 1e9:.2f} GB of memory{processes}, {max(1, round(self.disk_bytes / 1e6)):,} MB of disk"
         )
 
 
@@ -60,28 +63,29 @@ def forecast(
     mine = items[shard[0] - 1 :: shard[1]]
     pixels = [item.height * item.width for item in mine]
     seconds = _FINISHING_SECONDS_PER_PIXEL * sum(pixels)
-    memory = _resident_bytes() + 100.0 * max(pixels, default=0)
+    memory = _peak_bytes() + 100.0 * max(pixels, default=0)
     jobs = min(jobs, max(1, len(mine))) if device.type == "cpu" else 1
     if recipe.styles and recipe.style.engine == "optimize":
-        per_pixel, kept = _probe(recipe, materials, device)
+        per_pixel, bytes_per_pixel = _probe(recipe, materials, device)
         for item in mine:
             worked = sum(h * w for h, w in scales(item.height, item.width, recipe.style.scale_ratio))
             seconds += per_pixel * worked * recipe.style.iterations
-        largest = max((_pixels_at_once(item.height, item.width, recipe) for item in mine), default=0)
-        base = _resident_bytes() if device.type == "cpu" else 0
-        memory = base + kept * largest * _WORKING_SHARE
+        largest = max(pixels, default=0)
+        working = bytes_per_pixel * _pixels_at_once(largest, recipe)
+        working += _IMAGE_BYTES_PER_PIXEL * _IMAGES[recipe.style.optimizer] * largest
+        memory = max(_peak_bytes(), _resident_bytes() + working) if device.type == "cpu" else working
     disk = sum(pixels) * (_FINISHED_BYTES_PER_PIXEL + (_KEPT_BYTES_PER_PIXEL if recipe.styles else 0))
     sizes = len({(item.height, item.width) for item in mine})
     return Forecast(len(mine), sizes, seconds / jobs, memory, disk, describe_device(device), jobs)
 
 
-def _pixels_at_once(height: int, width: int, recipe: Recipe) -> int:
+def _pixels_at_once(pixels: int, recipe: Recipe) -> int:
     tile = recipe.style.tile_px
-    return min(height * width, (tile + 256) ** 2) if tile else height * width
+    return min(pixels, (tile + 256) ** 2) if tile else pixels
 
 
 def _probe(recipe: Recipe, materials: Materials, device: torch.device) -> tuple[float, float]:
-    """Return seconds and bytes for each pixel of a step, from two steps at 128 px."""
+    """Return seconds and bytes for each pixel of a step, from two steps at 128 px; not the bytes of pictures themselves."""
     stylist = Stylist(recipe, materials.styles, materials.weights, device)
     size: Size = (_PROBE_PX, _PROBE_PX)
     picture = noise(size, 0).to(device)
@@ -104,10 +108,21 @@ def _probe(recipe: Recipe, materials: Materials, device: torch.device) -> tuple[
         torch.cuda.synchronize(device)
     pixels = _PROBE_PX * _PROBE_PX
     weights = {buffer.untyped_storage().data_ptr() for buffer in stylist.backbone.buffers()}
-    return (time.perf_counter() - started) / pixels, sum(size for at, size in kept.items() if at not in weights) / pixels
+    seconds = time.perf_counter() - started
+    largest_map = max(features[layer].numel() * features[layer].element_size() for layer in recipe.style.style_layers)
+    step = sum(size for at, size in kept.items() if at not in weights) + _MAPS_IN_FLIGHT * largest_map
+    return seconds / pixels, step / pixels
 
 
 def _resident_bytes() -> float:
+    """Return the resident memory of this process now; where the system does not tell, its peak."""
+    try:
+        return float(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return _peak_bytes()
+
+
+def _peak_bytes() -> float:
     """Return the peak resident memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak if sys.platform == "darwin" else peak * 1024)

@@ -70,15 +70,21 @@ def test_a_network_is_used_only_when_its_verdict_is_good(pictures, materials, tm
     fit(tmp_path / "net", pictures, materials, 1)
     about = json.loads((tmp_path / "net" / "network.json").read_text())
 
-    def judged(style):
-        about["verdict"] |= {"style": style, "style_optimized": 0.1, "content": 0.1, "content_optimized": 0.1}
+    def judged(style, content_optimized=0.1):
+        about["verdict"] |= {"style_before": 1.0, "style": style, "style_optimized": 0.1, "content": 0.1}
+        about["verdict"] |= {"content_optimized": content_optimized}
         (tmp_path / "net" / "network.json").write_text(json.dumps(about))
         seal(tmp_path / "net")
 
-    judged(0.16)
-    with pytest.raises(CheckpointError, match=r"not within 1\.5 times those of optimize\. Fit it longer"):
+    judged(0.29)  # 0.71 of 0.9 is 79 % of the way
+    with pytest.raises(
+        CheckpointError, match=r"79% of the way .*80% needed.*not good enough\. Fit it longer"
+    ):
         load_network(tmp_path / "net", 1.0, CPU)
-    judged(0.14)
+    judged(0.1, content_optimized=0.06)
+    with pytest.raises(CheckpointError, match="not good enough"):
+        load_network(tmp_path / "net", 1.0, CPU)
+    judged(0.27)
     assert load_network(tmp_path / "net", 1.0, CPU)([np.zeros((40, 40, 3), np.uint8)])[0].shape == (40, 40, 3)
     look = make_recipe(style__engine="feedforward", style__strength=0.5)
     (tmp_path / "out").mkdir()
