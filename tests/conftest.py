@@ -1,5 +1,6 @@
 """Shared fixtures: small real parts, made once."""
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from artgan.datasets.collection import Collection, open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
-from artgan.datasets.synthetic import write_collection_sources
+from artgan.datasets.synthetic import draw_work, write_collection_sources
 
 WEIGHTS = os.environ.get("ARTGAN_WEIGHTS")
 ROOT = Path(__file__).parent.parent
@@ -49,6 +50,18 @@ def collection_folder(sources, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def collection(collection_folder) -> Collection:
     return open_collection(collection_folder)
+
+
+@pytest.fixture(scope="session")
+def drawn_files() -> dict[str, bytes]:
+    """Twelve drawn works in two folders, as the bytes of PNG files by relative name."""
+    files = {}
+    for manner in ("circles", "waves"):
+        for index in range(6):
+            buffer = io.BytesIO()
+            draw_work(manner, 0, index, side_px=64).save(buffer, "PNG")
+            files[f"{manner}/{index}.png"] = buffer.getvalue()
+    return files
 
 
 @pytest.fixture

@@ -77,9 +77,7 @@ def test_a_network_is_used_only_when_its_verdict_is_good(pictures, materials, tm
         seal(tmp_path / "net")
 
     judged(0.29)  # 0.71 of 0.9 is 79 % of the way
-    with pytest.raises(
-        CheckpointError, match=r"79% of the way .*80% needed.*not good enough\. Fit it longer"
-    ):
+    with pytest.raises(CheckpointError, match=r"79% of the way .*80% needed.*not good enough\. Fit it longer"):
         load_network(tmp_path / "net", 1.0, CPU)
     judged(0.1, content_optimized=0.06)
     with pytest.raises(CheckpointError, match="not good enough"):

@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import io
 import json
 import threading
 
@@ -20,28 +19,16 @@ from artgan.datasets.prepare import prepare  # noqa: E402
 from artgan.datasets.recipe import Recipe  # noqa: E402
 from artgan.datasets.rights import stated_rights  # noqa: E402
 from artgan.datasets.sources import find_files  # noqa: E402
-from artgan.datasets.synthetic import draw_work  # noqa: E402
 from artgan.errors import DataError, StorageError  # noqa: E402
 
 LOOK = Recipe(32, 32, holdout=0.1)
 STYLES = ["Ukiyo_e", "Fauvism"]
 
 
-def png(manner, index):
-    buffer = io.BytesIO()
-    draw_work(manner, 0, index, side_px=64).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.fixture(scope="module")
-def pictures():
-    return {f"{manner}/{index}.png": png(manner, index) for manner in ("circles", "waves") for index in range(6)}
-
-
-@pytest.fixture(scope="module")
-def folder(pictures, tmp_path_factory):
+def folder(drawn_files, tmp_path_factory):
     path = tmp_path_factory.mktemp("local") / "art"
-    for name, data in pictures.items():
+    for name, data in drawn_files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(data)
     return path
@@ -55,9 +42,9 @@ def pixel_hash(folder, tmp_path_factory):
 
 
 @pytest.fixture
-def memory(pictures):
+def memory(drawn_files):
     system = fsspec.filesystem("memory")
-    for name, data in pictures.items():
+    for name, data in drawn_files.items():
         system.pipe_file(f"/art/{name}", data)
     yield "memory://art"
     system.rm("/art", recursive=True)
@@ -135,13 +122,13 @@ def test_offline_forbids_the_network_but_not_what_is_here(web, memory, monkeypat
 CARD = "---\nlicense: unknown\ntask_categories: [image-classification]\n---\n# Art\n"
 
 
-def write_hub_layout(root, pictures, labels):
+def write_hub_layout(root, drawn_files, labels):
     """Write a data set as hubs lay it out: a card, and tables with pictures, names and coded labels."""
     (root / "data").mkdir(parents=True)
     (root / "README.md").write_text(CARD)
     features = {"image": {"_type": "Image"}, "style": {"names": STYLES, "_type": "ClassLabel"}, "artist": {"_type": "Value"}}
     metadata = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
-    items = list(pictures.items())
+    items = list(drawn_files.items())
     for shard in range(2):
         part = items[shard::2]
         columns = {
@@ -154,8 +141,8 @@ def write_hub_layout(root, pictures, labels):
     return root
 
 
-def test_a_data_set_as_hubs_lay_it_out(pictures, tmp_path):
-    root = write_hub_layout(tmp_path / "wikiart", pictures, [0] * 6 + [1] * 6)
+def test_a_data_set_as_hubs_lay_it_out(drawn_files, tmp_path):
+    root = write_hub_layout(tmp_path / "wikiart", drawn_files, [0] * 6 + [1] * 6)
     for workers in (1, 2):
         summary = prepare([root], tmp_path / f"out{workers}", LOOK, workers=workers)
         assert summary.count == 12
@@ -169,21 +156,21 @@ def test_a_data_set_as_hubs_lay_it_out(pictures, tmp_path):
     for line in lines:
         manner, index = line["name"].removesuffix(".png").rpartition("/")[2].split("-")[1:]
         assert line["label"] == STYLES[manner == "waves"]
-        assert line["bytes"] == len(pictures[f"{manner}/{index}.png"])
+        assert line["bytes"] == len(drawn_files[f"{manner}/{index}.png"])
 
 
-def test_another_column_of_a_table_and_a_store_give_labels_too(pictures, tmp_path):
-    root = write_hub_layout(tmp_path / "art", pictures, [0] * 12)
+def test_another_column_of_a_table_and_a_store_give_labels_too(drawn_files, tmp_path):
+    root = write_hub_layout(tmp_path / "art", drawn_files, [0] * 12)
     store = fsspec.filesystem("memory")
     store.put(str(root), "/hub", recursive=True)
     files = apply_label_files(find_files(["memory://hub/data"], "artist"), "error", "artist")
     assert {file.label for file in files} == {"artist 0", "artist 1", "artist 2"}
-    assert sorted(file.read() for file in files) == sorted(pictures.values())
+    assert sorted(file.read() for file in files) == sorted(drawn_files.values())
     store.rm("/hub", recursive=True)
 
 
-def test_a_row_without_a_label_is_an_error_unless_told_otherwise(pictures, tmp_path):
-    root = write_hub_layout(tmp_path / "art", pictures, [None, *[1] * 11])
+def test_a_row_without_a_label_is_an_error_unless_told_otherwise(drawn_files, tmp_path):
+    root = write_hub_layout(tmp_path / "art", drawn_files, [None, *[1] * 11])
     files = find_files([root / "data"])
     with pytest.raises(DataError, match=r"column 'style' of .*has no label for 1 file"):
         apply_label_files(files, "error")

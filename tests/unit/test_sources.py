@@ -13,21 +13,9 @@ from artgan.datasets.labels import apply_label_files
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import find_files
-from artgan.datasets.synthetic import draw_work
 from artgan.errors import DataError
 
 LOOK = Recipe(32, 32, holdout=0.1)
-
-
-def png(manner, index):
-    buffer = io.BytesIO()
-    draw_work(manner, 0, index, side_px=64).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return {f"{manner}/{index}.png": png(manner, index) for manner in ("circles", "waves") for index in range(6)}
 
 
 def write_zip(path, content):
@@ -53,12 +41,12 @@ def write_folder(path, content):
     return path
 
 
-def test_folder_zip_and_tar_make_the_same_collection(tmp_path, pictures):
+def test_folder_zip_and_tar_make_the_same_collection(tmp_path, drawn_files):
     sources = [
-        write_folder(tmp_path / "folder", pictures),
-        write_zip(tmp_path / "art.zip", pictures),
-        write_tar(tmp_path / "art.tar", pictures),
-        write_tar(tmp_path / "art.tar.gz", pictures, "w:gz"),
+        write_folder(tmp_path / "folder", drawn_files),
+        write_zip(tmp_path / "art.zip", drawn_files),
+        write_tar(tmp_path / "art.tar", drawn_files),
+        write_tar(tmp_path / "art.tar.gz", drawn_files, "w:gz"),
     ]
     hashes = set()
     for number, source in enumerate(sources):
@@ -69,8 +57,8 @@ def test_folder_zip_and_tar_make_the_same_collection(tmp_path, pictures):
     assert len(hashes) == 1
 
 
-def test_patterns_and_lists_of_paths(tmp_path, pictures):
-    folder = write_folder(tmp_path / "folder", pictures)
+def test_patterns_and_lists_of_paths(tmp_path, drawn_files):
+    folder = write_folder(tmp_path / "folder", drawn_files)
     assert [file.name for file in find_files([f"{folder}/waves/*.png"])] == [f"{index}.png" for index in range(6)]
     assert [file.name for file in find_files([f"{folder}/**/0.png"])] == ["circles/0.png", "waves/0.png"]
     (tmp_path / "some.txt").write_text("# two of them\nfolder/waves/1.png\n\nfolder/circles/2.png\n")
@@ -86,14 +74,14 @@ def test_patterns_and_lists_of_paths(tmp_path, pictures):
         find_files([f"{folder}/*.tif"])
 
 
-def test_a_hostile_archive_loses_single_members_by_name(tmp_path, pictures):
+def test_a_hostile_archive_loses_single_members_by_name(tmp_path, drawn_files):
     bomb = b"\0" * (64 << 20)
     path = tmp_path / "art.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in pictures.items():
+        for name, data in drawn_files.items():
             archive.writestr(name, data)
-        archive.writestr("../../escape.png", pictures["waves/0.png"])
-        archive.writestr("/absolute.png", pictures["waves/0.png"])
+        archive.writestr("../../escape.png", drawn_files["waves/0.png"])
+        archive.writestr("/absolute.png", drawn_files["waves/0.png"])
         archive.writestr("waves/bomb.png", bomb)
     data = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
@@ -109,8 +97,8 @@ def test_a_hostile_archive_loses_single_members_by_name(tmp_path, pictures):
     assert not (tmp_path.parent / "escape.png").exists()
 
 
-def test_an_encrypted_member_and_a_broken_archive_are_named(tmp_path, pictures):
-    path = write_zip(tmp_path / "art.zip", {"a.png": pictures["waves/0.png"]})
+def test_an_encrypted_member_and_a_broken_archive_are_named(tmp_path, drawn_files):
+    path = write_zip(tmp_path / "art.zip", {"a.png": drawn_files["waves/0.png"]})
     data = bytearray(path.read_bytes())
     data[data.find(b"PK\x01\x02") + 8] |= 1  # the flag of encryption, in the directory
     path.write_bytes(data)
@@ -124,15 +112,15 @@ def test_an_encrypted_member_and_a_broken_archive_are_named(tmp_path, pictures):
         find_files([tmp_path / "broken.tar"])
 
 
-def test_a_tar_link_out_of_the_archive_is_no_file(tmp_path, pictures):
+def test_a_tar_link_out_of_the_archive_is_no_file(tmp_path, drawn_files):
     path = tmp_path / "art.tar"
     with tarfile.open(path, "w") as archive:
         link = tarfile.TarInfo("link.png")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
         archive.addfile(link)
         info = tarfile.TarInfo("a.png")
-        info.size = len(pictures["waves/0.png"])
-        archive.addfile(info, io.BytesIO(pictures["waves/0.png"]))
+        info.size = len(drawn_files["waves/0.png"])
+        archive.addfile(info, io.BytesIO(drawn_files["waves/0.png"]))
     assert [file.name for file in find_files([path])] == ["a.png"]
 
 
@@ -147,20 +135,20 @@ TABLES = {
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_label_files_win_over_folders(tmp_path, pictures, table, kind):
-    content = pictures | {table: TABLES[table](sorted(pictures)).encode()}
+def test_label_files_win_over_folders(tmp_path, drawn_files, table, kind):
+    content = drawn_files | {table: TABLES[table](sorted(drawn_files)).encode()}
     source = write_folder(tmp_path / "in", content) if kind == "folder" else write_zip(tmp_path / "in.zip", content)
     prepare([source], tmp_path / "out", LOOK)
     lines = read_index(tmp_path / "out")
     assert {line["name"]: line["label"] for line in lines} == {
-        name: str(index % 2) for index, name in enumerate(sorted(pictures))
+        name: str(index % 2) for index, name in enumerate(sorted(drawn_files))
     }
     assert open_collection(tmp_path / "out").classes == ("0", "1")
 
 
-def test_a_missing_label_is_an_error_that_names_the_file_unless_told_otherwise(tmp_path, pictures):
-    named = sorted(pictures)[1:]
-    content = pictures | {"metadata.csv": TABLES["metadata.csv"](named).encode()}
+def test_a_missing_label_is_an_error_that_names_the_file_unless_told_otherwise(tmp_path, drawn_files):
+    named = sorted(drawn_files)[1:]
+    content = drawn_files | {"metadata.csv": TABLES["metadata.csv"](named).encode()}
     files = find_files([write_folder(tmp_path / "in", content)])
     with pytest.raises(DataError, match=r"has no label for 1 file\(s\), the first: circles/0.png"):
         apply_label_files(files, "error")
@@ -172,18 +160,18 @@ def test_a_missing_label_is_an_error_that_names_the_file_unless_told_otherwise(t
     ("name", "text"),
     [("dataset.json", "{"), ("dataset.json", "[1]"), ("metadata.csv", "a,b\n1,2\n"), ("metadata.jsonl", "{]\n")],
 )
-def test_a_bad_label_file_is_named(tmp_path, pictures, name, text):
-    files = find_files([write_folder(tmp_path / "in", pictures | {name: text.encode()})])
+def test_a_bad_label_file_is_named(tmp_path, drawn_files, name, text):
+    files = find_files([write_folder(tmp_path / "in", drawn_files | {name: text.encode()})])
     with pytest.raises(DataError, match=f"{name} cannot be read as a table of labels"):
         apply_label_files(files, "error")
 
 
-def test_each_split_of_an_image_folder_may_have_a_table_of_its_own(tmp_path, pictures):
+def test_each_split_of_an_image_folder_may_have_a_table_of_its_own(tmp_path, drawn_files):
     content = {}
     for split in ("train", "test"):
-        content |= {f"{split}/{name}": data for name, data in pictures.items()}
-        content[f"{split}/metadata.csv"] = ("file_name,label\n" + "".join(f"{name},{split}\n" for name in pictures)).encode()
-    content["loose.png"] = next(iter(pictures.values()))
+        content |= {f"{split}/{name}": data for name, data in drawn_files.items()}
+        content[f"{split}/metadata.csv"] = ("file_name,label\n" + "".join(f"{name},{split}\n" for name in drawn_files)).encode()
+    content["loose.png"] = next(iter(drawn_files.values()))
     files = apply_label_files(find_files([write_folder(tmp_path / "in", content)]), "error")
     assert {(file.name.split("/")[0], file.label) for file in files} == {
         ("train", "train"),
