@@ -35,7 +35,8 @@ from artgan.sealed import MANIFEST, file_sha256, seal
 _log = logging.getLogger(__name__)
 _STATE_FILE = "fit.safetensors"
 _DEFAULT_SIDE_PX = 256
-_BATCH = 4
+_BATCH = 2
+_CROP_PX = 128  # what a step sees, at the scale of the whole picture: four times the steps of whole ones of 256 px
 _LEARNING_RATE = 2e-3
 _BETAS = (0.9, 0.99)
 _HELD_OUT = 4
@@ -120,7 +121,8 @@ def _train(
     regions = _regions(stylist, side)
     try:
         while time.monotonic() - started < 60 * minutes and (max_steps is None or fit.step < max_steps):
-            loss = _step(fit, _crops(pictures, side, stylist.recipe.seed, fit.step, stylist.device), regions, stylist)
+            crops = _crops(pictures, min(side, _CROP_PX), stylist.recipe.seed, fit.step, stylist.device)
+            loss = _step(fit, crops, regions, stylist)
             if fit.step % 10 == 0 or fit.step == 1:
                 spent = (time.monotonic() - started) / 60
                 on_progress(Progress("fitting", spent, minutes, "minutes", f"step {fit.step:,}, loss {loss.item():.4f}"))
@@ -148,7 +150,7 @@ def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylis
 
 
 def _crops(pictures: Sequence[np.ndarray], side: int, seed: int, step: int, device: torch.device) -> Tensor:
-    """Return seeded square crops `[4, 3, side, side]`: a function of (seed, step) alone."""
+    """Return seeded square crops `[2, 3, side, side]`: a function of (seed, step) alone."""
     draws = seeding.uniform(seed, "refine/fit", step * _BATCH, _BATCH, 4)
     crops = []
     for which, down, across, flip in draws:

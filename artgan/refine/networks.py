@@ -18,11 +18,14 @@ class _ScaledAverage(nn.Module):
 
 
 def pad_by_replication(backbone: Backbone) -> Backbone:
-    """Let the first convolution continue the picture at its border instead of framing it in black."""
+    """Let the first convolution continue the picture at its border instead of framing it in black.
+
+    One without padding, as SqueezeNet's with its stride of 2, gets half a kernel too: it would never see the last row and
+    column of an even size, which then stay as they were, a thin frame around the result.
+    """
     name, first = next(iter(backbone.stages.items()))
-    if isinstance(first, nn.Conv2d) and first.padding != (0, 0):
-        assert isinstance(first.padding, tuple)
-        rows, columns = first.padding
+    if isinstance(first, nn.Conv2d):
+        rows, columns = (side // 2 for side in first.kernel_size)
         first.padding = (0, 0)
         backbone.stages[name] = nn.Sequential(nn.ReplicationPad2d((columns, columns, rows, rows)), first)
     return backbone

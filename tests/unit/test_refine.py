@@ -199,6 +199,16 @@ def test_replication_continues_the_picture_at_its_border():
     assert pad_by_replication(backbone)(images)["stage1"].std((2, 3)).max() < 1e-5
 
 
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (9, 9)])
+def test_every_pixel_is_seen_by_a_strided_first_convolution(size):
+    """Without a frame, 3x3 with stride 2 misses the last row and column of even sizes: they would keep the old picture."""
+    backbone = load_backbone("random", ["stage1"])
+    backbone.stages["stage1"] = torch.nn.Conv2d(3, 4, 3, stride=2)
+    images = torch.rand(1, 3, *size, requires_grad=True)
+    pad_by_replication(backbone)(images)["stage1"].square().sum().backward()
+    assert images.grad.abs().amin((0, 1)).min() > 0
+
+
 def test_average_pooling_needs_max_pooling_to_replace():
     with pytest.raises(ConfigError, match="random has no max pooling"):
         pool_by_average(load_backbone("random", LAYERS))
