@@ -81,6 +81,20 @@ def mixture(parts: Sequence[Statistics], weights: Sequence[float]) -> Statistics
     )
 
 
+def between(first: Statistics, second: Statistics, share: float) -> Statistics:
+    """Return statistics `share` of the way from the first to the second: of means, covariances and quantiles.
+
+    Not the mixture of the two: its covariance has share (1 - share) d d^T more, d the difference of the means, which a picture
+    meets by being one look in some places and the other elsewhere.
+    """
+    mean = torch.lerp(first.mean, second.mean.expand_as(first.mean), share)
+    spread = torch.lerp(covariance(first), covariance(second).expand_as(first.second), share)
+    quantiles = None
+    if first.quantiles is not None and second.quantiles is not None:
+        quantiles = torch.lerp(first.quantiles, second.quantiles.expand_as(first.quantiles), share)
+    return Statistics(mean, spread + mean[:, :, None] * mean[:, None, :], quantiles)
+
+
 def style_distance(found: Statistics, target: Statistics, scale: Statistics, loss: str) -> Tensor:
     """Return `[B]`: how far statistics are from their target, in units of the style's own size.
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from artgan.backbones.backbone import Backbone
 from artgan.refine.losses import (
     Statistics,
+    between,
     content_loss,
-    mixture,
     self_similarity_loss,
     statistics,
     style_distance,
@@ -85,9 +85,7 @@ class Objective:
         targets = {}
         for layer in self.weights.style_layers:
             own = statistics(features[layer], self.weights.loss, masks[layer])
-            targets[layer] = (
-                mixture([own, region.style[layer]], [1 - strength, strength]) if strength < 1 else region.style[layer]
-            )
+            targets[layer] = between(own, region.style[layer], strength) if strength < 1 else region.style[layer]
         return targets
 
     def style_part(self, measured: Sequence[Mapping[str, Statistics]]) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from artgan.backbones.backbone import Backbone
-from artgan.refine.losses import Statistics, total_variation
+from artgan.refine.losses import Statistics, between, total_variation
 from artgan.refine.networks import receptive_field
 from artgan.refine.objective import Objective, Region, Weights
 
@@ -99,13 +99,7 @@ class TiledObjective(Objective):
         strength = self.weights.strength
         if strength == 1:
             return dict(region.style)
-        return {
-            layer: Statistics(
-                torch.lerp(own[layer].mean, style.mean.expand_as(own[layer].mean), strength),
-                torch.lerp(own[layer].second, style.second.expand_as(own[layer].second), strength),
-            )
-            for layer, style in region.style.items()
-        }
+        return {layer: between(own[layer], style, strength) for layer, style in region.style.items()}
 
     def _tiles(self, images: Tensor) -> Iterator[tuple[tuple[_Span, _Span], dict[str, Tensor]]]:
         for rows in self.rows:

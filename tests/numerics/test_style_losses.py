@@ -8,6 +8,7 @@ import torch
 from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
 from artgan.refine.losses import (
     Statistics,
+    between,
     bures,
     content_loss,
     covariance,
@@ -175,3 +176,14 @@ def test_statistics_map_reaches_every_tensor():
     held = statistics(features(), "sliced").map(lambda tensor: tensor * 0)
     assert isinstance(held, Statistics)
     assert max(tensor.abs().max() for tensor in (held.mean, held.second, held.quantiles)) == 0
+
+
+def test_half_way_lies_between_and_is_no_mixture():
+    """Halves of two constant pictures have a covariance; the way from one to the other has none anywhere."""
+    one, other = (Statistics(mean, mean[:, :, None] * mean[:, None]) for mean in (torch.rand(1, 4), torch.rand(1, 4)))
+    half = between(one, other, 0.5)
+    assert covariance(half).abs().max() < 1e-6
+    assert covariance(mixture([one, other], [1, 1])).abs().max() > 1e-3
+    assert torch.allclose(half.mean, (one.mean + other.mean) / 2)
+    for end, share in ((one, 0.0), (other, 1.0)):
+        assert torch.allclose(between(one, other, share).second, end.second, atol=1e-6)
