@@ -53,7 +53,10 @@ class _Residual(nn.Module):
 
 
 class StyleNetwork(nn.Module):
-    """Pictures `[B, 3, H, W]` in [-1, 1] to pictures in the look, of the same size and range; sides of 32 px and more."""
+    """Pictures `[B, 3, H, W]` in [-1, 1] to pictures in the look, of the same size; sides of 32 px and more.
+
+    The result may leave the range: a network that is fitted behind a clamp gets no gradient where it is too bright, and stays.
+    """
 
     def __init__(self, width: int = _WIDTH) -> None:
         super().__init__()
@@ -75,7 +78,7 @@ class StyleNetwork(nn.Module):
         x = self.middle(self.down(padded))
         for convolution in self.up:
             x = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return (images + _CHANGE_GAIN * self.last(x)[:, :, :height, :width]).clamp(-1, 1)
+        return images + _CHANGE_GAIN * self.last(x)[:, :, :height, :width]
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class NetworkStylist:
     ) -> list[np.ndarray]:
         """Return uint8 pictures of one size in the look, float32 in [0, 1]; where a mask is 0 they stay as they are."""
         content = to_float(torch.from_numpy(np.stack(pictures)).to(self.device))
-        change = self.strength * (self.network(content) - content)
+        change = self.strength * (self.network(content).clamp(-1, 1) - content)
         if any(masks):
             covered = torch.from_numpy(np.stack([np.max(of_picture, axis=0) for of_picture in masks]))
             change = change * covered[:, None].to(self.device)
