@@ -1,5 +1,6 @@
 """Fitting a style network to a look, on a folder of pictures or a model's samples; resumable, and judged at the end."""
 
+import copy
 import hashlib
 import json
 import logging
@@ -30,7 +31,7 @@ from artgan.refine.objective import Objective, Region
 from artgan.refine.pipeline import Stylist, resized
 from artgan.refine.recipe import MIN_SIDE_PX, Recipe
 from artgan.refine.sources import find_pictures
-from artgan.sealed import MANIFEST, file_sha256, seal
+from artgan.sealed import MANIFEST, file_sha256, misfits, seal
 
 _log = logging.getLogger(__name__)
 _STATE_FILE = "fit.safetensors"
@@ -38,6 +39,7 @@ _DEFAULT_SIDE_PX = 256
 _BATCH = 1  # more steps in the same time: at equal minutes ahead of 4
 _LEARNING_RATE = 2e-3
 _BETAS = (0.9, 0.99)
+_AVERAGE_DECAY = 0.99  # steps of one picture are noisy
 _HELD_OUT = 4
 _MIN_PICTURES = 8
 _SAVE_EVERY_SECONDS = 60.0
@@ -46,9 +48,10 @@ _WAY, _MARGIN = 0.8, 1.5  # what a network must reach; see Verdict
 
 @dataclass
 class _Fit:
-    """The whole state of a fit."""
+    """The whole state of a fit; the average of the network's weights is what is judged and kept."""
 
     network: StyleNetwork
+    average: StyleNetwork
     optimizer: torch.optim.Adam
     step: int
 
@@ -145,6 +148,9 @@ def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylis
     output.backward(gradient / len(content))
     torch.nn.utils.clip_grad_norm_(fit.network.parameters(), 1.0)
     fit.optimizer.step()
+    share = 1 - min(_AVERAGE_DECAY, fit.step / (fit.step + 9))  # the first steps count for little in the end
+    with torch.no_grad():
+        torch._foreach_lerp_(list(fit.average.parameters()), list(fit.network.parameters()), share)
     return losses.mean()
 
 
@@ -167,7 +173,6 @@ def _regions(stylist: Stylist, side: int) -> list[Region]:
 
 def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylist, on_progress: Listener) -> Verdict:
     """Compare the network with `optimize` on centers of pictures that the fit never saw."""
-    fit.network.eval()
     regions, weights = _regions(stylist, side), stylist.settings.weights
     sums = np.zeros(6)
     for done, picture in enumerate(held_out):
@@ -177,7 +182,7 @@ def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylis
         optimized = to_float(torch.from_numpy((255 * stylist([crop])[0]).round().astype(np.uint8)[None]).to(stylist.device))
         objective = Objective(content, regions, stylist.backbone, weights)
         with torch.no_grad():
-            for index, images in enumerate((content, fit.network(content).clamp(-1, 1), optimized)):
+            for index, images in enumerate((content, fit.average(content).clamp(-1, 1), optimized)):
                 features = stylist.backbone(images)
                 sums[index] += objective.style_part(objective.measure(features)).item()
                 sums[3 + index] += objective.content_part(features).item()
@@ -198,7 +203,7 @@ def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit
             parameter.data = torch.from_numpy(values.astype(np.float32)).view_as(parameter)
     place(network, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=_BETAS)
-    fit = _Fit(network, optimizer, 0)
+    fit = _Fit(network, copy.deepcopy(network).eval().requires_grad_(False), optimizer, 0)
     path = folder / _STATE_FILE
     if not path.is_file():
         try:
@@ -209,24 +214,33 @@ def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit
     try:
         held = load_file(path)
         stored = bytes(held.pop("identity").tolist()).decode()
-        step = int(held.pop("step"))
+        fit.step = int(held.pop("step"))
+        if stored == identity:
+            _restore(fit, held)
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise ConfigError(f"{path} cannot be read ({error}); delete it to fit from the beginning") from error
     if stored != identity:
         raise ConfigError(f"--fit {folder}: holds the fit of another look or other pictures; choose another folder")
-    network.load_state_dict({key.removeprefix("network."): value for key, value in held.items() if key.startswith("network.")})
+    return fit
+
+
+def _restore(fit: _Fit, held: dict[str, Tensor]) -> None:
+    for name, part in (("network.", fit.network), ("average.", fit.average)):
+        tensors = {key.removeprefix(name): value for key, value in held.items() if key.startswith(name)}
+        if problem := misfits(part.state_dict(), tensors):
+            raise ValueError(problem)
+        part.load_state_dict(tensors)
     states = {
         index: {key: held[f"adam.{index}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for index in range(len(list(network.parameters())))
+        for index in range(len(list(fit.network.parameters())))
         if f"adam.{index}.step" in held
     }
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
-    fit.step = step
-    return fit
+    fit.optimizer.load_state_dict({"state": states, "param_groups": fit.optimizer.state_dict()["param_groups"]})
 
 
 def _save_state(folder: Path, fit: _Fit, identity: str) -> None:
     tensors = {f"network.{key}": value for key, value in fit.network.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in fit.average.state_dict().items()}
     for index, state in fit.optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
     tensors |= {"step": torch.tensor(fit.step), "identity": torch.tensor(list(identity.encode()), dtype=torch.uint8)}
@@ -236,7 +250,7 @@ def _save_state(folder: Path, fit: _Fit, identity: str) -> None:
 def _save_network(
     folder: Path, fit: _Fit, identity: str, recipe: Recipe, materials: Materials, side: int, verdict: Verdict
 ) -> None:
-    _replace(folder / WEIGHTS_FILE, fit.network.state_dict())
+    _replace(folder / WEIGHTS_FILE, fit.average.state_dict())
     about: dict[str, Any] = {
         "version": artgan.__version__,
         "identity": identity,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
@@ -99,3 +100,13 @@ def test_what_is_no_network_or_too_few_pictures(tmp_path, materials):
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="needs 8 pictures or more, got 1"):
         fit(tmp_path / "net", tmp_path, materials, 1)
+
+
+def test_a_damaged_state_of_a_fit_is_named(pictures, materials, tmp_path):
+    fit(tmp_path / "net", pictures, materials, 1)
+    held = load_file(tmp_path / "net" / "fit.safetensors")
+    save_file(
+        {key: value for key, value in held.items() if not key.startswith("average.")}, tmp_path / "net" / "fit.safetensors"
+    )
+    with pytest.raises(ConfigError, match=r"fit\.safetensors cannot be read .* delete it to fit from the beginning"):
+        fit(tmp_path / "net", pictures, materials, 2)
