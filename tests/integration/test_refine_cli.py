@@ -139,3 +139,10 @@ def test_wrong_words_are_one_clear_line(picture, style, tmp_path, capsys):
 def test_a_shipped_recipe_runs(picture, style, tmp_path):
     recipe = ROOT / "configs" / "refine" / "own_colors.yaml"
     assert artgan("refine", picture, "--style", style, "--recipe", recipe, *QUICK, "--out", tmp_path / "out", "--quiet") == 0
+
+
+def test_a_network_is_fitted_to_a_models_own_samples(trained_model, style, tmp_path, capsys):
+    look = ("--style", style, *QUICK, "--size", "32", "--fit", tmp_path / "net", "--fit-minutes", "0.01")
+    assert artgan("refine", trained_model.folder, *look) == 0
+    assert "held-out pictures" in capsys.readouterr().out
+    assert len(list((tmp_path / "net").glob("samples-*/seed-*.png"))) == 256
