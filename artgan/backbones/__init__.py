@@ -26,5 +26,5 @@ FEATURE_SPACES = {
     "dinov2-l14": ("timm/vit_large_patch14_dinov2.lvd142m", "pool", 224),
     "random": ("random", "stage4", 128),
 }
-# It ordered mixtures of a hundred to a thousand paintings best of those measured (docs/results.md); `fid` is inception-2048.
+# The best compromise of those measured on mixtures of few paintings (docs/results.md); `fid` is inception-2048.
 DEFAULT_FEATURES = "inception-768"

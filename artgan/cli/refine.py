@@ -76,7 +76,9 @@ def refine(
     file_format: Annotated[Text, typer.Option("--format", help="png (default), png16 or tiff16.")] = None,
     profile: Annotated[Text, typer.Option(help="srgb (default), or source: the picture's own color profile.")] = None,
     cube: Annotated[Path | None, typer.Option(help="Also write the series' color map as a .cube table.")] = None,
-    fit: Annotated[Path | None, typer.Option(help="Fit a network to the style on these pictures or a model's samples.")] = None,
+    fit: Annotated[
+        Path | None, typer.Option(help="Fit a network on these pictures or a model's samples, into this folder.")
+    ] = None,
     fit_minutes: Annotated[float, typer.Option(help="How long to fit; a stopped fit goes on.")] = 20.0,
     network: Annotated[Path | None, typer.Option(help="A fitted network, for the engine feedforward.")] = None,
     seed: Annotated[Whole, typer.Option(help="Of all noise; default: 0.")] = None,
@@ -266,12 +268,13 @@ def _fit(
 
 
 def _own_samples(model_path: Path, folder: Path, device: "torch.device", listen: "Listener") -> Path:
-    """Return a folder with samples of a model, made beside the fit; the same model gives the same ones again."""
+    """Return a folder with samples of a model, made beside the fit; when the fit goes on, they are there."""
     from artgan.generation.model_folder import load_model
     from artgan.generation.sample import Look, points_of_seeds, save_samples
 
     model = load_model(model_path, device)
     samples = folder / f"samples-{model.sha256[:12]}"
-    arguments.output_folder(samples, force=True)
-    save_samples(model, samples, points_of_seeds(model, range(_SAMPLES_TO_FIT), Look()), on_progress=listen)
+    if not (samples / "grid.png").is_file():  # written last
+        arguments.output_folder(samples, force=True)
+        save_samples(model, samples, points_of_seeds(model, range(_SAMPLES_TO_FIT), Look()), on_progress=listen)
     return samples

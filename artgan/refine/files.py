@@ -214,7 +214,7 @@ def _style(
     missing = [item for item in mine if not _is_styled(styling.work, item)]
     if not missing:
         return {}
-    batches = _batches(mine, device) if styling.recipe.styles else [[item] for item in mine]
+    batches = batches_of(mine, device) if styling.recipe.styles else [[item] for item in mine]
     wanted = {item.key for item in missing}
     batches = [batch for batch in batches if any(item.key in wanted for item in batch)]  # whole ones: results stay the same
     tasks = [StyleTask(tuple((item.path, item.key) for item in batch), tuple(materials.masks)) for batch in batches]
@@ -341,7 +341,7 @@ def _header_size(path: Path) -> tuple[int, int]:
         return height, width
 
 
-def _batches(items: Sequence[Item], device: torch.device) -> list[list[Item]]:
+def batches_of(items: Sequence[Item], device: torch.device) -> list[list[Item]]:
     """Group pictures of one size: as many as a GPU likes, and one by one on a CPU, where a batch gains nothing."""
     groups: dict[tuple[int, int], list[Item]] = {}
     for item in items:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from artgan.devices import describe_device
 from artgan.progress import format_seconds
-from artgan.refine.files import Materials, plan
+from artgan.refine.files import Materials, batches_of, plan
 from artgan.refine.losses import statistics
 from artgan.refine.objective import Objective, Region
 from artgan.refine.optimize import Size, noise, scales
@@ -70,7 +70,7 @@ def forecast(
         for item in mine:
             worked = sum(h * w for h, w in scales(item.height, item.width, recipe.style.scale_ratio))
             seconds += per_pixel * worked * recipe.style.iterations
-        largest = max(pixels, default=0)
+        largest = max((sum(item.height * item.width for item in batch) for batch in batches_of(mine, device)), default=0)
         working = bytes_per_pixel * _pixels_at_once(largest, recipe)
         working += _IMAGE_BYTES_PER_PIXEL * _IMAGES[recipe.style.optimizer] * largest
         memory = max(_peak_bytes(), _resident_bytes() + working) if device.type == "cpu" else working

@@ -145,4 +145,7 @@ def test_a_network_is_fitted_to_a_models_own_samples(trained_model, style, tmp_p
     look = ("--style", style, *QUICK, "--size", "32", "--fit", tmp_path / "net", "--fit-minutes", "0.01")
     assert artgan("refine", trained_model.folder, *look) == 0
     assert "held-out pictures" in capsys.readouterr().out
-    assert len(list((tmp_path / "net").glob("samples-*/seed-*.png"))) == 256
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "net").glob("samples-*/seed-*.png")}
+    assert len(made) == 256
+    assert artgan("refine", trained_model.folder, *look) == 0
+    assert made == {path: path.stat().st_mtime_ns for path in made}

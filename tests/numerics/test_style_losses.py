@@ -180,7 +180,8 @@ def test_statistics_map_reaches_every_tensor():
 
 def test_half_way_lies_between_and_is_no_mixture():
     """Halves of two constant pictures have a covariance; the way from one to the other has none anywhere."""
-    one, other = (Statistics(mean, mean[:, :, None] * mean[:, None]) for mean in (torch.rand(1, 4), torch.rand(1, 4)))
+    means = features(channels=4, side=1).float().mean((2, 3)), features(1, channels=4, side=1).float().mean((2, 3))
+    one, other = (Statistics(mean, mean[:, :, None] * mean[:, None]) for mean in means)
     half = between(one, other, 0.5)
     assert covariance(half).abs().max() < 1e-6
     assert covariance(mixture([one, other], [1, 1])).abs().max() > 1e-3

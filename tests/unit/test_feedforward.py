@@ -104,9 +104,7 @@ def test_what_is_no_network_or_too_few_pictures(tmp_path, materials):
 
 def test_a_damaged_state_of_a_fit_is_named(pictures, materials, tmp_path):
     fit(tmp_path / "net", pictures, materials, 1)
-    held = load_file(tmp_path / "net" / "fit.safetensors")
-    save_file(
-        {key: value for key, value in held.items() if not key.startswith("average.")}, tmp_path / "net" / "fit.safetensors"
-    )
+    state = tmp_path / "net" / "fit.safetensors"
+    save_file({key: value for key, value in load_file(state).items() if not key.startswith("average.")}, state)
     with pytest.raises(ConfigError, match=r"fit\.safetensors cannot be read .* delete it to fit from the beginning"):
         fit(tmp_path / "net", pictures, materials, 2)

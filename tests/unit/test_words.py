@@ -6,6 +6,7 @@ from artgan.cli import evaluate, sample, video
 from artgan.evaluation.measure import METRICS
 from artgan.evaluation.resize import RESIZES
 from artgan.generation.paths import BANDS, EASINGS
+from artgan.generation.video import MEDIA_TYPES
 from artgan.images import SUFFIX_OF
 from artgan.selection import MEASURES
 
@@ -19,6 +20,7 @@ from artgan.selection import MEASURES
         (sample.MEASURES, MEASURES),
         (sample.MIX_BANDS, BANDS),
         (video.EASINGS, tuple(EASINGS)),
+        (video.FORMATS, tuple(MEDIA_TYPES)),
     ],
 )
 def test_the_command_line_knows_the_words_of_the_rooms(said, known):
