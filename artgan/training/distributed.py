@@ -16,7 +16,7 @@ from torch import Tensor, distributed, nn
 
 from artgan.errors import ConfigError
 
-# Long enough for a judge that works on the first process while the others wait.
+# Long enough for what the first process does alone, such as writing checkpoints, while the others wait.
 _TIMEOUT = timedelta(minutes=30)
 
 

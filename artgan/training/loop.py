@@ -42,7 +42,7 @@ def train(
 
     Args:
         session: an open run.
-        judge: of the samples; only the first process needs one.
+        judge: of the samples; in several processes a shared one.
         minutes: of training in this session, or None for no limit.
         stop_requested: returns the signal that asked to stop, or None.
         on_progress: told at each log point.

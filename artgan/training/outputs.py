@@ -1,4 +1,7 @@
-"""What training leaves behind at intervals: sheets, evaluations, checkpoints, models. The first process's work."""
+"""What training leaves behind at intervals: sheets, evaluations, checkpoints, models.
+
+Several processes share the pictures and the judging; the first one writes.
+"""
 
 import copy
 from typing import Any
@@ -10,6 +13,7 @@ from artgan.config import dump_config
 from artgan.devices import describe_device
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.evaluation.reference import Reference
+from artgan.evaluation.sharing import Team
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
 from artgan.images import grid, save_png
@@ -29,7 +33,7 @@ _PAIRS = 16
 
 
 class Outputs:
-    """Writes for one session; in all processes but the first, it does nothing.
+    """Samples, judges and saves for one session. All processes call every method, in the same order; the first one writes.
 
     Attributes:
         evaluations_since_best: how many evaluations in a row brought no better KID.
@@ -37,6 +41,7 @@ class Outputs:
 
     def __init__(self, session: Session, judge: Judge | None, log: RunLog, on_progress: Listener) -> None:
         self.session, self.judge, self.log, self.on_progress = session, judge, log, on_progress
+        self.team = Team(session.world.size > 1)
         self._warned: set[str] = set()
         judged = [line for line in read_metrics(session.run) if line["kind"] == "metrics"] if session.world.is_first else []
         self._protocol_hash = judged[-1]["protocol_hash"] if judged else ""
@@ -44,39 +49,41 @@ class Outputs:
 
     def sheet(self) -> None:
         """Save a sheet of the first 64 seeds."""
+        pictures = self._pictures()
         if self.session.world.is_first:
-            self.log.sheet(self.session.state.images_seen, grid(self._pictures()))
+            self.log.sheet(self.session.state.images_seen, grid(pictures))
 
     def evaluate(self) -> None:
         """Judge the averaged generator, keep it as the best model when its KID is the lowest so far, and look for trouble."""
         session = self.session
-        if not session.world.is_first:
-            return
         assert self.judge is not None
         count = session.config.evaluation.num_generated
         line = evaluate_generator(self.judge, self._generator(), count, on_progress=self.on_progress)
+        pictures = self._pictures()
+        pairs = nearest_pairs(self.judge, pictures[:_PAIRS])
+        if not session.world.is_first:
+            return
         self._protocol_hash = line["protocol_hash"]
         self.log.metrics(session.state.images_seen, line, session.state.training_seconds / 60)
         best = session.run / "model" / "best"
         previous = load_model(best).card.metrics if (best / "config.json").is_file() else None
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
         if comparable is None or line["metrics"]["kid"]["value"] < comparable["metrics"]["kid"]["value"]:
-            self._save_model("best", line)
+            self._save_model("best", pictures, line)
         note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({self.judge.features})")
         self.evaluations_since_best = self._since_best()
-        pictures = self._pictures()
         self._watch(pictures)
-        save_png(session.run / NEAREST_FILE, grid(nearest_pairs(self.judge, pictures[:_PAIRS]), columns=8))
+        save_png(session.run / NEAREST_FILE, grid(pairs, columns=8))
         self._page("training")
 
     def checkpoint(self) -> None:
         """Save everything to go on from, and the averaged generator as the latest model."""
-        session = self.session
+        session, pictures = self.session, self._pictures()
         if session.world.is_first:
             keep = session.config.training.keep_checkpoints
             save_checkpoint(session.run / CHECKPOINTS, state_tensors(session.state), checkpoint_info(session), keep)
-            self._save_model("latest", None)
+            self._save_model("latest", pictures, None)
 
     def finish(self, status: str) -> None:
         """Write how the session ended, and the run's page; no process leaves before it is written."""
@@ -131,11 +138,18 @@ class Outputs:
 
     def _pictures(self) -> np.ndarray:
         """Return the pictures of the first 64 seeds, uint8 `[64, H, W, 3]`; classes take turns."""
-        num_classes = generator_arguments(self.session.config, self.session.collection)["num_classes"]
-        labels = [seed % num_classes if num_classes else 0 for seed in range(_SHEET_SEEDS)]
-        return np.stack(list(generate(self._generator(), range(_SHEET_SEEDS), labels)))
+        collection, team = self.session.collection, self.team
+        num_classes = generator_arguments(self.session.config, collection)["num_classes"]
+        share = -(-_SHEET_SEEDS // team.size)
+        mine = range(_SHEET_SEEDS)[team.rank * share : (team.rank + 1) * share]
+        labels = [seed % num_classes if num_classes else 0 for seed in mine]
+        made = np.zeros((share, collection.height, collection.width, 3), np.uint8)
+        for index, picture in enumerate(generate(self._generator(), mine, labels)):
+            made[index] = picture
+        gathered = team.gather(torch.from_numpy(made).to(self.session.device))
+        return torch.cat(gathered)[:_SHEET_SEEDS].cpu().numpy()
 
-    def _save_model(self, name: str, metrics: dict[str, Any] | None) -> None:
+    def _save_model(self, name: str, pictures: np.ndarray, metrics: dict[str, Any] | None) -> None:
         config, collection = self.session.config, self.session.collection
         origin: dict[str, Any] = {
             "name": collection.name,
@@ -151,7 +165,7 @@ class Outputs:
             collection=origin,
             metrics=metrics,
         )
-        save_model(self.session.run / "model" / name, self._generator(), card, grid(self._pictures()))
+        save_model(self.session.run / "model" / name, self._generator(), card, grid(pictures))
 
 
 def nearest_pairs(judge: Judge, pictures: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
         with lock, stop_on_signals(patience) as stop_requested:
             config = order.config or choose_config(order.collection, order.overrides, say, on_progress)
             device = choose_device(config.training.device, world.local_rank)
-            judge = Judge(config.evaluation.features, order.collection, device) if world.is_first else None
+            judge = Judge(config.evaluation.features, order.collection, device, shared=world.size > 1)
             session = _open(order, config, world, judge, say)
             if order.dry:
                 say("dry run: nothing was trained, and nothing written")
@@ -79,7 +79,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
         return outcome
 
 
-def _open(order: Order, config: RunConfig, world: World, judge: Judge | None, say: Say) -> Session:
+def _open(order: Order, config: RunConfig, world: World, judge: Judge, say: Say) -> Session:
     """Open the run, put in what it starts from, and try a few steps."""
     session = open_session(config, order.collection, order.run, world, write=not order.dry)
     _say_plan(session, judge, say)
@@ -98,7 +98,7 @@ def _open(order: Order, config: RunConfig, world: World, judge: Judge | None, sa
     return replace(session, micro_batch=found.micro_batch)
 
 
-def _say_plan(session: Session, judge: Judge | None, say: Say) -> None:
+def _say_plan(session: Session, judge: Judge, say: Say) -> None:
     config, state = session.config, session.state
     sizes = [sum(p.numel() for p in network.parameters()) / 1e6 for network in (state.generator, state.discriminator)]
     rows = len(session.collection.train_rows)
@@ -117,8 +117,8 @@ def _say_plan(session: Session, judge: Judge | None, say: Say) -> None:
         + (f", {', '.join(penalties)}" if penalties else ", no penalties")
         + f"; learning rates {config.training.generator_lr:g} and {config.training.discriminator_lr:g}"
     )
-    features = f", judged by {judge.features}" if judge else ""
-    say(f"{describe_device(session.device)}, {config.training.precision}, torch {torch.__version__}{features}")
+    device = describe_device(session.device)
+    say(f"{device}, {config.training.precision}, torch {torch.__version__}, judged by {judge.features}")
     if session.resumed_at:
         say(f"going on at {session.resumed_at / 1000:,.1f} kimg of {config.training.total_kimg:,g}")
 

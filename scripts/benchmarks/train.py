@@ -2,21 +2,27 @@
 
     ./scripts/benchmark train                                       64 px on a CPU
     ./scripts/benchmark train --device cuda --side 256 --batch 16 --width 64     and --batch 64
+    ./scripts/benchmark train --discriminator fastgan --width 64     networks of the papers' size, beside the peers'
 
-The plain step is float32 in NCHW memory, with Adam looped over parameters. On a GPU the packages lightweight-gan (a variant of
-FastGAN) and stylegan2-pytorch are timed in the same run when they are installed. All times are taken in turns, so that other
-work on the machine meets all of them.
+The plain step is float32 in NCHW memory, with Adam looped over parameters. The packages lightweight-gan (a variant of FastGAN)
+and stylegan2-pytorch are timed in the same run when they are installed (no extra of artgan installs them). All times are taken
+in turns, so that other work on the machine meets all of them.
 """
 
 import argparse
 import importlib.util
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
+from unittest.mock import patch
 
 import torch
+from torch import nn
 
 from artgan.config import RunConfig, with_values
 from artgan.datasets.collection import Collection, open_collection
@@ -70,51 +76,78 @@ class LoopedAdam(torch.optim.Adam):
         super().step(closure)
 
 
-def peers(side: int, batch: int, device: torch.device) -> dict[str, Turn]:
-    """Return a step of each peer that is installed; they run on GPUs only."""
-    turns: dict[str, Turn] = {}
+def peers(side: int, batch: int, device: torch.device) -> dict[str, tuple[Turn, nn.Module]]:
+    """Return a step of each peer that is installed, by the network of ours that it stands beside, and its networks.
+
+    In their favor: no augmentation, none of the gradient penalties that their trainers take every fourth step, no reading of
+    values back from the device, and images that lie there already.
+    """
     images = torch.rand(batch, 3, side, side, device=device)
-    if device.type != "cuda":
-        return turns
-    if importlib.util.find_spec("lightweight_gan"):
-        from lightweight_gan.lightweight_gan import LightweightGAN, dual_contrastive_loss, gen_hinge_loss, hinge_loss
+    found: dict[str, tuple[Turn, nn.Module]] = {}
+    with _without_their_gpu_check(device):
+        if importlib.util.find_spec("lightweight_gan"):
+            found["fastgan: peer lightweight-gan"] = _lightweight_gan(images)
+        if importlib.util.find_spec("stylegan2_pytorch"):
+            found["stylegan2: peer stylegan2-pytorch"] = _stylegan2_pytorch(images)
+    return found
 
-        assert dual_contrastive_loss  # imported beside the two that are used, as its trainer does
-        gan = LightweightGAN(lr=2e-4, latent_dim=256, image_size=side).to(device)
 
-        def lightweight() -> None:
-            for is_generator, optimizer in ((False, gan.D_opt), (True, gan.G_opt)):
-                optimizer.zero_grad()
-                fake = gan.G(torch.randn(batch, 256, device=device))
-                if is_generator:
-                    loss = gen_hinge_loss(gan.D(fake)[0], None)
-                else:
-                    real, _, auxiliary = gan.D(images, calc_aux_loss=True)
-                    loss = hinge_loss(real, gan.D(fake.detach())[0]) + auxiliary
-                loss.backward()
-                optimizer.step()
-            gan.EMA()
+@contextmanager
+def _without_their_gpu_check(device: torch.device) -> Iterator[None]:
+    """Let the peers, which refuse to be imported and move themselves to a GPU, be built on a CPU as well."""
+    sys.modules.setdefault("aim", ModuleType("aim"))  # a logger that one of them imports: a step has no use for it
+    if device.type == "cuda":
+        yield
+        return
+    with patch("torch.cuda.is_available", lambda: True), patch.object(nn.Module, "cuda", lambda module, *_: module):
+        yield
 
-        turns["peer lightweight-gan"] = lightweight
-    if importlib.util.find_spec("stylegan2_pytorch"):
-        from stylegan2_pytorch.stylegan2_pytorch import StyleGAN2, image_noise
 
-        style = StyleGAN2(image_size=side).to(device)
+def _lightweight_gan(images: torch.Tensor) -> tuple[Turn, nn.Module]:
+    from lightweight_gan.lightweight_gan import LightweightGAN, gen_hinge_loss, hinge_loss
 
-        def stylegan2() -> None:
-            for is_generator, optimizer in ((False, style.D_opt), (True, style.G_opt)):
-                optimizer.zero_grad()
-                w = style.S(torch.randn(batch, 512, device=device))[:, None].expand(-1, style.G.num_layers, -1)
-                fake = style.G(w, image_noise(batch, side, device=device))
-                logits = style.D(fake if is_generator else fake.detach())[0]
-                real = None if is_generator else style.D(images)[0]
-                loss = logits.mean() if real is None else (torch.relu(1 + real) + torch.relu(1 - logits)).mean()
-                loss.backward()
-                optimizer.step()
-            style.EMA()
+    latent_dim = 256
+    gan = LightweightGAN(lr=2e-4, latent_dim=latent_dim, image_size=images.shape[-1])
 
-        turns["peer stylegan2-pytorch"] = stylegan2
-    return turns
+    def turn() -> None:
+        gan.D_opt.zero_grad()
+        latents = torch.randn(len(images), latent_dim, device=images.device)
+        with torch.no_grad():
+            fakes = gan.G(latents)
+        *fake, _ = gan.D(fakes)
+        *real, auxiliary = gan.D(images, calc_aux_loss=True)
+        (sum(hinge_loss(*pair) for pair in zip(real, fake, strict=True)) + auxiliary).backward()
+        gan.D_opt.step()
+        gan.G_opt.zero_grad()
+        *fake, _ = gan.D(gan.G(torch.randn(len(images), latent_dim, device=images.device)))
+        sum(gen_hinge_loss(values, None) for values in fake).backward()
+        gan.G_opt.step()
+        gan.EMA()
+
+    return turn, gan
+
+
+def _stylegan2_pytorch(images: torch.Tensor) -> tuple[Turn, nn.Module]:
+    from stylegan2_pytorch.stylegan2_pytorch import StyleGAN2, gen_hinge_loss, hinge_loss
+
+    side = images.shape[-1]
+    gan = StyleGAN2(image_size=side)
+
+    def fakes() -> torch.Tensor:
+        styles = gan.S(torch.randn(len(images), 512, device=images.device))
+        noise = torch.rand(len(images), side, side, 1, device=images.device)
+        return gan.G(styles[:, None].expand(-1, gan.G.num_layers, -1), noise)
+
+    def turn() -> None:
+        gan.D_opt.zero_grad()
+        hinge_loss(gan.D(images)[0], gan.D(fakes().detach())[0]).backward()
+        gan.D_opt.step()
+        gan.G_opt.zero_grad()
+        gen_hinge_loss(gan.D(fakes())[0], None).backward()
+        gan.G_opt.step()
+        gan.EMA()
+
+    return turn, gan
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -132,6 +165,10 @@ def step_operations(turn: Turn) -> int:
     with FlopCounterMode(display=False) as counter:
         turn()
     return counter.get_total_flops()
+
+
+def trained_parameters(networks: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in networks.parameters() if parameter.requires_grad)
 
 
 def seconds(turn: Callable[[], object], device: torch.device) -> float:
@@ -158,27 +195,26 @@ def busy_share(turn: Turn, device: torch.device, steps: int) -> float | None:
     return busy / 1e6 / spent
 
 
-def variants(arguments: argparse.Namespace, collection: Collection, folder: Path) -> dict[str, Turn]:
-    """Return each network pair as artgan trains it, plain, and with one part taken away or added."""
+def variants(arguments: argparse.Namespace, collection: Collection, folder: Path) -> dict[str, tuple[Turn, nn.Module]]:
+    """Return the step of each network pair as artgan trains it, plain, and with one part taken away or added; and the pair."""
     base = {
         "model.width": arguments.width, "model.discriminator_width": arguments.discriminator_width,
         "model.backbone": arguments.backbone, "training.batch_size": arguments.batch, "training.device": arguments.device,
     }  # fmt: skip
-    turns: dict[str, Turn] = {}
+    found: dict[str, tuple[Turn, nn.Module]] = {}
 
     def add(title: str, change: Callable[[Session], None] | None = None, **values: object) -> None:
         more = {key.replace("__", "."): value for key, value in values.items()}
         session = open_session(with_values(RunConfig(), base | more), collection, folder / title, write=False)
         if change:
             change(session)
-        turns[title] = artgan_turn(session)
+        pair = nn.ModuleList([session.state.generator, session.state.discriminator])
+        found[title] = artgan_turn(session), pair
 
     for generator, discriminator, objective in (
         ("fastgan", arguments.discriminator, "hinge"),
         ("stylegan2", "stylegan2", "nonsaturating"),
     ):
-        if arguments.only and arguments.only != generator:
-            continue
         parts = {"model__generator": generator, "model__discriminator": discriminator, "objective__name": objective}
         add(f"{generator}: artgan", **parts)
         add(f"{generator}: plain", plain, **parts, training__precision="float32")
@@ -186,7 +222,7 @@ def variants(arguments: argparse.Namespace, collection: Collection, folder: Path
             add(f"{generator}: float32", **parts, training__precision="float32")
             add(f"{generator}: NCHW and looped Adam", plain, **parts)
             add(f"{generator}: compiled", **parts, training__compile=True)
-    return turns
+    return found
 
 
 def main() -> None:
@@ -199,7 +235,7 @@ def main() -> None:
     parser.add_argument("--discriminator", default="projected")
     parser.add_argument("--backbone", default="squeezenet1_1", help="random needs no weights")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--only", help="fastgan or stylegan2")
+    parser.add_argument("--only", default="", help="fastgan: or stylegan2:")
     parser.add_argument("--ablate", action="store_true", help="also one part at a time, and torch.compile")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
@@ -207,7 +243,8 @@ def main() -> None:
         write_collection_sources(Path(folder, "in"), 40)
         prepare([Path(folder, "in")], Path(folder, "collection"), Recipe(arguments.side, arguments.side, holdout=0.0))
         collection = open_collection(Path(folder, "collection"))
-        turns = variants(arguments, collection, Path(folder)) | peers(arguments.side, arguments.batch, device)
+        found = variants(arguments, collection, Path(folder)) | peers(arguments.side, arguments.batch, device)
+        turns = {title: turn for title, (turn, _) in found.items() if arguments.only in title}
         for turn in turns.values():
             turn()  # kernels chosen, optimizers filled, graphs compiled
         spent: dict[str, list[float]] = {title: [] for title in turns}
@@ -215,20 +252,26 @@ def main() -> None:
             for title, turn in turns.items():
                 spent[title].append(seconds(turn, device))
         print(f"{describe_device(device)}, torch {torch.__version__}, {arguments.side} px, batch {arguments.batch}")
-        report(turns, spent, arguments, device)
+        report(turns, {title: trained_parameters(pair) for title, (_, pair) in found.items()}, spent, device, arguments.batch)
         reading = Batches(collection, 0, device, False)
         read = statistics.median(seconds(lambda: reading.batch(0, arguments.batch), device) for _ in range(20))
         first = next(iter(spent.values()))
         print(f"reading a batch: {read / statistics.median(first):.1%} of the first step above")
 
 
-def report(turns: dict[str, Turn], spent: dict[str, list[float]], arguments: argparse.Namespace, device: torch.device) -> None:
+def report(
+    turns: dict[str, Turn],
+    sizes: dict[str, int],
+    spent: dict[str, list[float]],
+    device: torch.device,
+    batch: int,
+) -> None:
     rates = {dtype: matrix_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
     for title, turn in turns.items():
         median = statistics.median(spent[title])
-        line = f"{title:36} {median * 1000 / arguments.batch:8.2f} s/kimg"
+        line = f"{title:36} {sizes[title] / 1e6:6.1f} M parameters {median * 1000 / batch:8.2f} s/kimg"
         network = title.partition(":")[0]
-        ours = spent.get(f"{network}: artgan") or next(iter(spent.values()))
+        ours = spent[f"{network}: artgan"]
         ratios = [theirs / mine for theirs, mine in zip(spent[title], ours, strict=True)]
         line += f"   {statistics.median(ratios):5.2f}x the time of artgan's ({min(ratios):.2f} to {max(ratios):.2f})"
         if title.endswith(": artgan"):

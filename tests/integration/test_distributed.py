@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from artgan.config import dump_config, with_values
 from artgan.training.checkpoint import list_checkpoints, load_newest
@@ -36,7 +38,7 @@ from artgan.training.session import open_session
 folder, out, collection = map(Path, sys.argv[1:])
 with join_world() as world:
     opened = open_collection(collection)
-    judge = Judge("random", opened, torch.device("cpu")) if world.is_first else None
+    judge = Judge("random", opened, torch.device("cpu"), shared=world.size > 1)
     for path in sorted(folder.glob("*.yaml")):
         train(open_session(load_config(path), opened, out / path.stem, world), judge)
 """
@@ -75,6 +77,11 @@ def test_two_processes_equal_one(collection_folder, tmp_path):
         for first, second in zip(*lines, strict=True):
             for key in set(first) & {"loss/generator", "loss/discriminator", "logits/real", "augment/probability"}:
                 assert first[key] == pytest.approx(second[key], rel=1e-9, abs=1e-12), (values, key)
+            for metric in first.get("metrics", {}):  # judged in shares, of weights that rounding to float32 may part
+                assert first["metrics"][metric]["value"] == pytest.approx(second["metrics"][metric]["value"], rel=1e-4), metric
+        sheets = [next((tmp_path / f"runs{n}" / str(index)).glob("samples/*32*.png")) for n in (1, 2)]
+        one, two = (np.asarray(Image.open(sheet)).astype(int) for sheet in sheets)
+        assert np.abs(one - two).max() <= 1, values
 
 
 def children_of(process_id):
