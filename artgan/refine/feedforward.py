@@ -1,13 +1,16 @@
 """The engine `feedforward`: a small network fitted to one look, then a fraction of a second for a picture.
 
 Johnson et al. (2016, arXiv 1603.08155, supplement). Departures: half the channels, so that two CPU cores do several pictures
-a second; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a change to its
-input, so that an untrained network is the identity; nearest upsampling and a convolution in place of transposed ones.
+a second; one halving more, for strokes that are larger than the layers at a quarter see, with the maps of each size added on
+the way up, as a U-net does; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a
+change to its input, so that an untrained network is the identity; nearest upsampling and a convolution in place of transposed
+ones.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +26,13 @@ from artgan.images import to_float
 from artgan.progress import Listener, silent
 from artgan.refine.optimize import Iterate
 from artgan.refine.pipeline import OnIterate
-from artgan.sealed import misfits, read_sealed_json, verify_seal
+from artgan.sealed import file_sha256, misfits, read_sealed_json, verify_seal
 
 WEIGHTS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 _WIDTH = 16
+_NUM_HALVINGS = 3
 _NUM_RESIDUAL = 5
-_STRIDE = 4
 _CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
 
 
@@ -60,11 +63,11 @@ class StyleNetwork(nn.Module):
 
     def __init__(self, width: int = _WIDTH) -> None:
         super().__init__()
-        self.down = nn.Sequential(
-            _Convolution(3, width, 9), _Convolution(width, 2 * width, 3, 2), _Convolution(2 * width, 4 * width, 3, 2)
-        )
-        self.middle = nn.Sequential(*[_Residual(4 * width) for _ in range(_NUM_RESIDUAL)])
-        self.up = nn.ModuleList([_Convolution(4 * width, 2 * width, 3), _Convolution(2 * width, width, 3)])
+        widths = [width * 2**level for level in range(_NUM_HALVINGS + 1)]
+        self.first = _Convolution(3, width, 9)
+        self.down = nn.ModuleList([_Convolution(wide, wider, 3, 2) for wide, wider in pairwise(widths)])
+        self.middle = nn.Sequential(*[_Residual(widths[-1]) for _ in range(_NUM_RESIDUAL)])
+        self.up = nn.ModuleList([_Convolution(wider, wide, 3) for wider, wide in pairwise(reversed(widths))])
         self.last = nn.Sequential(nn.ReplicationPad2d(4), nn.Conv2d(width, 3, 9))
         final = self.last[1]
         assert isinstance(final, nn.Conv2d)
@@ -74,10 +77,13 @@ class StyleNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        padded = F.pad(images, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
-        x = self.middle(self.down(padded))
+        whole = 2**_NUM_HALVINGS
+        maps = [self.first(F.pad(images, (0, -width % whole, 0, -height % whole), mode="replicate"))]
+        for convolution in self.down:
+            maps.append(convolution(maps[-1]))
+        x = self.middle(maps.pop())
         for convolution in self.up:
-            x = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest")) + maps.pop()
         return images + _CHANGE_GAIN * self.last(x)[:, :, :height, :width]
 
 
@@ -160,10 +166,7 @@ def read_network(folder: Path) -> tuple[StyleNetwork, dict[str, Any]]:
     Raises:
         CheckpointError: the folder is not one, or it is damaged.
     """
-    if not (folder / ABOUT_FILE).is_file():
-        raise CheckpointError(
-            f"--network {folder}: no fitted network; make one with: artgan refine SAMPLES --style PICTURE --fit {folder}"
-        )
+    _require_network(folder)
     verify_seal(folder)
     about = read_sealed_json(folder / ABOUT_FILE)
     try:
@@ -176,6 +179,16 @@ def read_network(folder: Path) -> tuple[StyleNetwork, dict[str, Any]]:
         raise CheckpointError(f"{folder / WEIGHTS_FILE} is not a style network: {problem}")
     network.load_state_dict(state)
     return network, about
+
+
+def network_sha256(folder: Path) -> str:
+    """Return the sha256 of a fitted network's weights.
+
+    Raises:
+        CheckpointError: the folder is no fitted network.
+    """
+    _require_network(folder)
+    return file_sha256(folder / WEIGHTS_FILE)
 
 
 def load_network(folder: Path, strength: float, device: torch.device) -> NetworkStylist:
@@ -192,6 +205,13 @@ def load_network(folder: Path, strength: float, device: torch.device) -> Network
     if not verdict.passed:
         raise CheckpointError(f"--network {folder}: {verdict}. Fit it longer with --fit {folder}, or use --engine optimize")
     return NetworkStylist(network, strength, device)
+
+
+def _require_network(folder: Path) -> None:
+    if not ((folder / ABOUT_FILE).is_file() and (folder / WEIGHTS_FILE).is_file()):
+        raise CheckpointError(
+            f"--network {folder}: no fitted network; make one with: artgan refine SAMPLES --style PICTURE --fit {folder}"
+        )
 
 
 def about_text(about: dict[str, Any]) -> str:

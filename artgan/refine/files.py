@@ -22,12 +22,13 @@ from PIL import Image
 
 import artgan
 from artgan.decode import decode_file
-from artgan.errors import CheckpointError, ConfigError, DataError, StorageError
+from artgan.errors import ConfigError, DataError, StorageError
 from artgan.exclusive import only_one
 from artgan.images import COMPOSITE, TRAINED, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
 from artgan.refine.encode import SUFFIX, write_whole
+from artgan.refine.feedforward import network_sha256
 from artgan.refine.finishing import Finisher, FinishTask
 from artgan.refine.pipeline import check_size, size_after
 from artgan.refine.recipe import Recipe
@@ -295,7 +296,7 @@ def _applied(recipe: Recipe, materials: Materials) -> dict[str, Any]:
     if materials.palette_name:
         applied["palette"] = materials.palette_name
     if materials.network:
-        applied["network_sha256"] = _network_hash(materials.network)
+        applied["network_sha256"] = network_sha256(materials.network)
     if materials.masks:
         applied["masks"] = [mask.name for mask in materials.masks]
     return applied
@@ -311,23 +312,9 @@ def _look_hash(recipe: Recipe, materials: Materials) -> str:
             "styles": [style.sha256 for style in materials.styles],
             "weights": list(materials.weights),
             "masks": [mask_identity(mask) for mask in materials.masks],
-            "network": _network_hash(materials.network) if materials.network else None,
+            "network": network_sha256(materials.network) if materials.network else None,
         }
     return _digest([json.dumps(parts, sort_keys=True)])
-
-
-def _network_hash(folder: Path) -> str:
-    """Return the sha256 of a fitted network's weights.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    path = folder / "network.safetensors"
-    if not path.is_file():
-        raise CheckpointError(
-            f"--network {folder}: no fitted network; make one with: artgan refine SAMPLES --style PICTURE --fit DIR"
-        )
-    return file_sha256(path)
 
 
 def _header_size(path: Path) -> tuple[int, int]:

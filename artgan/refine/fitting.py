@@ -20,11 +20,19 @@ from torch import Tensor
 import artgan
 from artgan import seeding
 from artgan.decode import decode_file
-from artgan.devices import place
+from artgan.devices import autocast, choose_precision, place
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import to_float
 from artgan.progress import Listener, Progress, silent
-from artgan.refine.feedforward import ABOUT_FILE, WEIGHTS_FILE, StyleNetwork, Verdict, about_text
+from artgan.refine.feedforward import (
+    ABOUT_FILE,
+    WEIGHTS_FILE,
+    StyleNetwork,
+    Verdict,
+    about_text,
+    network_sha256,
+    read_network,
+)
 from artgan.refine.files import Materials
 from artgan.refine.losses import mixture
 from artgan.refine.objective import Objective, Region
@@ -37,7 +45,7 @@ _log = logging.getLogger(__name__)
 _STATE_FILE = "fit.safetensors"
 _DEFAULT_SIDE_PX = 256
 _BATCH = 1  # small, for more steps in the same time: of 4 and 2, 2 was ahead at equal minutes
-_LEARNING_RATE = 2e-3
+_LEARNING_RATE = 1e-3  # 2e-3 was behind at equal minutes, 4e-3 far behind
 _BETAS = (0.9, 0.99)
 _AVERAGE_DECAY = 0.99  # steps of one picture are noisy
 _HELD_OUT = 4
@@ -75,7 +83,7 @@ def fit_network(
         inputs: pictures and folders of pictures, eight at least.
         folder: where the network and the fit's state go.
         recipe: the look; its style step at full strength is what is fitted.
-        materials: its styles.
+        materials: its styles; with a network, the fit begins from that one's weights, whatever its look.
         device: where.
         minutes: stop after so long.
         on_progress: told about every few steps.
@@ -84,6 +92,7 @@ def fit_network(
     Raises:
         DataError: too few pictures, or one is unreadable.
         ConfigError: the folder holds the fit of another look.
+        CheckpointError: the network to begin from is none, or damaged.
     """
     if materials.masks:
         raise ConfigError("--fit takes no --mask: masks apply when the network is used")
@@ -92,7 +101,8 @@ def fit_network(
     look = recipe.style.model_copy(update={"strength": 1.0, "engine": "optimize", "tile_px": 0, "nearest": 0})
     recipe = recipe.model_copy(update={"style": look})
     side = recipe.output.size_px or _DEFAULT_SIDE_PX
-    pictures = [_at_least(resized(decode_file(path).pixels, None), side) for path in find_pictures(inputs)]
+    shrink = recipe.output.size_px is not None  # as the run will do that uses the network
+    pictures = [_scaled(resized(decode_file(path).pixels, None), side, shrink) for path in find_pictures(inputs)]
     if len(pictures) < _MIN_PICTURES:
         raise DataError(
             f"--fit needs {_MIN_PICTURES} pictures or more, got {len(pictures)}; sample some: artgan sample RUN --out DIR"
@@ -101,7 +111,7 @@ def fit_network(
     stylist = Stylist(recipe, materials.styles, materials.weights, device)
     stylist.prepare([(side, side)], on_progress)
     identity = _identity(recipe, materials, side, pictures)
-    fit = _begin(folder, identity, recipe.seed, device)
+    fit = _begin(folder, identity, recipe.seed, device, materials.network)
     _train(fit, train, side, stylist, folder, minutes, max_steps, identity, on_progress)
     verdict = _judge(fit, held_out, side, stylist, on_progress)
     _save_network(folder, fit, identity, recipe, materials, side, verdict)
@@ -136,7 +146,9 @@ def _train(
 
 def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylist) -> Tensor:
     """Take one step; the pictures' gradient comes from the same objective that `optimize` minimises."""
-    output = fit.network(content)
+    with autocast(stylist.device, choose_precision("auto", stylist.device)):
+        output = fit.network(content)
+    output = output.float()
     losses, gradient = Objective(content, regions, stylist.backbone, stylist.settings.weights).gradient(output)
     fit.step += 1
     if not bool(gradient.isfinite().all()):
@@ -191,15 +203,9 @@ def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylis
     )
 
 
-def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit:
+def _begin(folder: Path, identity: str, seed: int, device: torch.device, first: Path | None) -> _Fit:
     """Build the network and its optimizer, and go on from the folder's state when it holds one."""
-    network = StyleNetwork()
-    for index, (name, parameter) in enumerate(network.named_parameters()):
-        if parameter.dim() == 4 and not name.startswith("last."):
-            fan_in = parameter[0].numel()
-            values = seeding.normal(seed, "refine/network", index, 1, parameter.numel()) * np.sqrt(2 / fan_in)
-            parameter.data = torch.from_numpy(values.astype(np.float32)).view_as(parameter)
-    place(network, device)
+    network = place(read_network(first)[0] if first else _seeded_network(seed), device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=_BETAS)
     fit = _Fit(network, copy.deepcopy(network).requires_grad_(False), optimizer, 0)
     path = folder / _STATE_FILE
@@ -220,6 +226,16 @@ def _begin(folder: Path, identity: str, seed: int, device: torch.device) -> _Fit
     if stored != identity:
         raise ConfigError(f"--fit {folder}: holds the fit of another look or other pictures; choose another folder")
     return fit
+
+
+def _seeded_network(seed: int) -> StyleNetwork:
+    network = StyleNetwork()
+    for index, (name, parameter) in enumerate(network.named_parameters()):
+        if parameter.dim() == 4 and not name.startswith("last."):
+            fan_in = parameter[0].numel()
+            values = seeding.normal(seed, "refine/network", index, 1, parameter.numel()) * np.sqrt(2 / fan_in)
+            parameter.data = torch.from_numpy(values.astype(np.float32)).view_as(parameter)
+    return network
 
 
 def _restore(fit: _Fit, held: dict[str, Tensor]) -> None:
@@ -281,14 +297,15 @@ def _identity(recipe: Recipe, materials: Materials, side: int, pictures: Sequenc
         "side": side,
         "styles": [style.sha256 for style in materials.styles],
         "weights": list(materials.weights),
+        "first": network_sha256(materials.network) if materials.network else None,
         "pictures": [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _at_least(picture: np.ndarray, side: int) -> np.ndarray:
-    """Enlarge a picture whose short side is below the crops' side."""
+def _scaled(picture: np.ndarray, side: int, shrink: bool) -> np.ndarray:
+    """Return a picture whose short side is that of the crops, or longer where it is not to shrink."""
     short, long = min(picture.shape[:2]), max(picture.shape[:2])
-    if short >= side:
+    if short == side or (short > side and not shrink):
         return picture
     return resized(picture, max(MIN_SIDE_PX, int(np.ceil(long * side / short)) + 1))

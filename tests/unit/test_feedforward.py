@@ -12,7 +12,7 @@ from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.refine.feedforward import StyleNetwork, load_network, read_network
 from artgan.refine.files import Materials, refine_files
-from artgan.refine.fitting import fit_network
+from artgan.refine.fitting import _scaled, fit_network
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files
 from artgan.sealed import seal
@@ -67,6 +67,19 @@ def test_fitting_comes_closer_and_resumes_exactly(pictures, materials, tmp_path)
         fit(tmp_path / "whole", pictures, materials, 12, LOOK.model_copy(update={"seed": 1}))
 
 
+def test_a_fit_begins_from_another_network(pictures, materials, tmp_path):
+    fit(tmp_path / "first", pictures, materials, 30)
+    onward = Materials(materials.styles, materials.weights, network=tmp_path / "first")
+    fit(tmp_path / "second", pictures, onward, 0)
+    first, second = (read_network(tmp_path / name)[0].state_dict() for name in ("first", "second"))
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    with pytest.raises(ConfigError, match="holds the fit of another look or other pictures"):
+        fit(tmp_path / "second", pictures, materials, 1)
+    nowhere = Materials(materials.styles, materials.weights, network=tmp_path)
+    with pytest.raises(CheckpointError, match="no fitted network"):
+        fit(tmp_path / "third", pictures, nowhere, 1)
+
+
 def test_a_network_is_used_only_when_its_verdict_is_good(pictures, materials, tmp_path):
     fit(tmp_path / "net", pictures, materials, 1)
     about = json.loads((tmp_path / "net" / "network.json").read_text())
@@ -108,3 +121,10 @@ def test_a_damaged_state_of_a_fit_is_named(pictures, materials, tmp_path):
     save_file({key: value for key, value in load_file(state).items() if not key.startswith("average.")}, state)
     with pytest.raises(ConfigError, match=r"fit\.safetensors cannot be read .* delete it to fit from the beginning"):
         fit(tmp_path / "net", pictures, materials, 2)
+
+
+def test_a_size_shrinks_the_pictures_of_a_fit_as_the_run_will(tmp_path):
+    wide = draw_work("circles", 1, 0, side_px=200).crop((0, 0, 200, 90))
+    for shrink, shape in ((True, (33, 73, 3)), (False, (90, 200, 3))):
+        assert _scaled(np.asarray(wide), 32, shrink).shape == shape
+    assert min(_scaled(np.asarray(wide), 128, False).shape[:2]) >= 128
