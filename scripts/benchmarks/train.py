@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--discriminator", default="projected")
     parser.add_argument("--backbone", default="squeezenet1_1", help="random needs no weights")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--only", default="", help="fastgan: or stylegan2:")
+    parser.add_argument("--only", default="", help="fastgan or stylegan2")
     parser.add_argument("--ablate", action="store_true", help="also one part at a time, and torch.compile")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
@@ -244,7 +244,7 @@ def main() -> None:
         prepare([Path(folder, "in")], Path(folder, "collection"), Recipe(arguments.side, arguments.side, holdout=0.0))
         collection = open_collection(Path(folder, "collection"))
         found = variants(arguments, collection, Path(folder)) | peers(arguments.side, arguments.batch, device)
-        turns = {title: turn for title, (turn, _) in found.items() if arguments.only in title}
+        turns = {title: turn for title, (turn, _) in found.items() if arguments.only in ("", title.partition(":")[0])}
         for turn in turns.values():
             turn()  # kernels chosen, optimizers filled, graphs compiled
         spent: dict[str, list[float]] = {title: [] for title in turns}
