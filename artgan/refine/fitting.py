@@ -36,6 +36,7 @@ from artgan.refine.feedforward import (
 from artgan.refine.files import Materials
 from artgan.refine.losses import mixture
 from artgan.refine.objective import Objective, Region
+from artgan.refine.optimize import resize
 from artgan.refine.pipeline import Stylist, resized
 from artgan.refine.recipe import MIN_SIDE_PX, Recipe
 from artgan.refine.sources import find_pictures
@@ -47,6 +48,7 @@ _DEFAULT_SIDE_PX = 256
 _BATCH = 1  # small, for more steps in the same time: of 4 and 2, 2 was ahead at equal minutes
 _LEARNING_RATE = 1e-3  # 2e-3 was behind at equal minutes, 4e-3 far behind
 _BETAS = (0.9, 0.99)
+_MIN_ZOOM = 0.4  # of a crop's side
 _AVERAGE_DECAY = 0.99  # steps of one picture are noisy
 _HELD_OUT = 4
 _MIN_PICTURES = 8
@@ -165,15 +167,19 @@ def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylis
 
 
 def _crops(pictures: Sequence[np.ndarray], side: int, seed: int, step: int, device: torch.device) -> Tensor:
-    """Return seeded square crops `[1, 3, side, side]`: a function of (seed, step) alone."""
-    draws = seeding.uniform(seed, "refine/fit", step * _BATCH, _BATCH, 4)
+    """Return seeded square crops `[1, 3, side, side]`: a function of (seed, step) alone.
+
+    Zoomed, mirrored, lighter or darker, with more or less contrast: of 200 pictures as they are a network learns those 200.
+    """
     crops = []
-    for which, down, across, flip in draws:
+    for which, zoom, down, across, flip, contrast, shift in seeding.uniform(seed, "refine/fit", step * _BATCH, _BATCH, 7):
         picture = pictures[int(which * len(pictures))]
-        top, left = int(down * (picture.shape[0] - side + 1)), int(across * (picture.shape[1] - side + 1))
-        crop = picture[top : top + side, left : left + side]
-        crops.append(crop[:, ::-1] if flip < 0.5 else crop)
-    return to_float(torch.from_numpy(np.stack(crops)).to(device))
+        share = int(side * (_MIN_ZOOM + (1 - _MIN_ZOOM) * zoom))
+        top, left = int(down * (picture.shape[0] - share + 1)), int(across * (picture.shape[1] - share + 1))
+        crop = picture[top : top + share, left : left + share]
+        image = to_float(torch.from_numpy(np.array(crop[None, :, ::-1] if flip < 0.5 else crop[None])))
+        crops.append((0.5 + 0.8 * contrast) * resize(image, (side, side)) + 0.6 * (shift - 0.5))
+    return torch.cat(crops).clamp(-1, 1).to(device)
 
 
 def _regions(stylist: Stylist, side: int) -> list[Region]:
