@@ -129,6 +129,10 @@ def refine(
         "output.profile": profile,
     }
     look = _look(recipe, recipe_from, {key: value for key, value in flags.items() if value is not None})
+    if look.style.engine == "feedforward" and network is not None and backbone is None:
+        from artgan.refine.feedforward import measured_alike
+
+        look = measured_alike(look, network)
     share = arguments.shard(shard)
     materials = _materials(look, style or [], style_weights, mask or [], palette, network)
     if fit is not None:

@@ -26,6 +26,7 @@ from artgan.images import to_float
 from artgan.progress import Listener, silent
 from artgan.refine.optimize import Iterate
 from artgan.refine.pipeline import OnIterate
+from artgan.refine.recipe import Recipe, recipe_from_dict
 from artgan.sealed import file_sha256, misfits, read_sealed_json, verify_seal
 
 WEIGHTS_FILE = "network.safetensors"
@@ -189,6 +190,21 @@ def network_sha256(folder: Path) -> str:
     """
     _require_network(folder)
     return file_sha256(folder / WEIGHTS_FILE)
+
+
+def measured_alike(recipe: Recipe, folder: Path) -> Recipe:
+    """Return a recipe with the feature network and layers that a fitted network was fitted with, to measure its pictures by.
+
+    Raises:
+        CheckpointError: the folder is no fitted network, or it does not say what it was fitted with.
+    """
+    _, about = read_network(folder)
+    try:
+        fitted = about["recipe"]["style"]
+        values = {f"style.{name}": fitted[name] for name in ("backbone", "style_layers", "content_layers")}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / ABOUT_FILE}: does not say what it was fitted with; fit it again") from error
+    return recipe_from_dict(recipe.as_dict(), str(folder / ABOUT_FILE), values)
 
 
 def load_network(folder: Path, strength: float, device: torch.device) -> NetworkStylist:

@@ -1,5 +1,7 @@
 """`artgan refine` from the command line: recipes travel, odd inputs have defined behavior."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
 from artgan.images import read_metadata
 from artgan.refine.recipe import load_recipe, shipped_looks
+from artgan.sealed import seal
 from tests.conftest import ROOT
 
 QUICK = ("--backbone", "random", "--style-layers", "stage1,stage2", "--content-layers", "stage2", "--iterations", "2")
@@ -149,3 +152,23 @@ def test_a_network_is_fitted_to_a_models_own_samples(trained_model, style, tmp_p
     assert len(made) == 256
     assert artgan("refine", trained_model.folder, *look) == 0
     assert made == {path: path.stat().st_mtime_ns for path in made}
+
+
+def test_a_fitted_network_is_measured_by_what_it_was_fitted_with(picture, style, trained_model, tmp_path, monkeypatch, capsys):
+    """Nobody has to name the feature network again, nor to have the default one."""
+    net = tmp_path / "net"
+    look = ("--style", style, *QUICK, "--size", "32", "--fit", net, "--fit-minutes", "0.01")
+    assert artgan("refine", trained_model.folder, *look, "--quiet") == 0
+    about = json.loads((net / "network.json").read_text())
+    about["verdict"] |= {"style": about["verdict"]["style_optimized"], "content": 0.0}  # so short a fit is not good enough
+    (net / "network.json").write_text(json.dumps(about))
+    seal(net)
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "none"))
+    use = ("refine", picture, "--style", style, "--engine", "feedforward", "--network", net, "--size", "32")
+    assert artgan(*use, "--out", tmp_path / "out", "--quiet") == 0
+    carried = read_metadata(tmp_path / "out" / "picture.png")["refine"]["recipe"]["style"]
+    assert (carried["backbone"], carried["style_layers"]) == ("random", ["stage1", "stage2"])
+    about.pop("recipe")
+    (net / "network.json").write_text(json.dumps(about))
+    seal(net)
+    refused(capsys, 4, "does not say what it was fitted with", *use, "--out", tmp_path / "again")
