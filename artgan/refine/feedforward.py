@@ -37,10 +37,42 @@ _NUM_RESIDUAL = 5
 _CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
 
 
+class _Replication(torch.autograd.Function):
+    """Padding by the edge, with a gradient that is a few sums.
+
+    torch's own backward took a fifth of a step on a CPU, and adds up in no fixed order on a GPU.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, amount: int) -> Tensor:
+        context.amount = amount
+        return F.pad(x, (amount,) * 4, mode="replicate")
+
+    @staticmethod
+    def backward(context: Any, slope: Tensor) -> tuple[Tensor, None]:
+        amount = context.amount
+        rows = slope[:, :, amount:-amount].clone()
+        rows[:, :, 0] += slope[:, :, :amount].sum(2)
+        rows[:, :, -1] += slope[:, :, -amount:].sum(2)
+        inner = rows[..., amount:-amount].clone()
+        inner[..., 0] += rows[..., :amount].sum(3)
+        inner[..., -1] += rows[..., -amount:].sum(3)
+        return inner, None
+
+
+class _Padding(nn.Module):
+    def __init__(self, amount: int) -> None:
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Replication.apply(x, self.amount)
+
+
 class _Convolution(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int, side: int, stride: int = 1, *, active: bool = True) -> None:
         layers: list[nn.Module] = [
-            nn.ReplicationPad2d(side // 2),
+            _Padding(side // 2),
             nn.Conv2d(channels_in, channels_out, side, stride, bias=False),
             nn.InstanceNorm2d(channels_out, affine=True),
         ]
@@ -69,7 +101,7 @@ class StyleNetwork(nn.Module):
         self.down = nn.ModuleList([_Convolution(wide, wider, 3, 2) for wide, wider in pairwise(widths)])
         self.middle = nn.Sequential(*[_Residual(widths[-1]) for _ in range(_NUM_RESIDUAL)])
         self.up = nn.ModuleList([_Convolution(wider, wide, 3) for wider, wide in pairwise(reversed(widths))])
-        self.last = nn.Sequential(nn.ReplicationPad2d(4), nn.Conv2d(width, 3, 9))
+        self.last = nn.Sequential(_Padding(4), nn.Conv2d(width, 3, 9))
         final = self.last[1]
         assert isinstance(final, nn.Conv2d)
         assert final.bias is not None

@@ -82,11 +82,10 @@ class Objective:
         self, region: Region, features: Mapping[str, Tensor], masks: Mapping[str, Tensor | None]
     ) -> dict[str, Statistics]:
         strength = self.weights.strength
-        targets = {}
-        for layer in self.weights.style_layers:
-            own = statistics(features[layer], self.weights.loss, masks[layer])
-            targets[layer] = between(own, region.style[layer], strength) if strength < 1 else region.style[layer]
-        return targets
+        if strength == 1:
+            return {layer: region.style[layer] for layer in self.weights.style_layers}
+        own = {layer: statistics(features[layer], self.weights.loss, masks[layer]) for layer in self.weights.style_layers}
+        return {layer: between(own[layer], region.style[layer], strength) for layer in own}
 
     def style_part(self, measured: Sequence[Mapping[str, Statistics]]) -> Tensor:
         """Return `[B]`: the style loss of measured statistics, region by region."""

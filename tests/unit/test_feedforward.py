@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
-from artgan.refine.feedforward import StyleNetwork, load_network, read_network
+from artgan.refine.feedforward import StyleNetwork, _Padding, load_network, read_network
 from artgan.refine.files import Materials, refine_files
 from artgan.refine.fitting import _scaled, fit_network
 from artgan.refine.recipe import make_recipe
@@ -128,3 +128,15 @@ def test_a_size_shrinks_the_pictures_of_a_fit_as_the_run_will(tmp_path):
     for shrink, shape in ((True, (33, 73, 3)), (False, (90, 200, 3))):
         assert _scaled(np.asarray(wide), 32, shrink).shape == shape
     assert min(_scaled(np.asarray(wide), 128, False).shape[:2]) >= 128
+
+
+def test_padding_and_its_gradient_are_those_of_autograd():
+    images = torch.rand(2, 3, 6, 5, dtype=torch.float64, requires_grad=True)
+    slope = torch.rand(2, 3, 14, 13, dtype=torch.float64)
+    for amount in (1, 4):
+        part = slope[:, :, : 6 + 2 * amount, : 5 + 2 * amount]
+        expected = torch.nn.functional.pad(images, (amount,) * 4, mode="replicate")
+        found = _Padding(amount)(images)
+        assert torch.equal(found, expected)
+        gradients = [torch.autograd.grad(padded, images, part)[0] for padded in (found, expected)]
+        assert torch.allclose(*gradients, rtol=1e-12)
