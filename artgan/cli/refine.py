@@ -129,7 +129,8 @@ def refine(
         "output.profile": profile,
     }
     look = _look(recipe, recipe_from, {key: value for key, value in flags.items() if value is not None})
-    if look.style.engine == "feedforward" and network is not None and backbone is None:
+    own_features = backbone or style_layers or content_layers
+    if look.style.engine == "feedforward" and network is not None and fit is None and not own_features:
         from artgan.refine.feedforward import measured_alike
 
         look = measured_alike(look, network)

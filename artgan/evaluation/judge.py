@@ -1,7 +1,9 @@
 """The judge: a feature space, a collection, and one pass that turns pictures into features."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.config import check_features
 from artgan.datasets.collection import Collection
 from artgan.devices import place
+from artgan.errors import ConfigError
 from artgan.evaluation.protocol import FeatureProtocol, Protocol, with_reference
 from artgan.evaluation.resize import resize
 from artgan.evaluation.sharing import Team
@@ -49,7 +52,7 @@ class Judge:
         shared: work together with the other processes of the torch.distributed group.
 
     Raises:
-        ConfigError: unknown features.
+        ConfigError: unknown features, or not the same in all processes.
         WeightsError: the feature network's weights are not at hand or lack the layer.
     """
 
@@ -67,6 +70,11 @@ class Judge:
             self.backbone.mean.fill_(0.5)
             self.backbone.std.fill_(0.5)
         self.size_px = FEATURE_SPACES[features][2] if features in FEATURE_SPACES else self.backbone.side_px or _DEFAULT_SIDE_PX
+
+        if not self.team.all_same(json.dumps(asdict(self.feature_protocol), sort_keys=True), device):
+            raise ConfigError(
+                f"'{features}' is not the same network in all processes: name evaluation.features; all need its weights"
+            )
 
     @property
     def feature_protocol(self) -> FeatureProtocol:

@@ -9,6 +9,7 @@ it depends on, the collection's pixels first: no cache can be stale. It is writt
 import json
 import logging
 import os
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, partial
@@ -127,7 +128,7 @@ class Reference:
         if self.judge.team.all_agree(known is not None, self.judge.device) and known is not None:
             return known
         arrays, facts = make()
-        if self.judge.team.rank == 0:
+        if known is None:  # each machine may have a cache of its own
             _write(path, arrays, facts)
         return arrays, facts
 
@@ -216,7 +217,7 @@ def _read(path: Path) -> tuple[Arrays, Facts] | None:
 def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        building = path.with_name(f"{path.name}.{os.getpid()}")
+        building = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}")
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         save_file(contiguous, building, metadata={"facts": json.dumps(facts)})
         os.replace(building, path)

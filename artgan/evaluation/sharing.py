@@ -4,6 +4,7 @@ Started by torchrun or anything that sets its variables. Shares are whole batche
 features do not depend on the number of processes, to the bit on equal hardware.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,14 @@ class Team:
         self.rank = dist.get_rank() if together else 0
         self.size = dist.get_world_size() if together else 1
 
+    def share(self, count: int) -> tuple[range, int]:
+        """Return this process's part of 0..count-1, and the length that all parts are padded to for `gather`.
+
+        Parts lie one after the other: the first `count` of what is gathered are in order.
+        """
+        length = -(-count // self.size)
+        return range(count)[self.rank * length : (self.rank + 1) * length], length
+
     def gather(self, rows: Tensor) -> list[Tensor]:
         """Return what each process gave, by rank; all give the same shape."""
         if self.size == 1:
@@ -56,6 +65,11 @@ class Team:
         gathered = [torch.empty_like(rows) for _ in range(self.size)]
         dist.all_gather(gathered, rows.contiguous())
         return gathered
+
+    def all_same(self, text: str, device: torch.device) -> bool:
+        """Return whether all processes gave the same text."""
+        found = self.gather(torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8, device=device))
+        return all(torch.equal(other, found[0]) for other in found)
 
     def all_agree(self, flag: bool, device: torch.device) -> bool:
         """Return whether the flag is set everywhere, so that all go the same way."""

@@ -24,6 +24,7 @@ from artgan.devices import place
 from artgan.errors import CheckpointError
 from artgan.images import to_float
 from artgan.progress import Listener, silent
+from artgan.refine.networks import Replicate
 from artgan.refine.optimize import Iterate
 from artgan.refine.pipeline import OnIterate
 from artgan.refine.recipe import Recipe, recipe_from_dict
@@ -34,45 +35,14 @@ ABOUT_FILE = "network.json"
 _WIDTH = 16
 _NUM_HALVINGS = 3
 _NUM_RESIDUAL = 5
+_FITTED_ON = ("backbone", "style_layers", "content_layers", "content_weight")
 _CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
-
-
-class _Replication(torch.autograd.Function):
-    """Padding by the edge, with a gradient that is a few sums.
-
-    torch's own backward took a fifth of a step on a CPU, and adds up in no fixed order on a GPU.
-    """
-
-    @staticmethod
-    def forward(context: Any, x: Tensor, amount: int) -> Tensor:
-        context.amount = amount
-        return F.pad(x, (amount,) * 4, mode="replicate")
-
-    @staticmethod
-    def backward(context: Any, slope: Tensor) -> tuple[Tensor, None]:
-        amount = context.amount
-        rows = slope[:, :, amount:-amount].clone()
-        rows[:, :, 0] += slope[:, :, :amount].sum(2)
-        rows[:, :, -1] += slope[:, :, -amount:].sum(2)
-        inner = rows[..., amount:-amount].clone()
-        inner[..., 0] += rows[..., :amount].sum(3)
-        inner[..., -1] += rows[..., -amount:].sum(3)
-        return inner, None
-
-
-class _Padding(nn.Module):
-    def __init__(self, amount: int) -> None:
-        super().__init__()
-        self.amount = amount
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _Replication.apply(x, self.amount)
 
 
 class _Convolution(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int, side: int, stride: int = 1, *, active: bool = True) -> None:
         layers: list[nn.Module] = [
-            _Padding(side // 2),
+            Replicate(side // 2, side // 2),
             nn.Conv2d(channels_in, channels_out, side, stride, bias=False),
             nn.InstanceNorm2d(channels_out, affine=True),
         ]
@@ -101,7 +71,7 @@ class StyleNetwork(nn.Module):
         self.down = nn.ModuleList([_Convolution(wide, wider, 3, 2) for wide, wider in pairwise(widths)])
         self.middle = nn.Sequential(*[_Residual(widths[-1]) for _ in range(_NUM_RESIDUAL)])
         self.up = nn.ModuleList([_Convolution(wider, wide, 3) for wider, wide in pairwise(reversed(widths))])
-        self.last = nn.Sequential(_Padding(4), nn.Conv2d(width, 3, 9))
+        self.last = nn.Sequential(Replicate(4, 4), nn.Conv2d(width, 3, 9))
         final = self.last[1]
         assert isinstance(final, nn.Conv2d)
         assert final.bias is not None
@@ -209,7 +179,7 @@ def read_network(folder: Path) -> tuple[StyleNetwork, dict[str, Any]]:
     network = StyleNetwork()
     problem = misfits(network.state_dict(), state)
     if problem:
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} is not a style network: {problem}")
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} is no style network of this version: {problem}. Fit it again")
     network.load_state_dict(state)
     return network, about
 
@@ -225,7 +195,7 @@ def network_sha256(folder: Path) -> str:
 
 
 def measured_alike(recipe: Recipe, folder: Path) -> Recipe:
-    """Return a recipe with the feature network and layers that a fitted network was fitted with, to measure its pictures by.
+    """Return a recipe with the features that a network was fitted on, to measure its pictures by, and their content weight.
 
     Raises:
         CheckpointError: the folder is no fitted network, or it does not say what it was fitted with.
@@ -233,7 +203,7 @@ def measured_alike(recipe: Recipe, folder: Path) -> Recipe:
     _, about = read_network(folder)
     try:
         fitted = about["recipe"]["style"]
-        values = {f"style.{name}": fitted[name] for name in ("backbone", "style_layers", "content_layers")}
+        values = {f"style.{name}": fitted[name] for name in _FITTED_ON}
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / ABOUT_FILE}: does not say what it was fitted with; fit it again") from error
     return recipe_from_dict(recipe.as_dict(), str(folder / ABOUT_FILE), values)

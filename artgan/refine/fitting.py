@@ -58,12 +58,16 @@ _WAY, _MARGIN = 0.8, 1.5  # what a network must reach; see Verdict
 
 @dataclass
 class _Fit:
-    """The whole state of a fit; the average of the network's weights is what is judged and kept."""
+    """The whole state of a fit; the average of the network's weights is what is judged and kept.
+
+    It began from the network with the weights `first_sha256`, or from nothing where that is empty.
+    """
 
     network: StyleNetwork
     average: StyleNetwork
     optimizer: torch.optim.Adam
     step: int
+    first_sha256: str
 
 
 def fit_network(
@@ -85,7 +89,7 @@ def fit_network(
         inputs: pictures and folders of pictures, eight at least.
         folder: where the network and the fit's state go.
         recipe: the look; its style step at full strength is what is fitted.
-        materials: its styles; with a network, the fit begins from that one's weights, whatever its look.
+        materials: its styles; with a network, a fit that has no state yet begins from that one's weights, whatever its look.
         device: where.
         minutes: stop after so long.
         on_progress: told about every few steps.
@@ -93,7 +97,7 @@ def fit_network(
 
     Raises:
         DataError: too few pictures, or one is unreadable.
-        ConfigError: the folder holds the fit of another look.
+        ConfigError: the folder holds the fit of another look, or one that began from another network.
         CheckpointError: the network to begin from is none, or damaged.
     """
     if materials.masks:
@@ -103,8 +107,10 @@ def fit_network(
     look = recipe.style.model_copy(update={"strength": 1.0, "engine": "optimize", "tile_px": 0, "nearest": 0})
     recipe = recipe.model_copy(update={"style": look})
     side = recipe.output.size_px or _DEFAULT_SIDE_PX
-    shrink = recipe.output.size_px is not None  # as the run will do that uses the network
-    pictures = [_scaled(resized(decode_file(path).pixels, None), side, shrink) for path in find_pictures(inputs)]
+    first = read_network(materials.network)[0] if materials.network else None
+    first_sha256 = network_sha256(materials.network) if materials.network else ""
+    shrink = recipe.output.size_px is not None  # the run that uses the network will shrink them too
+    pictures = [_scaled(decode_file(path).pixels, side, shrink) for path in find_pictures(inputs)]
     if len(pictures) < _MIN_PICTURES:
         raise DataError(
             f"--fit needs {_MIN_PICTURES} pictures or more, got {len(pictures)}; sample some: artgan sample RUN --out DIR"
@@ -113,7 +119,7 @@ def fit_network(
     stylist = Stylist(recipe, materials.styles, materials.weights, device)
     stylist.prepare([(side, side)], on_progress)
     identity = _identity(recipe, materials, side, pictures)
-    fit = _begin(folder, identity, recipe.seed, device, materials.network)
+    fit = _begin(folder, identity, first or _seeded_network(recipe.seed), first_sha256, device)
     _train(fit, train, side, stylist, folder, minutes, max_steps, identity, on_progress)
     verdict = _judge(fit, held_out, side, stylist, on_progress)
     _save_network(folder, fit, identity, recipe, materials, side, verdict)
@@ -209,11 +215,11 @@ def _judge(fit: _Fit, held_out: Sequence[np.ndarray], side: int, stylist: Stylis
     )
 
 
-def _begin(folder: Path, identity: str, seed: int, device: torch.device, first: Path | None) -> _Fit:
-    """Build the network and its optimizer, and go on from the folder's state when it holds one."""
-    network = place(read_network(first)[0] if first else _seeded_network(seed), device)
+def _begin(folder: Path, identity: str, network: StyleNetwork, first_sha256: str, device: torch.device) -> _Fit:
+    """Place the network and build its optimizer, and go on from the folder's state when it holds one."""
+    place(network, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=_BETAS)
-    fit = _Fit(network, copy.deepcopy(network).requires_grad_(False), optimizer, 0)
+    fit = _Fit(network, copy.deepcopy(network).requires_grad_(False), optimizer, 0, first_sha256)
     path = folder / _STATE_FILE
     if not path.is_file():
         try:
@@ -223,7 +229,7 @@ def _begin(folder: Path, identity: str, seed: int, device: torch.device, first: 
         return fit
     try:
         held = load_file(path)
-        stored = bytes(held.pop("identity").tolist()).decode()
+        stored, began_from = (bytes(held.pop(name).tolist()).decode() for name in ("identity", "first"))
         fit.step = int(held.pop("step"))
         if stored == identity:
             _restore(fit, held)
@@ -231,6 +237,9 @@ def _begin(folder: Path, identity: str, seed: int, device: torch.device, first: 
         raise ConfigError(f"{path} cannot be read ({error}); delete it to fit from the beginning") from error
     if stored != identity:
         raise ConfigError(f"--fit {folder}: holds the fit of another look or other pictures; choose another folder")
+    if first_sha256 not in ("", began_from):
+        raise ConfigError(f"--fit {folder}: began from another network than --network; leave --network out to go on")
+    fit.first_sha256 = began_from
     return fit
 
 
@@ -263,7 +272,9 @@ def _save_state(folder: Path, fit: _Fit, identity: str) -> None:
     tensors |= {f"average.{key}": value for key, value in fit.average.state_dict().items()}
     for index, state in fit.optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
-    tensors |= {"step": torch.tensor(fit.step), "identity": torch.tensor(list(identity.encode()), dtype=torch.uint8)}
+    words = {"identity": identity, "first": fit.first_sha256}
+    tensors |= {name: torch.tensor(list(text.encode()), dtype=torch.uint8) for name, text in words.items()}
+    tensors["step"] = torch.tensor(fit.step)
     _replace(folder / _STATE_FILE, tensors)
 
 
@@ -303,14 +314,13 @@ def _identity(recipe: Recipe, materials: Materials, side: int, pictures: Sequenc
         "side": side,
         "styles": [style.sha256 for style in materials.styles],
         "weights": list(materials.weights),
-        "first": network_sha256(materials.network) if materials.network else None,
         "pictures": [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _scaled(picture: np.ndarray, side: int, shrink: bool) -> np.ndarray:
-    """Return a picture whose short side is that of the crops, or longer where it is not to shrink."""
+    """Return a picture whose short side is at least the crops': enlarged where it is shorter, reduced if it is to shrink."""
     short, long = min(picture.shape[:2]), max(picture.shape[:2])
     if short == side or (short > side and not shrink):
         return picture

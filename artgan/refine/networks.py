@@ -1,11 +1,50 @@
 """Feature networks as style transfer wants them: no frame around the picture, pooling by choice."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from artgan.backbones.backbone import Backbone
 from artgan.errors import ConfigError
 
 _AVERAGE_GAIN = 2.0  # average pooling gives smaller activations than max pooling; later biases expect the size of the latter
+
+
+class _Replication(torch.autograd.Function):
+    """Padding by the edge, with a gradient that is a few sums.
+
+    torch's own backward took a fifth of a step of a fit on a CPU, and adds up in no fixed order on a GPU.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, rows: int, columns: int) -> Tensor:
+        context.amounts = rows, columns
+        return F.pad(x, (columns, columns, rows, rows), mode="replicate")
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        for dim, amount in zip((2, 3), context.amounts, strict=True):
+            if amount:
+                inner = slope.narrow(dim, amount, slope.shape[dim] - 2 * amount).clone()
+                inner.select(dim, 0).add_(slope.narrow(dim, 0, amount).sum(dim))
+                inner.select(dim, -1).add_(slope.narrow(dim, slope.shape[dim] - amount, amount).sum(dim))
+                slope = inner
+        return slope, None, None
+
+
+class Replicate(nn.Module):
+    """Continue pictures `[B, C, H, W]` at their borders by so many rows and columns on each side."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        super().__init__()
+        self.rows, self.columns = rows, columns
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Replication.apply(x, self.rows, self.columns)
 
 
 class _ScaledAverage(nn.Module):
@@ -27,7 +66,7 @@ def pad_by_replication(backbone: Backbone) -> Backbone:
     if isinstance(first, nn.Conv2d):
         rows, columns = (side // 2 for side in first.kernel_size)
         first.padding = (0, 0)
-        backbone.stages[name] = nn.Sequential(nn.ReplicationPad2d((columns, columns, rows, rows)), first)
+        backbone.stages[name] = nn.Sequential(Replicate(rows, columns), first)
     return backbone
 
 

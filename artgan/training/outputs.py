@@ -140,10 +140,9 @@ class Outputs:
         """Return the pictures of the first 64 seeds, uint8 `[64, H, W, 3]`; classes take turns."""
         collection, team = self.session.collection, self.team
         num_classes = generator_arguments(self.session.config, collection)["num_classes"]
-        share = -(-_SHEET_SEEDS // team.size)
-        mine = range(_SHEET_SEEDS)[team.rank * share : (team.rank + 1) * share]
+        mine, length = team.share(_SHEET_SEEDS)
         labels = [seed % num_classes if num_classes else 0 for seed in mine]
-        made = np.zeros((share, collection.height, collection.width, 3), np.uint8)
+        made = np.zeros((length, collection.height, collection.width, 3), np.uint8)
         for index, picture in enumerate(generate(self._generator(), mine, labels)):
             made[index] = picture
         gathered = team.gather(torch.from_numpy(made).to(self.session.device))

@@ -76,18 +76,18 @@ class LoopedAdam(torch.optim.Adam):
         super().step(closure)
 
 
-def peers(side: int, batch: int, device: torch.device) -> dict[str, tuple[Turn, nn.Module]]:
+def peers(side: int, batch: int, device: torch.device, only: str) -> dict[str, tuple[Turn, nn.Module]]:
     """Return a step of each peer that is installed, by the network of ours that it stands beside, and its networks.
 
-    In their favor: no augmentation, none of the gradient penalties that their trainers take every fourth step, no reading of
-    values back from the device, and images that lie there already.
+    In their favor: no augmentation, no moving average, none of the gradient penalties that their trainers take every fourth
+    step, no reading of values back from the device, and images that lie there already.
     """
     images = torch.rand(batch, 3, side, side, device=device)
     found: dict[str, tuple[Turn, nn.Module]] = {}
     with _without_their_gpu_check(device):
-        if importlib.util.find_spec("lightweight_gan"):
+        if only != "stylegan2" and importlib.util.find_spec("lightweight_gan"):
             found["fastgan: peer lightweight-gan"] = _lightweight_gan(images)
-        if importlib.util.find_spec("stylegan2_pytorch"):
+        if only != "fastgan" and importlib.util.find_spec("stylegan2_pytorch"):
             found["stylegan2: peer stylegan2-pytorch"] = _stylegan2_pytorch(images)
     return found
 
@@ -122,7 +122,6 @@ def _lightweight_gan(images: torch.Tensor) -> tuple[Turn, nn.Module]:
         *fake, _ = gan.D(gan.G(torch.randn(len(images), latent_dim, device=images.device)))
         sum(gen_hinge_loss(values, None) for values in fake).backward()
         gan.G_opt.step()
-        gan.EMA()
 
     return turn, gan
 
@@ -145,7 +144,6 @@ def _stylegan2_pytorch(images: torch.Tensor) -> tuple[Turn, nn.Module]:
         gan.G_opt.zero_grad()
         gen_hinge_loss(gan.D(fakes())[0], None).backward()
         gan.G_opt.step()
-        gan.EMA()
 
     return turn, gan
 
@@ -215,6 +213,8 @@ def variants(arguments: argparse.Namespace, collection: Collection, folder: Path
         ("fastgan", arguments.discriminator, "hinge"),
         ("stylegan2", "stylegan2", "nonsaturating"),
     ):
+        if arguments.only not in ("", generator):
+            continue
         parts = {"model__generator": generator, "model__discriminator": discriminator, "objective__name": objective}
         add(f"{generator}: artgan", **parts)
         add(f"{generator}: plain", plain, **parts, training__precision="float32")
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--discriminator", default="projected")
     parser.add_argument("--backbone", default="squeezenet1_1", help="random needs no weights")
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--only", default="", help="fastgan or stylegan2")
+    parser.add_argument("--only", default="", choices=("fastgan", "stylegan2"))
     parser.add_argument("--ablate", action="store_true", help="also one part at a time, and torch.compile")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
@@ -243,8 +243,9 @@ def main() -> None:
         write_collection_sources(Path(folder, "in"), 40)
         prepare([Path(folder, "in")], Path(folder, "collection"), Recipe(arguments.side, arguments.side, holdout=0.0))
         collection = open_collection(Path(folder, "collection"))
-        found = variants(arguments, collection, Path(folder)) | peers(arguments.side, arguments.batch, device)
-        turns = {title: turn for title, (turn, _) in found.items() if arguments.only in ("", title.partition(":")[0])}
+        theirs = peers(arguments.side, arguments.batch, device, arguments.only)
+        found = variants(arguments, collection, Path(folder)) | theirs
+        turns = {title: turn for title, (turn, _) in found.items()}
         for turn in turns.values():
             turn()  # kernels chosen, optimizers filled, graphs compiled
         spent: dict[str, list[float]] = {title: [] for title in turns}

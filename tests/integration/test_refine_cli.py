@@ -168,6 +168,10 @@ def test_a_fitted_network_is_measured_by_what_it_was_fitted_with(picture, style,
     assert artgan(*use, "--out", tmp_path / "out", "--quiet") == 0
     carried = read_metadata(tmp_path / "out" / "picture.png")["refine"]["recipe"]["style"]
     assert (carried["backbone"], carried["style_layers"]) == ("random", ["stage1", "stage2"])
+    assert carried["content_weight"] == about["recipe"]["style"]["content_weight"] != load_recipe(None, {}).style.content_weight
+    assert artgan(*use, "--style-layers", "stage1", *QUICK[:2], "--content-layers", "stage2", "--out", tmp_path / "own") == 0
+    carried = read_metadata(tmp_path / "own" / "picture.png")["refine"]["recipe"]["style"]
+    assert carried["style_layers"] == ["stage1"]
     about.pop("recipe")
     (net / "network.json").write_text(json.dumps(about))
     seal(net)

@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
-from artgan.refine.feedforward import StyleNetwork, _Padding, load_network, read_network
+from artgan.refine.feedforward import StyleNetwork, load_network, read_network
 from artgan.refine.files import Materials, refine_files
 from artgan.refine.fitting import _scaled, fit_network
+from artgan.refine.networks import Replicate
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files
 from artgan.sealed import seal
@@ -73,8 +74,13 @@ def test_a_fit_begins_from_another_network(pictures, materials, tmp_path):
     fit(tmp_path / "second", pictures, onward, 0)
     first, second = (read_network(tmp_path / name)[0].state_dict() for name in ("first", "second"))
     assert all(torch.equal(value, second[key]) for key, value in first.items())
-    with pytest.raises(ConfigError, match="holds the fit of another look or other pictures"):
-        fit(tmp_path / "second", pictures, materials, 1)
+    fit(tmp_path / "second", pictures, onward, 2)  # the same command goes on,
+    fit(tmp_path / "second", pictures, materials, 4)  # and the first network is needed no more
+    fit(tmp_path / "whole", pictures, onward, 4)
+    second, whole = (read_network(tmp_path / name)[0].state_dict() for name in ("second", "whole"))
+    assert all(torch.equal(value, whole[key]) for key, value in second.items())
+    with pytest.raises(ConfigError, match="began from another network"):
+        fit(tmp_path / "second", pictures, Materials(materials.styles, materials.weights, network=tmp_path / "whole"), 5)
     nowhere = Materials(materials.styles, materials.weights, network=tmp_path)
     with pytest.raises(CheckpointError, match="no fitted network"):
         fit(tmp_path / "third", pictures, nowhere, 1)
@@ -123,20 +129,19 @@ def test_a_damaged_state_of_a_fit_is_named(pictures, materials, tmp_path):
         fit(tmp_path / "net", pictures, materials, 2)
 
 
-def test_a_size_shrinks_the_pictures_of_a_fit_as_the_run_will(tmp_path):
+def test_pictures_of_a_fit_shrink_only_for_a_size_and_never_below_the_crops():
     wide = draw_work("circles", 1, 0, side_px=200).crop((0, 0, 200, 90))
     for shrink, shape in ((True, (33, 73, 3)), (False, (90, 200, 3))):
         assert _scaled(np.asarray(wide), 32, shrink).shape == shape
     assert min(_scaled(np.asarray(wide), 128, False).shape[:2]) >= 128
 
 
-def test_padding_and_its_gradient_are_those_of_autograd():
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (4, 4), (0, 2), (3, 0)])
+def test_padding_and_its_gradient_are_those_of_autograd(rows, columns):
     images = torch.rand(2, 3, 6, 5, dtype=torch.float64, requires_grad=True)
-    slope = torch.rand(2, 3, 14, 13, dtype=torch.float64)
-    for amount in (1, 4):
-        part = slope[:, :, : 6 + 2 * amount, : 5 + 2 * amount]
-        expected = torch.nn.functional.pad(images, (amount,) * 4, mode="replicate")
-        found = _Padding(amount)(images)
-        assert torch.equal(found, expected)
-        gradients = [torch.autograd.grad(padded, images, part)[0] for padded in (found, expected)]
-        assert torch.allclose(*gradients, rtol=1e-12)
+    slope = torch.rand(2, 3, 6 + 2 * rows, 5 + 2 * columns, dtype=torch.float64)
+    expected = torch.nn.functional.pad(images, (columns, columns, rows, rows), mode="replicate")
+    found = Replicate(rows, columns)(images)
+    assert torch.equal(found, expected)
+    gradients = [torch.autograd.grad(padded, images, slope)[0] for padded in (found, expected)]
+    assert torch.allclose(*gradients, rtol=1e-12)

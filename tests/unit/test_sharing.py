@@ -1,0 +1,28 @@
+"""Several processes share work: every piece is done once and comes back in order, however uneven the parts."""
+
+import hashlib
+
+import pytest
+import torch
+
+from artgan.evaluation.sharing import Team
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 70])
+def test_shares_come_back_in_order(size):
+    gathered = []
+    for rank in range(size):
+        team = Team(shared=False)
+        team.rank, team.size = rank, size
+        mine, length = team.share(64)
+        gathered += [*mine, *[None] * (length - len(mine))]
+    assert gathered[:64] == list(range(64))
+    assert set(gathered[64:]) <= {None}
+
+
+@pytest.mark.parametrize(("other", "same"), [("inception", True), ("random", False)])
+def test_processes_notice_that_they_are_not_alike(other, same):
+    team = Team(shared=False)
+    theirs = torch.tensor(list(hashlib.sha256(other.encode()).digest()), dtype=torch.uint8)
+    team.gather = lambda rows: [rows, theirs]
+    assert team.all_same("inception", torch.device("cpu")) is same
