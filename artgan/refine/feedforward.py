@@ -1,8 +1,8 @@
 """The engine `feedforward`: a small network fitted to one look, then a fraction of a second for a picture.
 
 Johnson et al. (2016, arXiv 1603.08155, supplement). Departures: half the channels, so that two CPU cores do several pictures
-a second; one halving more, for strokes that are larger than the layers at a quarter see, with the maps of each size added on
-the way up, as a U-net does; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a
+a second; one halving more at 256 px, for strokes that are larger than the layers at a quarter see, and fewer for small pictures;
+the maps of each size added on the way up, as a U-net does; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a
 change to its input, so that an untrained network is the identity; nearest upsampling and a convolution in place of transposed
 ones.
 """
@@ -33,7 +33,8 @@ from artgan.sealed import file_sha256, misfits, read_sealed_json, verify_seal
 WEIGHTS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 _WIDTH = 16
-_NUM_HALVINGS = 3
+_MAX_HALVINGS = 3
+_DEEPEST_PX = 32  # of the deepest maps, at least: a network that sees a whole picture at once paints one picture on all
 _NUM_RESIDUAL = 5
 _FITTED_ON = ("backbone", "style_layers", "content_layers", "content_weight")
 _CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
@@ -62,11 +63,15 @@ class StyleNetwork(nn.Module):
     """Pictures `[B, 3, H, W]` in [-1, 1] to pictures in the look, of the same size; sides of 32 px and more.
 
     The result may leave the range: a network that is fitted behind a clamp gets no gradient where it is too bright, and stays.
+
+    Args:
+        halvings: how often its maps are halved.
+        width: channels of the widest maps; twice as many after each halving.
     """
 
-    def __init__(self, width: int = _WIDTH) -> None:
+    def __init__(self, halvings: int = _MAX_HALVINGS, width: int = _WIDTH) -> None:
         super().__init__()
-        widths = [width * 2**level for level in range(_NUM_HALVINGS + 1)]
+        widths = [width * 2**level for level in range(halvings + 1)]
         self.first = _Convolution(3, width, 9)
         self.down = nn.ModuleList([_Convolution(wide, wider, 3, 2) for wide, wider in pairwise(widths)])
         self.middle = nn.Sequential(*[_Residual(widths[-1]) for _ in range(_NUM_RESIDUAL)])
@@ -80,7 +85,7 @@ class StyleNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        whole = 2**_NUM_HALVINGS
+        whole = 2 ** len(self.down)
         maps = [self.first(F.pad(images, (0, -width % whole, 0, -height % whole), mode="replicate"))]
         for convolution in self.down:
             maps.append(convolution(maps[-1]))
@@ -88,6 +93,11 @@ class StyleNetwork(nn.Module):
         for convolution in self.up:
             x = convolution(F.interpolate(x, scale_factor=2.0, mode="nearest")) + maps.pop()
         return images + _CHANGE_GAIN * self.last(x)[:, :, :height, :width]
+
+
+def halvings_for(side_px: int) -> int:
+    """Return how often a network for pictures of such a side halves its maps."""
+    return max(1, min(_MAX_HALVINGS, (side_px // _DEEPEST_PX).bit_length() - 1))
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,8 @@ def read_network(folder: Path) -> tuple[StyleNetwork, dict[str, Any]]:
         state = load_file(folder / WEIGHTS_FILE)
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise CheckpointError(f"{folder / WEIGHTS_FILE} cannot be read: {error}") from error
-    network = StyleNetwork()
+    halvings = len({name.split(".")[1] for name in state if name.startswith("down.")})
+    network = StyleNetwork(min(halvings, _MAX_HALVINGS))  # a hostile file may name any number
     problem = misfits(network.state_dict(), state)
     if problem:
         raise CheckpointError(f"{folder / WEIGHTS_FILE} is no style network of this version: {problem}. Fit it again")

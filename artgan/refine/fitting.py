@@ -30,6 +30,7 @@ from artgan.refine.feedforward import (
     StyleNetwork,
     Verdict,
     about_text,
+    halvings_for,
     network_sha256,
     read_network,
 )
@@ -97,7 +98,8 @@ def fit_network(
 
     Raises:
         DataError: too few pictures, or one is unreadable.
-        ConfigError: the folder holds the fit of another look, or one that began from another network.
+        ConfigError: the folder holds the fit of another look, or one that began from another network; the network to begin
+            from is for pictures of another size.
         CheckpointError: the network to begin from is none, or damaged.
     """
     if materials.masks:
@@ -108,6 +110,8 @@ def fit_network(
     recipe = recipe.model_copy(update={"style": look})
     side = recipe.output.size_px or _DEFAULT_SIDE_PX
     first = read_network(materials.network)[0] if materials.network else None
+    if first is not None and len(first.down) != halvings_for(side):
+        raise ConfigError(f"--network {materials.network}: made for larger or smaller pictures than {side} px; leave it out")
     first_sha256 = network_sha256(materials.network) if materials.network else ""
     shrink = recipe.output.size_px is not None  # the run that uses the network will shrink them too
     pictures = [_scaled(decode_file(path).pixels, side, shrink) for path in find_pictures(inputs)]
@@ -119,7 +123,7 @@ def fit_network(
     stylist = Stylist(recipe, materials.styles, materials.weights, device)
     stylist.prepare([(side, side)], on_progress)
     identity = _identity(recipe, materials, side, pictures)
-    fit = _begin(folder, identity, first or _seeded_network(recipe.seed), first_sha256, device)
+    fit = _begin(folder, identity, first or _seeded_network(recipe.seed, halvings_for(side)), first_sha256, device)
     _train(fit, train, side, stylist, folder, minutes, max_steps, identity, on_progress)
     verdict = _judge(fit, held_out, side, stylist, on_progress)
     _save_network(folder, fit, identity, recipe, materials, side, verdict)
@@ -243,8 +247,8 @@ def _begin(folder: Path, identity: str, network: StyleNetwork, first_sha256: str
     return fit
 
 
-def _seeded_network(seed: int) -> StyleNetwork:
-    network = StyleNetwork()
+def _seeded_network(seed: int, halvings: int) -> StyleNetwork:
+    network = StyleNetwork(halvings)
     for index, (name, parameter) in enumerate(network.named_parameters()):
         if parameter.dim() == 4 and not name.startswith("last."):
             fan_in = parameter[0].numel()

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
-from artgan.refine.feedforward import StyleNetwork, load_network, read_network
+from artgan.refine.feedforward import StyleNetwork, halvings_for, load_network, read_network
 from artgan.refine.files import Materials, refine_files
 from artgan.refine.fitting import _scaled, fit_network
 from artgan.refine.networks import Replicate
@@ -49,7 +49,11 @@ def fit(folder, pictures, materials, steps, look=LOOK, listen=lambda _: None):
 
 def test_an_untrained_network_is_the_identity_at_any_size():
     images = torch.rand(2, 3, 37, 50) * 2 - 1
-    assert torch.equal(StyleNetwork()(images), images)
+    assert all(torch.equal(StyleNetwork(halvings)(images), images) for halvings in (1, 2, 3))
+
+
+def test_small_pictures_get_a_network_that_does_not_see_them_whole():
+    assert [halvings_for(side) for side in (32, 64, 127, 128, 256, 1024)] == [1, 1, 1, 2, 3, 3]
 
 
 def test_fitting_comes_closer_and_resumes_exactly(pictures, materials, tmp_path):
@@ -81,6 +85,9 @@ def test_a_fit_begins_from_another_network(pictures, materials, tmp_path):
     assert all(torch.equal(value, whole[key]) for key, value in second.items())
     with pytest.raises(ConfigError, match="began from another network"):
         fit(tmp_path / "second", pictures, Materials(materials.styles, materials.weights, network=tmp_path / "whole"), 5)
+    large = LOOK.model_copy(update={"output": LOOK.output.model_copy(update={"size_px": 128})})
+    with pytest.raises(ConfigError, match="made for larger or smaller pictures than 128 px"):
+        fit(tmp_path / "third", pictures, onward, 1, large)
     nowhere = Materials(materials.styles, materials.weights, network=tmp_path)
     with pytest.raises(CheckpointError, match="no fitted network"):
         fit(tmp_path / "third", pictures, nowhere, 1)
