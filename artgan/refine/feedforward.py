@@ -1,10 +1,9 @@
 """The engine `feedforward`: a small network fitted to one look, then a fraction of a second for a picture.
 
 Johnson et al. (2016, arXiv 1603.08155, supplement). Departures: half the channels, so that two CPU cores do several pictures
-a second; one halving more at 256 px, for strokes that are larger than the layers at a quarter see, and fewer for small pictures;
-the maps of each size added on the way up, as a U-net does; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a
-change to its input, so that an untrained network is the identity; nearest upsampling and a convolution in place of transposed
-ones.
+a second; one halving more at 256 px, for larger strokes, and fewer for small pictures; the maps of each size added on the way
+up, as a U-net does; replication in place of reflection padding (deterministic on GPUs, no mirrored frames); it adds a change to
+its input, so that an untrained network is the identity; nearest upsampling and a convolution in place of transposed ones.
 """
 
 import json
