@@ -1,6 +1,5 @@
 """The judge: a feature space, a collection, and one pass that turns pictures into features."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from artgan.config import check_features
 from artgan.datasets.collection import Collection
 from artgan.devices import place
 from artgan.errors import ConfigError
-from artgan.evaluation.protocol import FeatureProtocol, Protocol, with_reference
+from artgan.evaluation.protocol import FeatureProtocol, Protocol, digest, with_reference
 from artgan.evaluation.resize import resize
 from artgan.evaluation.sharing import Team
 from artgan.images import to_float
@@ -71,10 +70,8 @@ class Judge:
             self.backbone.std.fill_(0.5)
         self.size_px = FEATURE_SPACES[features][2] if features in FEATURE_SPACES else self.backbone.side_px or _DEFAULT_SIDE_PX
 
-        if not self.team.all_same(json.dumps(asdict(self.feature_protocol), sort_keys=True), device):
-            raise ConfigError(
-                f"'{features}' is not the same network in all processes: name evaluation.features; all need its weights"
-            )
+        if not self.team.all_same(digest(asdict(self.feature_protocol)), device):
+            raise ConfigError(f"'{features}': some processes judge by other features or weights; give all of them the same")
 
     @property
     def feature_protocol(self) -> FeatureProtocol:

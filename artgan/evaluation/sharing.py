@@ -1,10 +1,9 @@
-"""Several processes judge together: each computes features of its share, all get all of them, in order.
+"""Several processes judge and sample together: each computes its share, all get all of it, in order.
 
 Started by torchrun or anything that sets its variables. Shares are whole batches of fixed shape, so that a picture's
 features do not depend on the number of processes, to the bit on equal hardware.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +48,7 @@ class Team:
         together = shared and dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if together else 0
         self.size = dist.get_world_size() if together else 1
+        self.first_of_machine = not together or os.environ.get("LOCAL_RANK", "0") == "0"
 
     def share(self, count: int) -> tuple[range, int]:
         """Return this process's part of 0..count-1, and the length that all parts are padded to for `gather`.
@@ -66,9 +66,9 @@ class Team:
         dist.all_gather(gathered, rows.contiguous())
         return gathered
 
-    def all_same(self, text: str, device: torch.device) -> bool:
-        """Return whether all processes gave the same text."""
-        found = self.gather(torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8, device=device))
+    def all_same(self, digest: str, device: torch.device) -> bool:
+        """Return whether all processes gave the same hexadecimal digest."""
+        found = self.gather(torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8, device=device))
         return all(torch.equal(other, found[0]) for other in found)
 
     def all_agree(self, flag: bool, device: torch.device) -> bool:

@@ -33,9 +33,10 @@ WEIGHTS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 _WIDTH = 16
 _MAX_HALVINGS = 3
-_DEEPEST_PX = 32  # of the deepest maps, at least: a network that sees a whole picture at once paints one picture on all
+_DEEPEST_PX = (
+    32  # of the deepest maps, at least, from 64 px on: a network that sees a whole picture at once paints one picture on all
+)
 _NUM_RESIDUAL = 5
-_FITTED_ON = ("backbone", "style_layers", "content_layers", "content_weight")
 _CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
 
 
@@ -65,17 +66,16 @@ class StyleNetwork(nn.Module):
 
     Args:
         halvings: how often its maps are halved.
-        width: channels of the widest maps; twice as many after each halving.
     """
 
-    def __init__(self, halvings: int = _MAX_HALVINGS, width: int = _WIDTH) -> None:
+    def __init__(self, halvings: int = _MAX_HALVINGS) -> None:
         super().__init__()
-        widths = [width * 2**level for level in range(halvings + 1)]
-        self.first = _Convolution(3, width, 9)
+        widths = [_WIDTH * 2**level for level in range(halvings + 1)]
+        self.first = _Convolution(3, _WIDTH, 9)
         self.down = nn.ModuleList([_Convolution(wide, wider, 3, 2) for wide, wider in pairwise(widths)])
         self.middle = nn.Sequential(*[_Residual(widths[-1]) for _ in range(_NUM_RESIDUAL)])
         self.up = nn.ModuleList([_Convolution(wider, wide, 3) for wider, wide in pairwise(reversed(widths))])
-        self.last = nn.Sequential(Replicate(4, 4), nn.Conv2d(width, 3, 9))
+        self.last = nn.Sequential(Replicate(4, 4), nn.Conv2d(_WIDTH, 3, 9))
         final = self.last[1]
         assert isinstance(final, nn.Conv2d)
         assert final.bias is not None
@@ -213,7 +213,7 @@ def measured_alike(recipe: Recipe, folder: Path) -> Recipe:
     _, about = read_network(folder)
     try:
         fitted = about["recipe"]["style"]
-        values = {f"style.{name}": fitted[name] for name in _FITTED_ON}
+        values = {f"style.{name}": fitted[name] for name in ("backbone", "style_layers", "content_layers", "content_weight")}
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / ABOUT_FILE}: does not say what it was fitted with; fit it again") from error
     return recipe_from_dict(recipe.as_dict(), str(folder / ABOUT_FILE), values)

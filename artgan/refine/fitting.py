@@ -45,8 +45,7 @@ from artgan.sealed import MANIFEST, file_sha256, misfits, seal
 
 _log = logging.getLogger(__name__)
 _STATE_FILE = "fit.safetensors"
-_DEFAULT_SIDE_PX = 256
-_BATCH = 1  # small, for more steps in the same time: of 4 and 2, 2 was ahead at equal minutes
+_MAX_DEFAULT_SIDE_PX = 256
 _LEARNING_RATE = 1e-3  # 2e-3 was behind at equal minutes, 4e-3 far behind
 _BETAS = (0.9, 0.99)
 _MIN_ZOOM = 0.4  # of a crop's side
@@ -108,17 +107,11 @@ def fit_network(
         raise ConfigError("--fit needs --style PICTURE|COLLECTION")
     look = recipe.style.model_copy(update={"strength": 1.0, "engine": "optimize", "tile_px": 0, "nearest": 0})
     recipe = recipe.model_copy(update={"style": look})
-    side = recipe.output.size_px or _DEFAULT_SIDE_PX
     first = read_network(materials.network)[0] if materials.network else None
+    pictures, side = _read_pictures(find_pictures(inputs), recipe.output.size_px)
     if first is not None and len(first.down) != halvings_for(side):
         raise ConfigError(f"--network {materials.network}: made for larger or smaller pictures than {side} px; leave it out")
     first_sha256 = network_sha256(materials.network) if materials.network else ""
-    shrink = recipe.output.size_px is not None  # the run that uses the network will shrink them too
-    pictures = [_scaled(decode_file(path).pixels, side, shrink) for path in find_pictures(inputs)]
-    if len(pictures) < _MIN_PICTURES:
-        raise DataError(
-            f"--fit needs {_MIN_PICTURES} pictures or more, got {len(pictures)}; sample some: artgan sample RUN --out DIR"
-        )
     held_out, train = pictures[-_HELD_OUT:], pictures[:-_HELD_OUT]
     stylist = Stylist(recipe, materials.styles, materials.weights, device)
     stylist.prepare([(side, side)], on_progress)
@@ -127,7 +120,7 @@ def fit_network(
     _train(fit, train, side, stylist, folder, minutes, max_steps, identity, on_progress)
     verdict = _judge(fit, held_out, side, stylist, on_progress)
     _save_network(folder, fit, identity, recipe, materials, side, verdict)
-    return str(verdict)
+    return f"fitted on {len(train)} pictures; {verdict}"
 
 
 def _train(
@@ -145,7 +138,7 @@ def _train(
     regions = _regions(stylist, side)
     try:
         while time.monotonic() - started < 60 * minutes and (max_steps is None or fit.step < max_steps):
-            loss = _step(fit, _crops(pictures, side, stylist.recipe.seed, fit.step, stylist.device), regions, stylist)
+            loss = _step(fit, _crop(pictures, side, stylist.recipe.seed, fit.step).to(stylist.device), regions, stylist)
             if fit.step % 10 == 0 or fit.step == 1:
                 spent = (time.monotonic() - started) / 60
                 on_progress(Progress("fitting", spent, minutes, "minutes", f"step {fit.step:,}, loss {loss.item():.4f}"))
@@ -157,7 +150,7 @@ def _train(
 
 
 def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylist) -> Tensor:
-    """Take one step; the pictures' gradient comes from the same objective that `optimize` minimises."""
+    """Take one step and return its loss, `[1]`; the gradient of the picture is that of the objective of `optimize`."""
     with autocast(stylist.device, choose_precision("auto", stylist.device)):
         output = fit.network(content)
     output = output.float()
@@ -165,31 +158,30 @@ def _step(fit: _Fit, content: Tensor, regions: Sequence[Region], stylist: Stylis
     fit.step += 1
     if not bool(gradient.isfinite().all()):
         _log.warning("fitting: the gradient of step %d is not a number; the step is left out", fit.step)
-        return losses.mean()
+        return losses
     fit.optimizer.zero_grad(set_to_none=True)
-    output.backward(gradient / len(content))
+    output.backward(gradient)
     torch.nn.utils.clip_grad_norm_(fit.network.parameters(), 1.0)
     fit.optimizer.step()
     share = 1 - min(_AVERAGE_DECAY, fit.step / (fit.step + 9))  # the first steps count for little in the end
     with torch.no_grad():
         torch._foreach_lerp_(list(fit.average.parameters()), list(fit.network.parameters()), share)
-    return losses.mean()
+    return losses
 
 
-def _crops(pictures: Sequence[np.ndarray], side: int, seed: int, step: int, device: torch.device) -> Tensor:
-    """Return seeded square crops `[1, 3, side, side]`: a function of (seed, step) alone.
+def _crop(pictures: Sequence[np.ndarray], side: int, seed: int, step: int) -> Tensor:
+    """Return a seeded square crop `[1, 3, side, side]` in [-1, 1]: a function of (seed, step) alone.
 
-    Zoomed, mirrored, lighter or darker, with more or less contrast: of 200 pictures as they are a network learns those 200.
+    Zoomed, mirrored, lighter or darker, with more or less contrast: a network learns few pictures by heart. One picture a
+    step, for more steps in the same time: of batches of 4 and 2, 2 was ahead at equal minutes.
     """
-    crops = []
-    for which, zoom, down, across, flip, contrast, shift in seeding.uniform(seed, "refine/fit", step * _BATCH, _BATCH, 7):
-        picture = pictures[int(which * len(pictures))]
-        share = int(side * (_MIN_ZOOM + (1 - _MIN_ZOOM) * zoom))
-        top, left = int(down * (picture.shape[0] - share + 1)), int(across * (picture.shape[1] - share + 1))
-        crop = picture[top : top + share, left : left + share]
-        image = to_float(torch.from_numpy(np.array(crop[None, :, ::-1] if flip < 0.5 else crop[None])))
-        crops.append((0.5 + 0.8 * contrast) * resize(image, (side, side)) + 0.6 * (shift - 0.5))
-    return torch.cat(crops).clamp(-1, 1).to(device)
+    which, zoom, down, across, flip, contrast, shift = seeding.uniform(seed, "refine/fit", step, 1, 7)[0]
+    picture = pictures[int(which * len(pictures))]
+    share = int(side * (_MIN_ZOOM + (1 - _MIN_ZOOM) * zoom))
+    top, left = int(down * (picture.shape[0] - share + 1)), int(across * (picture.shape[1] - share + 1))
+    crop = picture[top : top + share, left : left + share]
+    image = to_float(torch.from_numpy(np.array(crop[None, :, ::-1] if flip < 0.5 else crop[None])))
+    return ((0.5 + 0.8 * contrast) * resize(image, (side, side)) + 0.6 * (shift - 0.5)).clamp(-1, 1)
 
 
 def _regions(stylist: Stylist, side: int) -> list[Region]:
@@ -321,6 +313,26 @@ def _identity(recipe: Recipe, materials: Materials, side: int, pictures: Sequenc
         "pictures": [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _read_pictures(paths: Sequence[Path], size_px: int | None) -> tuple[list[np.ndarray], int]:
+    """Return pictures and the side of the crops: `size_px`, or what is usual among the pictures, 256 at most.
+
+    The run that uses the network shrinks its pictures to a size where there is one; so does this.
+
+    Raises:
+        DataError: too few pictures, or one is unreadable.
+    """
+    if len(paths) < _MIN_PICTURES:
+        raise DataError(
+            f"--fit needs {_MIN_PICTURES} pictures or more, got {len(paths)}; sample some: artgan sample RUN --out DIR"
+        )
+    if size_px is not None:
+        return [_scaled(decode_file(path).pixels, size_px, True) for path in paths], size_px
+    pictures = [decode_file(path).pixels for path in paths]
+    usual = int(np.median([min(picture.shape[:2]) for picture in pictures]))
+    side = max(MIN_SIDE_PX, min(_MAX_DEFAULT_SIDE_PX, usual))
+    return [_scaled(picture, side, False) for picture in pictures], side
 
 
 def _scaled(picture: np.ndarray, side: int, shrink: bool) -> np.ndarray:

@@ -41,19 +41,22 @@ def find_pictures(inputs: Sequence[Path]) -> list[Path]:
     """Return the picture files that a user means, sorted: files as they are, folders with what lies directly in them.
 
     Raises:
-        DataError: an input is missing, or there is no picture at all.
+        DataError: an input is missing, or it is a folder without a picture directly in it.
     """
     found: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            inside = (item for item in path.iterdir() if item.suffix.lower() in SUFFIXES)
-            found += [item for item in inside if item.is_file() and item.name not in _MADE_BY_US]
+            inside = [item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and item.name not in _MADE_BY_US]
+            pictures = [item for item in inside if item.is_file()]
+            if not pictures:
+                deeper = sum(item.is_dir() for item in path.iterdir())
+                hint = f"; folders are not searched, name those of its {deeper} that are meant" if deeper else ""
+                raise DataError(f"no pictures in {path}{hint}")
+            found += pictures
         elif path.is_file():
             found.append(path)
         else:
             raise DataError(f"{path}: no such picture or folder")
-    if not found:
-        raise DataError(f"no pictures in {', '.join(map(str, inputs))}")
     return sorted(dict.fromkeys(found), key=lambda path: (path.name, str(path)))
 
 

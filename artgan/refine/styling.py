@@ -14,6 +14,7 @@ from artgan.decode import decode_file
 from artgan.errors import DataError
 from artgan.progress import Listener, silent
 from artgan.refine.encode import write_whole
+from artgan.refine.feedforward import load_network
 from artgan.refine.grading import sample_pixels
 from artgan.refine.pipeline import OnIterate, Stylist, reporter, resized
 from artgan.refine.recipe import Recipe
@@ -91,8 +92,6 @@ def make_stylist(styling: Styling) -> Styles:
     """
     device = torch.device(styling.device)
     if styling.recipe.style.engine == "feedforward":
-        from artgan.refine.feedforward import load_network
-
         assert styling.network is not None
         return load_network(styling.network, styling.recipe.style.strength, device)
     return Stylist(styling.recipe, styling.styles, styling.weights, device)

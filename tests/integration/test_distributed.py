@@ -79,6 +79,7 @@ def test_two_processes_equal_one(collection_folder, tmp_path):
                 assert first[key] == pytest.approx(second[key], rel=1e-9, abs=1e-12), (values, key)
             for metric in first.get("metrics", {}):  # judged in shares, of weights that rounding to float32 may part
                 assert first["metrics"][metric]["value"] == pytest.approx(second["metrics"][metric]["value"], rel=1e-4), metric
+        assert any("metrics" in line for line in lines[0])
         sheets = [next((tmp_path / f"runs{n}" / str(index)).glob("samples/*32*.png")) for n in (1, 2)]
         one, two = (np.asarray(Image.open(sheet)).astype(int) for sheet in sheets)
         assert np.abs(one - two).max() <= 1, values

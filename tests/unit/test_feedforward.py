@@ -12,7 +12,7 @@ from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.refine.feedforward import StyleNetwork, halvings_for, load_network, read_network
 from artgan.refine.files import Materials, refine_files
-from artgan.refine.fitting import _scaled, fit_network
+from artgan.refine.fitting import _read_pictures, _scaled, fit_network
 from artgan.refine.networks import Replicate
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files
@@ -58,7 +58,8 @@ def test_small_pictures_get_a_network_that_does_not_see_them_whole():
 
 def test_fitting_comes_closer_and_resumes_exactly(pictures, materials, tmp_path):
     events = []
-    assert "after 120 steps" in fit(tmp_path / "whole", pictures, materials, 120, listen=events.append)
+    said = fit(tmp_path / "whole", pictures, materials, 120, listen=events.append)
+    assert said.startswith("fitted on 4 pictures; on 4 held-out pictures after 120 steps")
     assert len([event for event in events if event.task == "fitting"]) == 13
     verdict = json.loads((tmp_path / "whole" / "network.json").read_text())["verdict"]
     assert verdict["style"] < 0.8 * verdict["style_before"]
@@ -120,9 +121,21 @@ def test_a_network_is_used_only_when_its_verdict_is_good(pictures, materials, tm
         load_network(tmp_path / "net", 1.0, CPU)
 
 
-def test_what_is_no_network_or_too_few_pictures(tmp_path, materials):
+def test_a_network_of_another_shape_is_refused(pictures, materials, tmp_path):
+    fit(tmp_path / "net", pictures, materials, 1)
+    weights = tmp_path / "net" / "network.safetensors"
+    save_file(load_file(weights) | {f"down.{level}.x": torch.zeros(1) for level in range(99)}, weights)
+    seal(tmp_path / "net")
+    with pytest.raises(CheckpointError, match="no style network of this version"):
+        read_network(tmp_path / "net")
+
+
+def test_what_is_no_network_or_too_few_pictures(tmp_path, pictures, materials):
     with pytest.raises(CheckpointError, match="no fitted network"):
         read_network(tmp_path)
+    (tmp_path / "monet").mkdir()
+    with pytest.raises(DataError, match="folders are not searched, name those of its 1 that are meant"):
+        fit_network([pictures, tmp_path], tmp_path / "net", LOOK, materials, CPU, 1.0)  # not the other input's pictures alone
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="needs 8 pictures or more, got 1"):
         fit(tmp_path / "net", tmp_path, materials, 1)
@@ -134,6 +147,15 @@ def test_a_damaged_state_of_a_fit_is_named(pictures, materials, tmp_path):
     save_file({key: value for key, value in load_file(state).items() if not key.startswith("average.")}, state)
     with pytest.raises(ConfigError, match=r"fit\.safetensors cannot be read .* delete it to fit from the beginning"):
         fit(tmp_path / "net", pictures, materials, 2)
+
+
+def test_without_a_size_crops_are_as_large_as_the_pictures(pictures):
+    read, side = _read_pictures(sorted(pictures.glob("*.png")), None)
+    assert side == 40
+    assert {picture.shape for picture in read} == {(40, 40, 3)}
+    read, side = _read_pictures(sorted(pictures.glob("*.png")), 32)
+    assert side == 32
+    assert min(min(picture.shape[:2]) for picture in read) >= 32
 
 
 def test_pictures_of_a_fit_shrink_only_for_a_size_and_never_below_the_crops():

@@ -15,7 +15,7 @@ from PIL import Image
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import read_metadata, save_png
-from artgan.refine import encode
+from artgan.refine import encode, files
 from artgan.refine.files import WORK_FOLDER, Materials, batches_of, plan, refine_files, unique_names
 from artgan.refine.forecast import forecast
 from artgan.refine.grading import sample_pixels
@@ -253,9 +253,12 @@ def test_the_sheet_shows_before_above_after():
     assert sheet[288, 96].min() == 255
 
 
-def test_a_gpu_takes_as_many_pictures_of_one_size_as_fit_a_batch_and_a_cpu_one(pictures, materials):
+def test_a_gpu_takes_as_many_pictures_of_one_size_as_fit_a_batch_and_a_cpu_one(pictures, materials, monkeypatch):
     items, _ = plan([pictures], make_recipe(**QUICK), materials)
     assert [len(batch) for batch in batches_of(items, CPU)] == [1] * 5
     on_gpu = batches_of(items, torch.device("cuda"))
     assert sorted(item.name for batch in on_gpu for item in batch) == sorted(item.name for item in items)
     assert len(on_gpu) == len({(item.height, item.width) for item in items})
+    monkeypatch.setattr(files, "_BATCH_PIXELS_ON_GPU", 2 * max(item.height * item.width for item in items))
+    few = batches_of(items, torch.device("cuda"))
+    assert max(len(batch) for batch in few) == 2 < max(len(batch) for batch in on_gpu)

@@ -1,7 +1,5 @@
 """Several processes share work: every piece is done once and comes back in order, however uneven the parts."""
 
-import hashlib
-
 import pytest
 import torch
 
@@ -20,9 +18,8 @@ def test_shares_come_back_in_order(size):
     assert set(gathered[64:]) <= {None}
 
 
-@pytest.mark.parametrize(("other", "same"), [("inception", True), ("random", False)])
+@pytest.mark.parametrize(("other", "same"), [("00ff", True), ("00fe", False)])
 def test_processes_notice_that_they_are_not_alike(other, same):
     team = Team(shared=False)
-    theirs = torch.tensor(list(hashlib.sha256(other.encode()).digest()), dtype=torch.uint8)
-    team.gather = lambda rows: [rows, theirs]
-    assert team.all_same("inception", torch.device("cpu")) is same
+    team.gather = lambda rows: [rows, torch.tensor(list(bytes.fromhex(other)), dtype=torch.uint8)]
+    assert team.all_same("00ff", torch.device("cpu")) is same
