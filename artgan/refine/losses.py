@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from artgan import seeding
 
@@ -27,7 +28,7 @@ class Statistics:
 
     Attributes:
         mean: `[B, C]`.
-        second: E[f f^T], `[B, C, C]`: the Gram matrix over the number of positions.
+        second: E[f f^T], `[B, C, C]`: the Gram matrix over the number of positions (Gatys et al. 2016, eq. 3).
         quantiles: of the projections on K directions, `[B, K, 128]`, or None where the loss does not need them.
     """
 
@@ -41,12 +42,6 @@ class Statistics:
         return Statistics(function(self.mean), function(self.second), quantiles)
 
 
-def gram_matrices(features: Tensor) -> Tensor:
-    """Return G = F F^T / N over the N positions of `[B, C, H, W]`: `[B, C, C]` (Gatys et al. 2016, eq. 3)."""
-    flat = _wide(features).flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
-
-
 def statistics(features: Tensor, loss: str, mask: Tensor | None = None) -> Statistics:
     """Return the statistics of `[B, C, H, W]` that a loss needs.
 
@@ -57,13 +52,35 @@ def statistics(features: Tensor, loss: str, mask: Tensor | None = None) -> Stati
     """
     features = _wide(features)
     if mask is None:
-        mean, second = features.mean((2, 3)), gram_matrices(features)
+        mean, second = _Moments.apply(features.flatten(2))
     else:
         total = mask.sum((2, 3)).clamp_min(1e-6)  # [B, 1]
         flat, weights = features.flatten(2), mask.flatten(2)
         mean = (flat * weights).sum(2) / total
         second = (flat * weights) @ flat.transpose(1, 2) / total[..., None]
     return Statistics(mean, second, _quantiles(features) if loss == "sliced" else None)
+
+
+class _Moments(torch.autograd.Function):
+    """E[f] `[B, C]` and E[f f^T] `[B, C, C]` over the positions of `[B, C, N]`.
+
+    Its gradient is one product, in the layout of the features; autograd's is two products, sums and copies between layouts.
+    """
+
+    @staticmethod
+    def forward(context: Any, flat: Tensor) -> tuple[Tensor, Tensor]:
+        context.save_for_backward(flat)
+        return flat.mean(2), flat @ flat.transpose(1, 2) / flat.shape[2]
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, mean_slope: Tensor, second_slope: Tensor) -> Tensor:
+        (flat,) = context.saved_tensors
+        slope = (second_slope + second_slope.transpose(1, 2)) / flat.shape[2]
+        offset = mean_slope / flat.shape[2]
+        if flat.stride(1) == 1:  # channels last
+            return torch.baddbmm(offset[:, None, :], flat.transpose(1, 2), slope).transpose(1, 2)
+        return torch.baddbmm(offset[:, :, None], slope, flat)
 
 
 def mixture(parts: Sequence[Statistics], weights: Sequence[float]) -> Statistics:

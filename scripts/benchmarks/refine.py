@@ -21,7 +21,7 @@ from artgan.errors import WeightsError
 from artgan.images import to_float
 from artgan.refine.feedforward import NetworkStylist, StyleNetwork
 from artgan.refine.grading import fit_grade, sample_pixels
-from artgan.refine.losses import content_loss, gram_matrices
+from artgan.refine.losses import content_loss, statistics
 from artgan.refine.networks import pad_by_replication
 from artgan.refine.pipeline import Stylist, finish, resized
 from artgan.refine.recipe import make_recipe
@@ -44,14 +44,15 @@ def layers_at_hand():
 def judge(backbone, style_layers, content_layers, style, content):
     """Return what gives the (style, content) distances of images."""
     with torch.no_grad():
-        targets = {layer: gram_matrices(value) for layer, value in backbone(style).items() if layer in style_layers}
+        targets = {layer: statistics(value, "gram").second for layer, value in backbone(style).items() if layer in style_layers}
         kept = backbone(content)
 
     def distances(images):
         with torch.no_grad():
             features = backbone(images)
         parts = [
-            (gram_matrices(features[layer]) - gram).square().sum() / gram.square().sum() for layer, gram in targets.items()
+            (statistics(features[layer], "gram").second - gram).square().sum() / gram.square().sum()
+            for layer, gram in targets.items()
         ]
         return torch.stack(parts).mean().item(), content_loss(features, kept, content_layers).item()
 

@@ -12,7 +12,6 @@ from artgan.refine.losses import (
     bures,
     content_loss,
     covariance,
-    gram_matrices,
     mixture,
     self_similarity_loss,
     statistics,
@@ -32,10 +31,15 @@ def covariances(seed, channels=7):
     return root @ root.T / channels + 0.1 * np.eye(channels)
 
 
-def test_gram_matrices_equal_their_definition():
-    found = gram_matrices(features(batch=2))
-    flat = features(batch=2).flatten(2)
-    assert torch.allclose(found, torch.einsum("bip,bjp->bij", flat, flat) / 64)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_moments_equal_their_definition_and_their_gradient_finite_differences(layout):
+    values = features(batch=2).contiguous(memory_format=layout)
+    found = statistics(values, "moments")
+    flat = values.flatten(2)
+    assert torch.allclose(found.second, torch.einsum("bip,bjp->bij", flat, flat) / 64)
+    assert torch.allclose(found.mean, flat.mean(2))
+    small = features(batch=2, channels=3, side=3).contiguous(memory_format=layout).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: covariance(statistics(x, "moments")).sin().sum((1, 2)), small)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -52,6 +52,14 @@ def test_an_untrained_network_is_the_identity_at_any_size():
     assert all(torch.equal(StyleNetwork(halvings)(images), images) for halvings in (1, 2, 3))
 
 
+def test_a_picture_is_the_same_alone_and_in_a_batch():
+    network, images = StyleNetwork(2), torch.rand(2, 3, 36, 50) * 2 - 1
+    torch.nn.init.normal_(network.last[1].weight, std=0.1, generator=torch.Generator().manual_seed(0))
+    alone = torch.cat([network(images[:1]), network(images[1:])])
+    assert (alone - images).abs().max() > 0.05
+    assert torch.allclose(network(images), alone, atol=1e-5)
+
+
 def test_small_pictures_get_a_network_that_does_not_see_them_whole():
     assert [halvings_for(side) for side in (32, 64, 127, 128, 256, 1024)] == [1, 1, 1, 2, 3, 3]
 
