@@ -26,7 +26,7 @@ from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
 from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.progress import Listener, format_seconds
-from artgan.refine.files import Materials, refine_files
+from artgan.refine.files import Materials, forget_run, refine_files
 from artgan.refine.grading import sample_pixels
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files
@@ -124,6 +124,7 @@ def _refine(paths: Sequence[Path], out: Path, backbone: str, device: torch.devic
     materials = Materials([source], [1.0], palette=sample_pixels(np.asarray(style)))
     result = refine_files(paths, out / "refined", look, materials, device=device, on_progress=on_progress)
     write_report(out / "refined", result, look, materials, device, time.perf_counter() - started)
+    forget_run(out / "refined")
 
 
 def _refine_note(backbone: str) -> str:

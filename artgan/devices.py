@@ -65,6 +65,11 @@ def place(network: Network, device: torch.device) -> Network:
     return network
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is no memory left; a CPU's allocator has no class of errors of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def describe_device(device: torch.device) -> str:
     """Return the device in words."""
     if device.type == "cuda":

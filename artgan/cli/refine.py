@@ -80,6 +80,7 @@ def refine(
         Path | None, typer.Option(help="Fit a network on these pictures or a model's samples, into this folder.")
     ] = None,
     fit_minutes: Annotated[float, typer.Option(help="How long to fit; a stopped fit goes on.")] = 20.0,
+    override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
     network: Annotated[
         Path | None, typer.Option(help="A fitted network, for the engine feedforward; with --fit, one to begin from.")
     ] = None,
@@ -128,7 +129,8 @@ def refine(
         "output.format": file_format,
         "output.profile": profile,
     }
-    look = _look(recipe, recipe_from, {key: value for key, value in flags.items() if value is not None})
+    given = {key: value for key, value in flags.items() if value is not None}
+    look = _look(recipe, recipe_from, override or [], given)
     own_features = backbone or style_layers or content_layers
     if look.style.engine == "feedforward" and network is not None and fit is None and not own_features:
         from artgan.refine.feedforward import measured_alike
@@ -136,6 +138,8 @@ def refine(
         look = measured_alike(look, network)
     share = arguments.shard(shard)
     materials = _materials(look, style or [], style_weights, mask or [], palette, network)
+    if recipe_from is not None:
+        context.obj.say(_made_with(recipe_from))
     if fit is not None:
         _fit(context.obj, inputs, fit, look, materials, device, fit_minutes)
         return
@@ -144,22 +148,27 @@ def refine(
     _run(context.obj, inputs, out, look, materials, share, arguments.jobs(jobs), device, cube, dry_run, force)
 
 
-def _look(recipe: Path | None, recipe_from: Path | None, overrides: dict[str, Any]) -> "Recipe":
-    from artgan.refine.recipe import load_recipe, recipe_from_dict, shipped_looks
+def _look(recipe: Path | None, recipe_from: Path | None, settings: list[str], flags: dict[str, Any]) -> "Recipe":
+    from artgan.refine.recipe import load_recipe, overrides_of, recipe_from_dict, shipped_looks
 
+    overrides = overrides_of(settings) | flags
     if recipe_from is None:
         named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
         return load_recipe(named or recipe, overrides)
     if recipe is not None:
         raise ConfigError("give --recipe or --recipe-from, not both")
-    from artgan.images import read_metadata
-
-    metadata = read_metadata(recipe_from) if recipe_from.is_file() else None
-    held = metadata.get("refine") if metadata else None
-    data = held.get("recipe") if isinstance(held, dict) else None
+    data = _carried(recipe_from).get("recipe")
     if not isinstance(data, dict):
         raise DataError(f"{recipe_from}: carries no recipe of artgan refine")
     return recipe_from_dict(data, str(recipe_from), overrides)
+
+
+def _carried(picture: Path) -> dict[str, Any]:
+    from artgan.images import read_metadata
+
+    metadata = read_metadata(picture) if picture.is_file() else None
+    held = metadata.get("refine") if metadata else None
+    return held if isinstance(held, dict) else {}
 
 
 def _materials(
@@ -214,14 +223,17 @@ def _run(
     force: bool,
 ) -> None:
     from artgan.devices import choose_device
-    from artgan.refine.files import WORK_FOLDER, refine_files
+    from artgan.refine.feedforward import describe_network
+    from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
     from artgan.refine.forecast import forecast
+    from artgan.refine.grading import is_graded, write_cube
 
     device = choose_device(device_name)
-    if any(path.resolve() == out.resolve() for path in inputs):
-        raise ConfigError(f"--out {out}: is also an input; the originals are never overwritten")
-    ahead = forecast(inputs, look, materials, device, jobs, share)
-    options.say(ahead)
+    if cube is not None and not is_graded(look.color):
+        raise ConfigError(f"--cube {cube}: this look has no color map for the series; --color match makes one")
+    if look.style.engine == "feedforward" and materials.network is not None:
+        options.say(describe_network(materials.network))
+    options.say(forecast(inputs, look, materials, device, jobs, share))
     if dry_run:
         return
     going_on = (out / WORK_FOLDER).is_dir()
@@ -236,8 +248,9 @@ def _run(
         from artgan.report.refine import summary, write_report
 
         report = write_report(out, result, look, materials, device, time.monotonic() - started, listen)
-    if cube is not None:
-        _write_cube(cube, result, look, materials)
+    if cube is not None and result.color_map is not None:
+        write_cube(cube, result.color_map, look.description or "artgan")
+    forget_run(out)
     options.say(summary(report))
     options.say(
         f"{len(result.written)} pictures in {out}; before and after: {out / 'sheet.png'}; numbers: {out / 'refine.json'}"
@@ -245,12 +258,13 @@ def _run(
     _report_failures(result)
 
 
-def _write_cube(path: Path, result: "Result", look: "Recipe", materials: "Materials") -> None:
-    from artgan.refine.grading import write_cube
-
-    if result.color_map is None:
-        raise ConfigError(f"--cube {path}: this look has no color map for the series")
-    write_cube(path, result.color_map, look.description or "artgan")
+def _made_with(picture: Path) -> str:
+    """Return what a picture was made with beside its recipe, which travels alone: styles, masks, palette."""
+    held = _carried(picture)
+    styles = [f"--style {style.get('name')} (weight {style.get('weight')})" for style in held.get("styles", [])]
+    masks = [f"--mask {name}" for name in held.get("masks", [])]
+    palette = [f"--palette {held['palette']}"] if "palette" in held else []
+    return f"{picture} was made with {', '.join([*styles, *masks, *palette]) or 'its recipe alone'}"
 
 
 def _report_failures(result: "Result") -> None:

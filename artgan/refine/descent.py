@@ -34,7 +34,7 @@ class _Frozen:
 
     def update(self, step: int, losses: Tensor, good: Tensor) -> None:
         self.moving &= good
-        if not self.patience:
+        if not self.patience or step == 0:  # where L-BFGS begins: no stretch ends there
             return
         self.sum += losses
         if step % self.patience == 0:  # means over stretches: single losses jitter

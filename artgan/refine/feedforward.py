@@ -214,6 +214,19 @@ def network_sha256(folder: Path) -> str:
     return file_sha256(folder / WEIGHTS_FILE)
 
 
+def fitted_styles(folder: Path) -> list[tuple[str, str]]:
+    """Return name and sha256 of each style that a network was fitted to.
+
+    Raises:
+        CheckpointError: the folder is no fitted network, or it does not say what it was fitted with.
+    """
+    _, about = read_network(folder)
+    try:
+        return [(str(style["name"]), str(style["sha256"])) for style in about["styles"]]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / ABOUT_FILE}: does not say what it was fitted with; fit it again") from error
+
+
 def measured_alike(recipe: Recipe, folder: Path) -> Recipe:
     """Return a recipe with the features that a network was fitted on, to measure its pictures by, and their content weight.
 
@@ -229,6 +242,17 @@ def measured_alike(recipe: Recipe, folder: Path) -> Recipe:
     return recipe_from_dict(recipe.as_dict(), str(folder / ABOUT_FILE), values)
 
 
+def describe_network(folder: Path) -> str:
+    """Return what a fitted network paints and how near it comes, in a line.
+
+    Raises:
+        CheckpointError: the folder is no fitted network, or it was found not to be good enough.
+    """
+    _, about = read_network(folder)
+    names = ", ".join(name for name, _ in fitted_styles(folder))
+    return f"{folder}: fitted to {names} at {about.get('side_px')} px; {_passed_verdict(folder, about)}"
+
+
 def load_network(folder: Path, strength: float, device: torch.device) -> NetworkStylist:
     """Return a fitted network as a style engine, if it was found to be good enough.
 
@@ -236,13 +260,18 @@ def load_network(folder: Path, strength: float, device: torch.device) -> Network
         CheckpointError: damaged, or its verdict says that it is not near enough to `optimize`.
     """
     network, about = read_network(folder)
+    _passed_verdict(folder, about)
+    return NetworkStylist(network, strength, device)
+
+
+def _passed_verdict(folder: Path, about: dict[str, Any]) -> Verdict:
     try:
         verdict = Verdict(**about["verdict"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / ABOUT_FILE}: has no verdict; fit it again") from error
     if not verdict.passed:
         raise CheckpointError(f"--network {folder}: {verdict}. Fit it longer with --fit {folder}, or use --engine optimize")
-    return NetworkStylist(network, strength, device)
+    return verdict
 
 
 def _require_network(folder: Path) -> None:

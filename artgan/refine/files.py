@@ -28,7 +28,7 @@ from artgan.images import COMPOSITE, TRAINED, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
 from artgan.refine.encode import SUFFIX, write_whole
-from artgan.refine.feedforward import network_sha256
+from artgan.refine.feedforward import fitted_styles, network_sha256
 from artgan.refine.finishing import Finisher, FinishTask
 from artgan.refine.pipeline import check_size, size_after
 from artgan.refine.recipe import Recipe
@@ -124,6 +124,7 @@ def refine_files(
         StorageError: there is no space; finished pictures stay, and the same command goes on.
     """
     check_materials(recipe, materials)
+    _check_out(find_pictures(inputs), out)
     items, failed = plan(inputs, recipe, materials)
     if not items:
         raise DataError(_all_failed(failed))
@@ -131,6 +132,7 @@ def refine_files(
     _make(work)
     styling = Styling(recipe, tuple(materials.styles), tuple(materials.weights), str(device), materials.network, work)
     failed |= _style(items, styling, materials, device, jobs, shard, on_progress)
+    failed |= _failed_elsewhere(work, [item for item in items if item.path not in failed])
     items = [item for item in items if item.path not in failed]
     waiting = sum(not _is_styled(work, item) for item in items)
     if waiting:
@@ -141,8 +143,12 @@ def refine_files(
     with only_one(work / "finishing.lock", busy):
         result = _finish(items, recipe, materials, out, jobs, on_progress)
     result.failed |= failed
-    shutil.rmtree(work, ignore_errors=True)
     return result
+
+
+def forget_run(out: Path) -> None:
+    """Remove what a finished run kept to go on with; a run that is stopped before this goes on where it was."""
+    shutil.rmtree(out / WORK_FOLDER, ignore_errors=True)
 
 
 def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[list[Item], dict[Path, str]]:
@@ -180,14 +186,35 @@ def check_materials(recipe: Recipe, materials: Materials) -> None:
         )
     if recipe.color.mode == "match" and materials.palette is None:
         raise ConfigError("--color match needs --palette PICTURE|COLLECTION|COLORS, or --style to take the colors from")
+    if recipe.styles and look.engine == "feedforward" and materials.network is not None:
+        _check_network(materials.network, materials)
     if len(materials.masks) not in (0, 1, len(materials.styles)):
         raise ConfigError(
             f"{len(materials.masks)} masks and {len(materials.styles)} styles: give one mask, or one for each style"
         )
+    if len(materials.masks) > 1 and len(set(materials.weights)) > 1:
+        raise ConfigError("--style-weights with a mask for each style: the masks say how much each counts; leave one out")
     if materials.masks and look.loss == "sliced":
         raise ConfigError("--mask needs --style-loss gram, moments or wasserstein")
     if look.nearest and all(style.count == 1 for style in materials.styles):
         raise ConfigError("--nearest needs a collection or a folder as --style")
+
+
+def _check_network(network: Path, materials: Materials) -> None:
+    """Check that a fitted network paints the styles that are named, which its pictures are measured by."""
+    if len(materials.masks) > 1:
+        raise ConfigError("--engine feedforward takes one --mask: its network paints one look")
+    fitted = fitted_styles(network)
+    if materials.styles and [style.sha256 for style in materials.styles] != [sha256 for _, sha256 in fitted]:
+        names = ", ".join(name for name, _ in fitted)
+        raise ConfigError(f"--network {network}: was fitted to {names}; leave --style out, or give the same file")
+
+
+def _check_out(paths: Sequence[Path], out: Path) -> None:
+    folder = out.resolve()
+    for path in paths:
+        if folder in (path.parent.resolve(), path.resolve().parent):
+            raise ConfigError(f"--out {out}: holds {path.name}, which is an input; the originals are never overwritten")
 
 
 def unique_names(paths: Sequence[Path], suffix: str) -> list[str]:
@@ -225,6 +252,7 @@ def _style(
         make_stylist(styling).prepare(sizes, on_progress)
     done = len(mine) - sum(len(batch) for batch in batches)
     failed: dict[Path, str] = {}
+    keys = {item.path: item.key for item in missing}
     alone = jobs <= 1 or len(tasks) <= 1
     listener = on_progress if alone else silent
     for _, outcomes in over_processes(
@@ -232,7 +260,10 @@ def _style(
     ):
         done += len(outcomes)
         on_progress(Progress("style", done, len(mine), "pictures"))
-        failed |= {outcome.path: outcome.error for outcome in outcomes if outcome.error is not None}
+        for outcome in outcomes:
+            if outcome.error is not None:
+                failed[outcome.path] = outcome.error
+                write_whole(_note_of_failure(styling.work, keys[outcome.path]), outcome.error.encode())
     return failed
 
 
@@ -254,9 +285,11 @@ def _finish(items: Sequence[Item], recipe: Recipe, materials: Materials, out: Pa
         except DataError as error:
             result.failed[item.path] = str(error)
             continue
-        plain = {"kind": "picture", "source": item.path.name, "version": artgan.__version__}
-        metadata = (origin or plain) | {"refine": applied}
-        tasks.append(FinishTask(item.path, item.key, target, metadata, TRAINED if origin else COMPOSITE))
+        origin = origin or {"kind": "picture", "source": item.path.name, "version": artgan.__version__}
+        before = {"before": origin["refine"]} if "refine" in origin else {}
+        source_type = COMPOSITE if origin.get("kind") == "picture" else TRAINED
+        metadata = origin | {"refine": applied | before}
+        tasks.append(FinishTask(item.path, item.key, target, metadata, source_type))
         sources.append(item)
     for index, reason in over_processes(finisher.worker, tasks, jobs):
         if reason is None:
@@ -293,8 +326,9 @@ def _applied(recipe: Recipe, materials: Materials) -> dict[str, Any]:
             {"name": style.name, "sha256": style.sha256, "weight": weight}
             for style, weight in zip(materials.styles, materials.weights, strict=True)
         ]
-    if materials.palette_name:
+    if materials.palette_name and materials.palette is not None:
         applied["palette"] = materials.palette_name
+        applied["palette_sha256"] = hashlib.sha256(np.ascontiguousarray(materials.palette).tobytes()).hexdigest()
     if materials.network:
         applied["network_sha256"] = network_sha256(materials.network)
     if materials.masks:
@@ -342,6 +376,16 @@ def batches_of(items: Sequence[Item], device: torch.device) -> list[list[Item]]:
 
 def _is_styled(work: Path, item: Item) -> bool:
     return Outcome.file(work, item.key).is_file()
+
+
+def _note_of_failure(work: Path, key: str) -> Path:
+    return work / f"{key}.failed"
+
+
+def _failed_elsewhere(work: Path, items: Sequence[Item]) -> dict[Path, str]:
+    """Return the pictures that another shard could not style, with its reasons: nobody waits for them."""
+    notes = {item.path: _note_of_failure(work, item.key) for item in items if not _is_styled(work, item)}
+    return {path: note.read_text(encoding="utf-8") for path, note in notes.items() if note.is_file()}
 
 
 def _make(folder: Path) -> None:

@@ -12,7 +12,7 @@ from artgan.decode import decode_file
 from artgan.errors import DataError
 from artgan.refine.color import Map
 from artgan.refine.encode import save
-from artgan.refine.grading import fit_grade, pool
+from artgan.refine.grading import fit_grade, is_graded, pool, samples_to_grade
 from artgan.refine.pipeline import finish, map_for, resized
 from artgan.refine.recipe import Recipe
 from artgan.refine.styling import Outcome
@@ -48,9 +48,9 @@ class Finisher:
     def series_map(self) -> Map | None:
         """Fit the color map of the whole series."""
         color = self.recipe.color
-        if color.mode != "match" and not (color.white_balance or color.contrast or color.saturation or color.vibrance):
+        if not is_graded(color):
             return None
-        return fit_grade(pool([self._read(key)["samples"] for key in self.keys]), self.palette, color, self.recipe.seed)
+        return fit_grade(pool([self._samples(key) for key in self.keys]), self.palette, color, self.recipe.seed)
 
     def worker(self) -> Callable[[FinishTask], str | None]:
         """Fit the map and return the function that finishes a picture: None, or the reason why it failed."""
@@ -67,19 +67,17 @@ class Finisher:
 
     def _write(self, task: FinishTask, shared: Map | None) -> None:
         content = resized(decode_file(task.path).pixels, self.recipe.output.size_px)
-        held = self._read(task.key)
-        styled = held.get("styled", content)
-        color_map = map_for(held["samples"], shared, self.palette, self.recipe)
+        with np.load(Outcome.file(self.work, task.key), allow_pickle=False) as held:
+            styled = held.get("styled", content)
+        color_map = map_for(self._samples(task.key), shared, self.palette, self.recipe)
         pixels = finish(styled, content, color_map, self.recipe, task.target.stem)
         output = self.recipe.output
         profile = _profile_of(task.path) if output.profile == "source" else None
-        if profile is not None and output.format != "png":
-            raise DataError(f"{task.path.name}: --profile source writes 8 bits; use --format png, or --profile srgb")
         save(task.target, pixels, output.format, output.dither, profile, task.metadata, task.source_type)
 
-    def _read(self, key: str) -> dict[str, np.ndarray]:
+    def _samples(self, key: str) -> np.ndarray:
         with np.load(Outcome.file(self.work, key), allow_pickle=False) as held:
-            return dict(held)
+            return samples_to_grade(held["content_samples"], held.get("styled_samples"), self.recipe.color)
 
 
 def _profile_of(path: Path) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The color step: white balance, keep or match, contrast, saturation; fitted to a series, to a picture, or between.
+"""The color step: keep, then white balance, match, contrast, saturation; fitted to a series, to a picture, or between.
 
 Everything is fitted to samples of pixels and is then one function of a color, so that it can also be written as a `.cube`
 table that other programs apply.
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from artgan.errors import DataError
-from artgan.refine.color import Map, fit_histogram, fit_monge_kantorovich, fit_reinhard, fit_transport
+from artgan.refine.color import Map, fit_histogram, fit_monge_kantorovich, fit_reinhard, fit_transport, keep_colors
 from artgan.refine.oklab import linear_from_oklab, oklab_from_linear, oklab_from_srgb, srgb_from_oklab
 from artgan.refine.recipe import ColorLook
 
@@ -31,6 +31,13 @@ def sample_pixels(pixels: np.ndarray) -> np.ndarray:
     chosen = pixels[stride // 2 :: stride, stride // 2 :: stride].reshape(-1, 3)
     chosen = chosen if len(chosen) else pixels.reshape(-1, 3)[:1]
     return oklab_from_srgb(chosen).astype(np.float32)
+
+
+def samples_to_grade(content: np.ndarray, styled: np.ndarray | None, look: ColorLook) -> np.ndarray:
+    """Return samples of a picture as its color map meets it: after `keep`, from the same places before and after style."""
+    if styled is None:
+        return content
+    return keep_colors(styled, content, look.strength) if look.mode == "keep" else styled
 
 
 def pool(samples: Sequence[np.ndarray]) -> np.ndarray:
@@ -55,6 +62,13 @@ def fit_grade(source: np.ndarray, palette: np.ndarray | None, look: ColorLook, s
         current = step(current)
         steps.append(step)
     return _chain(steps) if steps else None
+
+
+def is_graded(look: ColorLook) -> bool:
+    """Whether a look has a color map."""
+    return bool(
+        (look.mode == "match" and look.strength) or look.white_balance or look.contrast or look.saturation or look.vibrance
+    )
 
 
 def between(series: Map | None, own: Map | None, share: float) -> Map | None:

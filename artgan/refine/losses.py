@@ -20,6 +20,7 @@ NUM_QUANTILES = 128
 _MAX_DIRECTIONS = 128
 _MAX_SELF_SIMILARITY_POSITIONS = 1024
 _RELATIVE_EPSILON = 1e-4  # of the mean variance, added to covariances before their roots
+_FLAT = 0.02  # covariances count as at least so large a share of the Gram matrix: those of a plain color are nothing
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def style_distance(found: Statistics, target: Statistics, scale: Statistics, los
         return _relative(found.quantiles, target.quantiles, scale.quantiles)
     if loss == "moments":
         means = _relative(found.mean, target.mean, scale.mean)
-        return (means + _relative(covariance(found), covariance(target), covariance(scale))) / 2
+        size = _squares(covariance(scale)).maximum(_FLAT**2 * _squares(scale.second)).clamp_min(1e-12)
+        return (means + _squares(covariance(found) - covariance(target)) / size) / 2
     means = (found.mean - target.mean).square().sum(1)
     size = scale.second.diagonal(dim1=1, dim2=2).sum(1)
     return (means + bures(covariance(found), covariance(target))) / size.clamp_min(1e-12)
@@ -157,15 +159,19 @@ def bures(first: Tensor, second: Tensor) -> Tensor:
 
 
 class _TraceOfRoot(torch.autograd.Function):
-    """tr(M^(1/2)) of symmetric positive matrices `[B, C, C]`; its gradient is M^(-1/2) / 2."""
+    """tr(M^(1/2)) of symmetric positive matrices `[B, C, C]`; its gradient is M^(-1/2) / 2.
+
+    NaN where a matrix is not finite: the solver would stop the whole batch.
+    """
 
     @staticmethod
     def forward(context: Any, matrices: Tensor) -> Tensor:
-        values, vectors = torch.linalg.eigh(matrices)
+        finite = matrices.isfinite().all((1, 2))
+        values, vectors = torch.linalg.eigh(torch.where(finite[:, None, None], matrices, 0.0))
         floor = values[:, -1:].clamp_min(1e-30) * torch.finfo(values.dtype).eps
         roots = values.clamp_min(floor).sqrt()
         context.save_for_backward(roots, vectors)
-        return roots.sum(1)
+        return torch.where(finite, roots.sum(1), torch.nan)
 
     @staticmethod
     def backward(context: Any, slope: Tensor) -> Tensor:
@@ -231,7 +237,11 @@ def total_variation(images: Tensor) -> Tensor:
 
 
 def _relative(values: Tensor, target: Tensor, scale: Tensor) -> Tensor:
-    return (values - target).square().flatten(1).sum(1) / scale.square().flatten(1).sum(1).clamp_min(1e-12)
+    return _squares(values - target) / _squares(scale).clamp_min(1e-12)
+
+
+def _squares(values: Tensor) -> Tensor:
+    return values.square().flatten(1).sum(1)
 
 
 def _wide(values: Tensor) -> Tensor:

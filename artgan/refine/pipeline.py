@@ -15,7 +15,7 @@ from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map, keep_colors
 from artgan.refine.detail import refine_detail
 from artgan.refine.encode import to_eight_bits
-from artgan.refine.grading import between, fit_grade, pool, sample_pixels
+from artgan.refine.grading import between, fit_grade, pool, sample_pixels, samples_to_grade
 from artgan.refine.losses import Statistics, mixture
 from artgan.refine.networks import pad_by_replication, pool_by_average
 from artgan.refine.objective import Region, Weights
@@ -180,7 +180,10 @@ def refine(series: Series, recipe: Recipe, device: torch.device, on_progress: Li
         stylist = Stylist(recipe, [source_of_picture("style", series.style)], [1.0], device)
         for index, content in enumerate(contents):
             styled[index] = stylist([content], on_iterate=reporter(on_progress, index, len(contents)))[0]
-    samples = [sample_pixels(picture) for picture in styled]
+    samples = [
+        samples_to_grade(sample_pixels(content), None if picture is content else sample_pixels(picture), recipe.color)
+        for content, picture in zip(contents, styled, strict=True)
+    ]
     palette = pool([sample_pixels(picture) for picture in series.palette]) if series.palette else None
     shared = fit_grade(pool(samples), palette, recipe.color, recipe.seed)
     results = []

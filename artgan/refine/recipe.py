@@ -4,7 +4,7 @@ A recipe is closed and versioned: an unknown key, a wrong type or a value out of
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 import artgan
 from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError
-from artgan.strict_yaml import Document, parse_document
+from artgan.strict_yaml import Document, parse_document, parse_scalar
 from artgan.tables import check_name, nearest
 
 MIN_SIDE_PX = 32
@@ -29,6 +29,16 @@ DEFAULT_LAYERS = {
 # The content layers of other backbones say less about form than VGG's: at VGG's weight faces dissolve.
 DEFAULT_CONTENT_WEIGHT = {"squeezenet1_1": 0.06, "random": 0.2}
 _FALLBACK_CONTENT_WEIGHT = 0.01
+
+_WITHOUT_FLAG = {
+    "style.variation_weight",
+    "style.learning_rate",
+    "style.patience",
+    "style.scale_ratio",
+    "detail.unsharp_radius_px",
+    "detail.boost_radius_px",
+    "output.dither",
+}
 
 Unit = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -84,7 +94,7 @@ class StyleLook(Section):
 
 
 class ColorLook(Section):
-    """The color step: white balance, match or keep, contrast, saturation, in that order."""
+    """The color step: keep, white balance, match, contrast, saturation, in that order."""
 
     mode: Literal["none", "keep", "match"] = "none"
     """`keep` the picture's own hue and chroma, or `match` a palette."""
@@ -146,6 +156,15 @@ class Recipe(Section):
     detail: DetailLook = DetailLook()
     output: OutputLook = OutputLook()
 
+    @field_validator("output")
+    @classmethod
+    def _holds_profile(cls, output: OutputLook) -> OutputLook:
+        if output.profile == "source" and output.format != "png":
+            raise ValueError(
+                f"profile source is written with 8 bits, format {output.format} is not: choose png, or profile srgb"
+            )
+        return output
+
     @field_validator("style")
     @classmethod
     def _fits(cls, style: StyleLook) -> StyleLook:
@@ -177,6 +196,21 @@ def load_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -
         ConfigError: missing, not plain YAML, or wrong values; one message names all, with file and line.
     """
     return _resolved(parse_document(path) if path else Document({}, {}, ""), overrides or {})
+
+
+def overrides_of(texts: Iterable[str]) -> dict[str, Any]:
+    """Parse `key=value` texts, such as `style.patience=10`, for `load_recipe`.
+
+    Raises:
+        ConfigError: a text has no key or value.
+    """
+    values = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"--set {text}: expected key=value, for example --set style.patience=10")
+        values[key.strip()] = parse_scalar(value)
+    return values
 
 
 def shipped_looks() -> dict[str, Path]:
@@ -220,13 +254,18 @@ def _resolved(document: Document, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _flag(key: str) -> str:
-    """Return the command-line flag of a key: `color.strength` is `--color-strength`, `style.strength` `--strength`."""
+    """Return the flag of a key: `color.strength` is `--color-strength`, `style.patience` is `--set style.patience`."""
+    if key in _WITHOUT_FLAG:
+        return f"--set {key}"
     leaf = key.rpartition(".")[2]
     names = {
+        "style.loss": "style-loss",
+        "style.content": "content-loss",
+        "style.tile_px": "tile",
         "color.mode": "color",
         "color.strength": "color-strength",
-        "output.size_px": "size",
         "color.method": "color-method",
+        "output.size_px": "size",
     }
     return "--" + names.get(key, leaf).replace("_", "-")
 

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from artgan.weights import cache_dir
 _log = logging.getLogger(__name__)
 _VERSION = 1
 _DESCRIBED_AT_PX = 96
+_HELD_WORKS = 64  # cards of single works, which neighbouring pictures often share
 
 Card = dict[str, Statistics]
 
@@ -72,12 +74,20 @@ class Cards:
         self.layers = tuple(layers)
         self.loss = loss
         self.variant = variant
-        self._held: dict[str, Card] = {}
+        self._held: dict[int, Card] = {}
+        self._work = lru_cache(_HELD_WORKS)(self._measured)
         self._descriptors: Tensor | None = None
 
     def card(self, long_side_px: int, on_progress: Listener = silent) -> Card:
         """Return the statistics of all pictures, each reduced to a long side; batch size 1."""
-        return self._kept(long_side_px, range(self.source.count), on_progress)
+        if long_side_px not in self._held:
+            path = _path(self._key(long_side_px, "all"))
+            card = _read(path, self.layers)
+            if card is None:
+                card = self._mean(long_side_px, range(self.source.count), self._measured, on_progress)
+                _write(path, card)
+            self._held[long_side_px] = card
+        return self._placed(self._held[long_side_px])
 
     def nearest_card(self, content: Tensor, count: int, long_side_px: int) -> Card:
         """Return, for each picture `[B, 3, H, W]`, the statistics of the works nearest to it; batch size B.
@@ -89,7 +99,7 @@ class Cards:
         wanted = self._describe(content)
         distances = torch.cdist((wanted - center) / spread, (works - center) / spread)
         chosen = distances.topk(min(count, len(works)), largest=False).indices.tolist()
-        cards = [self._kept(long_side_px, sorted(indices), silent) for indices in chosen]
+        cards = [self._placed(self._mean(long_side_px, sorted(indices), self._work, silent)) for indices in chosen]
         return {
             layer: Statistics(
                 torch.cat([card[layer].mean for card in cards]),
@@ -99,44 +109,38 @@ class Cards:
             for layer in self.layers
         }
 
-    def _kept(self, long_side_px: int, indices: Sequence[int], on_progress: Listener) -> Card:
-        whole = len(indices) == self.source.count
-        key = self._key(long_side_px, "all" if whole else ",".join(map(str, indices)))
-        if key not in self._held:
-            card = _read(_path(key), self.layers)
-            if card is None:
-                card = self._compute(long_side_px, indices, on_progress)
-                _write(_path(key), card)
-            self._held[key] = card
+    def _placed(self, card: Card) -> Card:
         device = self.backbone.mean.device
-        return {layer: values.map(lambda tensor: tensor.to(device)) for layer, values in self._held[key].items()}
+        return {layer: values.map(lambda tensor: tensor.to(device)) for layer, values in card.items()}
 
-    def _key(self, long_side_px: int, indices: str) -> str:
+    def _key(self, long_side_px: int, what: str) -> str:
         parts = {
             "version": _VERSION,
             "pictures": self.source.sha256,
-            "indices": indices,
+            "what": what,
             "backbone": [self.backbone.name, self.backbone.weights_sha256, self.variant],
+            "device": self.backbone.mean.device.type,  # they round differently, and bytes are to be equal
             "layers": self.layers,
             "quantiles": self.loss == "sliced",
             "long_side_px": long_side_px,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def _compute(self, long_side_px: int, indices: Sequence[int], on_progress: Listener) -> Card:
-        """Stream over the pictures: every picture counts the same, whatever its size."""
+    def _mean(
+        self, long_side_px: int, indices: Sequence[int], measure: Callable[[int, int], Card], on_progress: Listener
+    ) -> Card:
+        """Stream over pictures: every picture counts the same, whatever its size."""
         sums: Card = {}
         for done, index in enumerate(track(indices, f"style at {long_side_px} px", len(indices), "pictures", on_progress)):
-            measured = self._measure(self.source.picture(index), long_side_px)
-            if not sums:
-                sums = measured
-                continue
-            sums = {layer: mixture([sums[layer], measured[layer]], [done, 1]) for layer in self.layers}
+            measured = measure(index, long_side_px)
+            sums = {layer: mixture([sums[layer], measured[layer]], [done, 1]) for layer in self.layers} if sums else measured
         return sums
 
     @torch.no_grad()
-    def _measure(self, pixels: np.ndarray, long_side_px: int) -> Card:
-        features = self.backbone(reduced(_tensor(pixels, self.backbone.mean.device), long_side_px))
+    def _measured(self, index: int, long_side_px: int) -> Card:
+        """Return the statistics of one picture."""
+        images = _tensor(self.source.picture(index), self.backbone.mean.device)
+        features = self.backbone(reduced(images, long_side_px))
         return {layer: statistics(features[layer], self.loss).map(Tensor.cpu) for layer in self.layers}
 
     def _described(self) -> Tensor:

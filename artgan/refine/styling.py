@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from artgan.decode import decode_file
+from artgan.devices import is_out_of_memory
 from artgan.errors import DataError
 from artgan.progress import Listener, silent
 from artgan.refine.encode import write_whole
@@ -51,7 +52,7 @@ class Outcome:
 
     @staticmethod
     def file(work: Path, key: str) -> Path:
-        """Return where a picture's first-pass result lies: `samples` always, `styled` when style changed it."""
+        """Return where a picture's first-pass result lies: samples of its colors, and the styled picture when style is on."""
         return work / f"{key}.npz"
 
 
@@ -116,7 +117,9 @@ def _style_batch(task: StyleTask, styling: Styling, engine: Styles | None, repor
         return outcomes + [Outcome(path) for path, *_ in decoded]
     try:
         results = _with_less_memory(engine, [entry[2] for entry in decoded], [entry[3] for entry in decoded], report)
-    except (torch.OutOfMemoryError, MemoryError):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         reason = "not enough memory; give --tile 512, or a smaller --size"
         return outcomes + [Outcome(path, reason) for path, *_ in decoded]
     for (path, key, pixels, _), styled in zip(decoded, results, strict=True):
@@ -134,15 +137,17 @@ def _with_less_memory(
         return go(pictures, masks)
     try:
         return go(pictures, masks)
-    except torch.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         torch.cuda.empty_cache()
     return [go([picture], [of_picture])[0] for picture, of_picture in zip(pictures, masks, strict=True)]
 
 
 def _keep(path: Path, content: np.ndarray, styled: np.ndarray | None) -> None:
-    arrays = {"samples": sample_pixels(content if styled is None else styled)}
+    arrays = {"content_samples": sample_pixels(content)}
     if styled is not None:
-        arrays["styled"] = styled.astype(np.float32)
+        arrays |= {"styled": styled.astype(np.float32), "styled_samples": sample_pixels(styled)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_whole(path, buffer.getvalue())

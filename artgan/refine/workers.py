@@ -5,10 +5,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
 import torch
+
+from artgan.errors import ConfigError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -41,6 +44,11 @@ def over_processes(
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield pending.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise ConfigError(
+            f"a process of --jobs {jobs} was ended from outside, most likely for want of memory: give fewer --jobs or a "
+            f"smaller --size; the same command goes on with what is done"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

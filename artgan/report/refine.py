@@ -92,6 +92,7 @@ def write_report(
         "pictures": lines,
         "means": _means(lines),
         "consistency": {when: series_consistency(values) for when, values in colors.items()} if len(lines) > 1 else {},
+        "worst_by": key,
         "worst": [line["file"] for line in sorted(lines, key=lambda line: -line[key])[:_WORST]] if key else [],
         "failed": {source.name: reason for source, reason in result.failed.items()},
     }
@@ -114,7 +115,8 @@ def summary(report: Mapping[str, Any]) -> str:
     lines = [f"{'':26}{'before':>10}{'after':>10}"] if rows else []
     lines += [f"{title:26}{before:>10}{after:>10}" for title, before, after in rows]
     if len(report["worst"]) > 1:
-        lines.append(f"furthest from the style: {', '.join(report['worst'][:3])}")
+        far = "style" if report["worst_by"] == "style_after" else "palette"
+        lines.append(f"furthest from the {far}: {', '.join(report['worst'])}")
     return "\n".join(lines)
 
 

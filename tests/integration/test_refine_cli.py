@@ -133,7 +133,15 @@ def test_wrong_words_are_one_clear_line(picture, style, tmp_path, capsys):
     refused(capsys, 2, "--nearest needs a collection", *base, "--style", style, "--nearest", "2", *QUICK)
     refused(capsys, 3, "--palette #12: expected", *base, "--engine", "none", "--color", "match", "--palette", "#12")
     refused(capsys, 2, "refine needs --out FOLDER", "refine", picture, "--style", style, *QUICK)
-    refused(capsys, 2, "is also an input", "refine", tmp_path, "--out", tmp_path, "--engine", "none")
+    for inputs in (tmp_path, picture):
+        refused(
+            capsys, 2, "the originals are never overwritten", "refine", inputs, "--out", tmp_path, "--force", "--engine", "none"
+        )
+    refused(capsys, 2, "this look has no color map", *base, "--engine", "none", "--cube", tmp_path / "map.cube")
+    refused(capsys, 2, "choose png, or profile srgb", *base, "--engine", "none", "--profile", "source", "--format", "tiff16")
+    refused(capsys, 2, "--set style.patience -1: expected", *base, "--engine", "none", "--set", "style.patience=-1")
+    refused(capsys, 2, "--set patience: expected key=value", *base, "--engine", "none", "--set", "patience")
+    refused(capsys, 2, "--style-loss grams, did you mean 'gram'?", *base, "--engine", "none", "--style-loss", "grams")
     refused(capsys, 2, "--mask needs --style-loss", *base, "--style", style, "--mask", style, "--style-loss", "sliced", *QUICK)
     network = ("--engine", "feedforward", "--network", tmp_path / "none")
     refused(capsys, 4, "no fitted network", *base, *network)

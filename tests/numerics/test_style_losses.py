@@ -66,6 +66,26 @@ def test_the_covariance_part_of_wasserstein_equals_general_matrix_roots():
     assert bures(torch.from_numpy(a)[None], torch.from_numpy(a)[None]).item() == pytest.approx(0, abs=1e-9)
 
 
+def test_a_covariance_that_is_not_finite_spoils_its_own_picture_alone():
+    values = features(batch=2).requires_grad_(True)
+    broken = values * torch.tensor([torch.nan, 1.0]).view(2, 1, 1, 1)
+    target = statistics(features(seed=1), "wasserstein")
+    losses = style_distance(statistics(broken, "wasserstein"), target, target, "wasserstein")
+    assert losses.isfinite().tolist() == [False, True]
+    losses[1].backward()
+    assert values.grad[1].isfinite().all()
+
+
+def test_a_plain_color_as_style_is_a_place_to_go():
+    """Its covariance is nothing; a distance relative to nothing would leave no say to the color."""
+    plain = torch.full((1, 6, 8, 8), 2.0, dtype=torch.float64)
+    target = statistics(plain, "moments")
+    rough_and_right = statistics(plain + 0.1 * features(), "moments")
+    plain_and_wrong = statistics(0.5 * plain, "moments")
+    distances = [style_distance(found, target, target, "moments").item() for found in (rough_and_right, plain_and_wrong)]
+    assert distances[0] < distances[1] < 10
+
+
 def test_wasserstein_between_gaussians_equals_pot():
     ot = pytest.importorskip("ot")
     one, other = features(1, side=24), 1.5 * features(2, side=24) + 0.3

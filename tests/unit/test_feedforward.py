@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
-from artgan.refine.feedforward import StyleNetwork, halvings_for, load_network, read_network
-from artgan.refine.files import Materials, refine_files
+from artgan.refine.feedforward import StyleNetwork, describe_network, halvings_for, load_network, read_network
+from artgan.refine.files import Materials, check_materials, refine_files
 from artgan.refine.fitting import _read_pictures, _scaled, fit_network
 from artgan.refine.networks import Replicate
 from artgan.refine.recipe import make_recipe
@@ -127,6 +127,21 @@ def test_a_network_is_used_only_when_its_verdict_is_good(pictures, materials, tm
     (tmp_path / "net" / "network.safetensors").write_bytes(b"junk")
     with pytest.raises(CheckpointError, match="is damaged"):
         load_network(tmp_path / "net", 1.0, CPU)
+
+
+def test_a_network_paints_no_other_style_than_its_own(pictures, materials, tmp_path):
+    fit(tmp_path / "net", pictures, materials, 1)
+    about = json.loads((tmp_path / "net" / "network.json").read_text())
+    about["verdict"] |= {"style": 0.0, "content": 0.0}
+    (tmp_path / "net" / "network.json").write_text(json.dumps(about))
+    seal(tmp_path / "net")
+    assert "fitted to style.png at 32 px; on 4 held-out" in describe_network(tmp_path / "net")
+    draw_work("circles", 2, 0, side_px=40).save(tmp_path / "other.png")
+    other = Materials([style_of_files(tmp_path / "other.png")], [1.0], network=tmp_path / "net")
+    look = make_recipe(style__engine="feedforward", style__backbone="random", output__size_px=32)
+    with pytest.raises(ConfigError, match=r"was fitted to style\.png; leave --style out"):
+        check_materials(look, other)
+    check_materials(look, Materials(materials.styles, [1.0], network=tmp_path / "net"))
 
 
 def test_a_network_of_another_shape_is_refused(pictures, materials, tmp_path):

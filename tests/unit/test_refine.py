@@ -8,6 +8,7 @@ from artgan.backbones.backbone import load_backbone
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError
 from artgan.images import to_float
+from artgan.refine import style_card
 from artgan.refine.descent import adam, lbfgs
 from artgan.refine.losses import statistics
 from artgan.refine.networks import pad_by_replication, pool_by_average
@@ -176,15 +177,29 @@ def test_descents_find_the_minimum_of_a_quadratic(descent):
     assert torch.allclose(found, target, atol=5e-3)
 
 
-def test_patience_stops_a_picture_that_gains_nothing():
+@pytest.mark.parametrize("descent", [adam, lbfgs])
+def test_patience_stops_a_picture_that_gains_nothing(descent):
     steps = []
 
     def gradient_of(images):
         steps.append(1)
         return images.flatten(1).sum(1) * 0 + 1, torch.zeros_like(images)
 
-    adam(torch.zeros(2, 3, 4, 4), gradient_of, iterations=500, learning_rate=0.01, patience=10, report=lambda *_: None)
-    assert len(steps) == 20
+    descent(torch.zeros(2, 3, 4, 4), gradient_of, iterations=500, learning_rate=0.01, patience=10, report=lambda *_: None)
+    assert len(steps) == (20 if descent is adam else 21)
+
+
+@pytest.mark.parametrize("descent", [adam, lbfgs])
+def test_patience_lets_a_picture_that_gains_go_on(descent):
+    target = torch.linspace(-0.9, 0.9, 48).view(1, 3, 4, 4)
+    scale = torch.logspace(0, 2, 16).view(1, 1, 4, 4)
+
+    def gradient_of(images):
+        return (scale * (images - target).square()).flatten(1).sum(1) / 2, scale * (images - target)
+
+    options = {"iterations": 400, "learning_rate": 0.01, "report": lambda *_: None}
+    found = descent(torch.zeros_like(target), gradient_of, patience=10, **options)
+    assert gradient_of(found)[0] < 0.01 * gradient_of(torch.zeros_like(target))[0]
 
 
 def test_replication_continues_the_picture_at_its_border():
@@ -267,6 +282,19 @@ def test_the_nearest_work_to_a_work_is_itself():
         assert torch.allclose(nearest["stage1"].second[row], wanted, rtol=1e-4)
 
 
+def test_the_nearest_works_are_measured_when_they_are_needed_and_not_all_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path))
+    monkeypatch.setattr(style_card, "_HELD_WORKS", 2)
+    works = [work(manner, index) for manner in ("waves", "circles", "landscapes") for index in range(2)]
+    backbone = load_backbone("random", LAYERS)
+    cards = Cards(StyleSource("works", "2" * 64, 6, works.__getitem__), backbone, LAYERS, "gram", "")
+    found = cards.nearest_card(tensor(*works), 6, 48)  # all of them: the card of the whole
+    assert torch.allclose(found["stage2"].second[3:4], cards.card(48)["stage2"].second, rtol=1e-4, atol=1e-6)
+    cards.nearest_card(tensor(*works), 3, 48)
+    assert len(list((tmp_path / "style_cards").iterdir())) == 2  # the whole, and the descriptors
+    assert cards._work.cache_info().currsize == 2
+
+
 def test_several_styles_mix_by_weight_into_the_mixture():
     one, other = work("waves", 0), work("landscapes", 0)
     look = make_recipe(style__backbone="random", style__style_layers=["stage1"], style__content_layers=["stage1"])
@@ -289,6 +317,23 @@ def test_pictures_of_several_sizes_make_one_series():
     results = refine(series, look, CPU)
     assert [result.shape for result in results] == [picture.shape for picture in pictures]
     assert all(result.dtype == np.uint8 for result in results)
+
+
+def test_white_balance_takes_the_cast_of_the_colors_that_are_kept():
+    """The content is gray and keeps its colors: the red of the style must not be balanced away from them."""
+    gray = np.repeat(work("circles", 0)[:, :, :1], 3, axis=2)
+    red = (work("waves", 0) * (1.0, 0.3, 0.2)).astype(np.uint8)
+    look = make_recipe(
+        style__backbone="random",
+        style__style_layers=["stage1"],
+        style__content_layers=["stage1"],
+        style__iterations=6,
+        color__mode="keep",
+        color__white_balance=1.0,
+    )
+    (result,) = refine(Series([gray], ["a"], red, []), look, CPU)
+    assert not np.array_equal(result, gray)
+    assert np.abs(result.astype(int) - result.mean(2, keepdims=True)).max() <= 3
 
 
 def test_size_scales_the_longer_side():

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import read_metadata, save_png
 from artgan.refine import encode, files
-from artgan.refine.files import WORK_FOLDER, Materials, batches_of, plan, refine_files, unique_names
+from artgan.refine.files import WORK_FOLDER, Materials, batches_of, forget_run, plan, refine_files, unique_names
 from artgan.refine.forecast import forecast
 from artgan.refine.grading import sample_pixels
 from artgan.refine.recipe import make_recipe
@@ -72,6 +74,7 @@ def test_files_keep_their_metadata_and_carry_the_recipe(pictures, materials, tmp
     assert metadata["seed"] == 1
     assert metadata["refine"]["recipe"]["style"]["style_layers"] == ["stage1", "stage2"]
     assert len(metadata["refine"]["styles"][0]["sha256"]) == 64
+    forget_run(tmp_path / "out")
     assert not (tmp_path / "out" / WORK_FOLDER).exists()
     with Image.open(tmp_path / "out" / "seed-0001.png") as image:
         assert "/trainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
@@ -137,6 +140,54 @@ def test_bad_pictures_are_listed_and_the_rest_is_done(pictures, materials, tmp_p
     assert "damaged or truncated" in result.failed[pictures / "cut.png"]
     assert "5x60 px: style needs" in result.failed[pictures / "thin.png"]
     assert len(result.written) == 5
+
+
+def test_shards_do_not_wait_for_pictures_that_another_could_not_style(pictures, materials, tmp_path):
+    whole = (pictures / "seed-0000.png").read_bytes()
+    for name, length in (("a.png", 900), ("b.png", 901)):  # sorted first: one for each shard
+        (pictures / name).write_bytes(whole[:length])
+    assert run([pictures], tmp_path / "out", materials, shard=(1, 2)).waiting == 3
+    last = run([pictures], tmp_path / "out", materials, shard=(2, 2))
+    assert (last.waiting, len(last.written)) == (0, 5)
+    assert {path.name: "truncated" in reason for path, reason in last.failed.items()} == {"a.png": True, "b.png": True}
+
+
+def test_a_photograph_refined_twice_is_still_no_picture_of_a_model(materials, tmp_path):
+    Image.fromarray(work("circles", 0)).save(tmp_path / "photo.png")
+    run([tmp_path / "photo.png"], tmp_path / "once", materials)
+    run([tmp_path / "once" / "photo.png"], tmp_path / "twice", materials, make_recipe(**QUICK, style__strength=0.5))
+    with Image.open(tmp_path / "twice" / "photo.png") as image:
+        assert "/compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+    held = read_metadata(tmp_path / "twice" / "photo.png")["refine"]
+    assert held["recipe"]["style"]["strength"] == 0.5
+    assert held["before"]["recipe"]["style"]["strength"] == 1.0
+
+
+def test_a_run_that_goes_on_with_another_palette_has_one_palette(pictures, materials, tmp_path, monkeypatch):
+    def stop(path, *words, **options):
+        if (tmp_path / "out" / "seed-0001.png").exists():
+            raise StorageError("stop")
+        fits(path, *words, **options)
+
+    fits = encode.save_png
+    monkeypatch.setattr(encode, "save_png", stop)
+    red, blue = (
+        replace(materials, palette=sample_pixels(np.full((4, 4, 3), color, np.uint8)), palette_name="palette.png")
+        for color in ((200, 20, 20), (20, 20, 200))
+    )
+    with pytest.raises(StorageError):
+        run([pictures], tmp_path / "out", red)
+    monkeypatch.setattr(encode, "save_png", fits)
+    run([pictures], tmp_path / "out", blue)
+    run([pictures], tmp_path / "whole", blue)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_originals_are_never_overwritten(pictures, materials, tmp_path):
+    before = contents(pictures)
+    with pytest.raises(ConfigError, match="the originals are never overwritten"):
+        run([pictures / "seed-0001.png"], pictures, materials)
+    assert contents(pictures) == before
 
 
 def test_nothing_but_bad_pictures_is_an_error(tmp_path, materials):
@@ -213,6 +264,7 @@ def test_masks_belong_to_pictures_by_name(pictures, materials, tmp_path):
         ({}, Materials(), "refine needs --style PICTURE"),
         ({"style__engine": "feedforward"}, Materials(), "--engine feedforward needs --network"),
         ({"style__engine": "none", "color__mode": "match"}, Materials(), "--color match needs --palette"),
+        ({}, Materials([1, 2], [1.0, 2.0], masks=[Path("a"), Path("b")]), "--style-weights with a mask for each style"),
     ],
 )
 def test_a_recipe_without_its_materials_is_refused(pictures, tmp_path, recipe, materials, message):
