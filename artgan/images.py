@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import torch
@@ -32,6 +32,12 @@ _ENCODERS: dict[str, dict[str, Any]] = {
     "tiff": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
 }
 _EXIF_ASCII = b"ASCII\0\0\0"
+_CREDITS = {
+    "artist": ExifTags.Base.Artist,
+    "copyright": ExifTags.Base.Copyright,
+    "description": ExifTags.Base.ImageDescription,
+}
+_MAX_CREDIT = 1000
 _TIFF_XMP_TAG = 700
 _TIFF_UNDEFINED = 7
 _CAPTION_PX = 11
@@ -147,14 +153,14 @@ def encode_picture(
         info = PngImagePlugin.PngInfo()
         info.add_itxt(_METADATA_KEY, json.dumps(metadata, sort_keys=True))
         info.add_itxt("parameters", parameters_line(metadata))
-        info.add_itxt("XML:com.adobe.xmp", xmp(source_type))
+        info.add_itxt("XML:com.adobe.xmp", xmp(source_type, metadata))
         options["pnginfo"] = info
     elif metadata is not None:
         exif = _exif(metadata)
         if image_format == "tiff":  # with compression, Pillow leaves out the Exif folder: its tags go among the others
-            options["tiffinfo"] = _tiff_tags(exif, source_type)
+            options["tiffinfo"] = _tiff_tags(exif, xmp(source_type, metadata))
         else:
-            options |= {"exif": exif, "xmp": xmp(source_type).encode()}
+            options |= {"exif": exif, "xmp": xmp(source_type, metadata).encode()}
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, **options)
     return buffer.getvalue()
@@ -173,12 +179,12 @@ def _exif(metadata: Mapping[str, Any]) -> Image.Exif:
     return exif
 
 
-def _tiff_tags(exif: Image.Exif, source_type: str) -> TiffImagePlugin.ImageFileDirectory_v2:
+def _tiff_tags(exif: Image.Exif, packet: str) -> TiffImagePlugin.ImageFileDirectory_v2:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[ExifTags.Base.ImageDescription] = exif[ExifTags.Base.ImageDescription]
     for tag, value in (
         (ExifTags.Base.UserComment, exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]),
-        (_TIFF_XMP_TAG, xmp(source_type).encode()),
+        (_TIFF_XMP_TAG, packet.encode()),
     ):
         tags.tagtype[tag] = _TIFF_UNDEFINED
         tags[tag] = value
@@ -255,12 +261,37 @@ def parameters_line(metadata: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def xmp(source_type: str) -> str:
-    """Return the XMP packet that names a picture's digital source type."""
+def read_credits(path: Path) -> dict[str, str]:
+    """Return what the Exif data of a picture of another origin says about its author: `artist`, `copyright`, `description`."""
+    try:
+        with Image.open(path) as image:
+            exif = image.getexif()
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, Image.DecompressionBombError):
+        return {}  # damaged Exif says nothing
+    held = {name: str(exif.get(tag, "")).strip("\0 ")[:_MAX_CREDIT] for name, tag in _CREDITS.items()}
+    return {name: text for name, text in held.items() if text}
+
+
+def xmp(source_type: str, metadata: Mapping[str, Any]) -> str:
+    """Return the XMP packet that names a picture's digital source type, and its author where the metadata has one."""
+    credits = "".join(
+        f"<dc:{name}><rdf:{kind}><rdf:li{language}>{_plain_text(metadata[key])}</rdf:li></rdf:{kind}></dc:{name}>"
+        for key, name, kind, language in (
+            ("artist", "creator", "Seq", ""),
+            ("copyright", "rights", "Alt", ' xml:lang="x-default"'),
+            ("description", "description", "Alt", ' xml:lang="x-default"'),
+        )
+        if key in metadata
+    )
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-        f"Iptc4xmpExt:DigitalSourceType={quoteattr(_SOURCE_TYPE + source_type)}/>"
+        'xmlns:dc="http://purl.org/dc/elements/1.1/" '
+        f"Iptc4xmpExt:DigitalSourceType={quoteattr(_SOURCE_TYPE + source_type)}>{credits}</rdf:Description>"
         '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )
+
+
+def _plain_text(value: Any) -> str:
+    return escape("".join(letter for letter in str(value) if letter.isprintable()))

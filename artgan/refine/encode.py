@@ -108,7 +108,7 @@ def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) ->
     texts = {
         "artgan": json.dumps(metadata, sort_keys=True),
         "parameters": parameters_line(metadata),
-        "XML:com.adobe.xmp": xmp(source_type),
+        "XML:com.adobe.xmp": xmp(source_type, metadata),
     }
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
@@ -126,6 +126,7 @@ def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -
     height, width = pixels.shape[:2]
     strip = zlib.compress(pixels.astype("<u2").tobytes(), 6)
     description = parameters_line(metadata).encode("ascii", "replace") + b"\0"
+    packet = xmp(source_type, metadata).encode()
     short, long, ascii_text, raw, undefined = 3, 4, 2, 1, 7
     entries: list[tuple[int, int, int, bytes]] = [  # tag, type, count, value; in order of tags
         (256, long, 1, struct.pack("<I", width)),
@@ -140,7 +141,7 @@ def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -
         (279, long, 1, struct.pack("<I", len(strip))),
         (284, short, 1, struct.pack("<H", 1)),
         (305, ascii_text, len(_SOFTWARE) + 1, _SOFTWARE.encode() + b"\0"),
-        (700, raw, len(xmp(source_type).encode()), xmp(source_type).encode()),
+        (700, raw, len(packet), packet),
         (34675, undefined, len(srgb_profile()), srgb_profile()),
         (37510, undefined, len(user_comment(metadata)), user_comment(metadata)),
     ]

@@ -24,7 +24,7 @@ import artgan
 from artgan.decode import decode_file
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.exclusive import only_one
-from artgan.images import COMPOSITE, TRAINED, read_metadata
+from artgan.images import COMPOSITE, TRAINED, read_credits, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
 from artgan.refine.encode import SUFFIX, write_whole
@@ -285,7 +285,8 @@ def _finish(items: Sequence[Item], recipe: Recipe, materials: Materials, out: Pa
         except DataError as error:
             result.failed[item.path] = str(error)
             continue
-        origin = origin or {"kind": "picture", "source": item.path.name, "version": artgan.__version__}
+        if origin is None:
+            origin = {"kind": "picture", "source": item.path.name, "version": artgan.__version__} | read_credits(item.path)
         before = {"before": origin["refine"]} if "refine" in origin else {}
         source_type = COMPOSITE if origin.get("kind") == "picture" else TRAINED
         metadata = origin | {"refine": applied | before}

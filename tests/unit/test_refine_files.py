@@ -8,11 +8,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
@@ -143,13 +144,13 @@ def test_bad_pictures_are_listed_and_the_rest_is_done(pictures, materials, tmp_p
 
 
 def test_shards_do_not_wait_for_pictures_that_another_could_not_style(pictures, materials, tmp_path):
-    whole = (pictures / "seed-0000.png").read_bytes()
-    for name, length in (("a.png", 900), ("b.png", 901)):  # sorted first: one for each shard
-        (pictures / name).write_bytes(whole[:length])
+    for index, name in enumerate(("a.jpg", "b.jpg")):  # sorted first: one for each shard; their headers are whole
+        Image.fromarray(work("waves", index, 64)).save(pictures / name)
+        (pictures / name).write_bytes((pictures / name).read_bytes()[:-400])
     assert run([pictures], tmp_path / "out", materials, shard=(1, 2)).waiting == 3
     last = run([pictures], tmp_path / "out", materials, shard=(2, 2))
     assert (last.waiting, len(last.written)) == (0, 5)
-    assert {path.name: "truncated" in reason for path, reason in last.failed.items()} == {"a.png": True, "b.png": True}
+    assert {path.name: "truncated" in reason for path, reason in last.failed.items()} == {"a.jpg": True, "b.jpg": True}
 
 
 def test_a_photograph_refined_twice_is_still_no_picture_of_a_model(materials, tmp_path):
@@ -161,6 +162,22 @@ def test_a_photograph_refined_twice_is_still_no_picture_of_a_model(materials, tm
     held = read_metadata(tmp_path / "twice" / "photo.png")["refine"]
     assert held["recipe"]["style"]["strength"] == 0.5
     assert held["before"]["recipe"]["style"]["strength"] == 1.0
+
+
+@pytest.mark.parametrize("file_format", ["png", "png16", "tiff16"])
+def test_a_photograph_keeps_its_author(tmp_path, file_format):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist], exif[ExifTags.Base.Copyright] = "Ada <A> & co", "(c) 1843\x01\0"
+    Image.fromarray(work("circles", 0)).save(tmp_path / "photo.jpg", exif=exif)
+    look = make_recipe(style__engine="none", output__format=file_format)
+    (written,) = run([tmp_path / "photo.jpg"], tmp_path / "out", Materials(), look).written.values()
+    with Image.open(written) as image:
+        packet = image.info.get("XML:com.adobe.xmp") or image.info["xmp"].decode()
+    found = {element.tag.partition("}")[2]: "".join(element.itertext()) for element in ElementTree.fromstring(packet).iter()}
+    assert (found["creator"], found["rights"]) == ("Ada <A> & co", "(c) 1843")
+    if file_format == "png":
+        run([written], tmp_path / "again", Materials(), look)
+        assert read_metadata(tmp_path / "again" / written.name)["artist"] == "Ada <A> & co"
 
 
 def test_a_run_that_goes_on_with_another_palette_has_one_palette(pictures, materials, tmp_path, monkeypatch):
