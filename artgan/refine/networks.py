@@ -71,11 +71,14 @@ def pad_by_replication(backbone: Backbone) -> Backbone:
     One without padding, as SqueezeNet's with its stride of 2, gets half a kernel too: it would never see the last row and
     column of an even size, which then stay as they were, a thin frame around the result.
     """
-    name, first = next(iter(backbone.stages.items()))
-    if isinstance(first, nn.Conv2d):
-        rows, columns = (side // 2 for side in first.kernel_size)
-        first.padding = (0, 0)
-        backbone.stages[name] = nn.Sequential(Replicate(rows, columns), first)
+    for name, first in backbone.named_modules():
+        if isinstance(first, nn.Conv2d):
+            if first.padding_mode == "zeros" and first.kernel_size != first.stride:  # else it frames nothing, as patches do
+                parent, _, leaf = name.rpartition(".")
+                rows, columns = (side // 2 for side in first.kernel_size)
+                first.padding = (0, 0)
+                backbone.get_submodule(parent).add_module(leaf, nn.Sequential(Replicate(rows, columns), first))
+            return backbone
     return backbone
 
 

@@ -65,7 +65,7 @@ class Stylist:
             pool_by_average(backbone)
         self.backbone = place(pad_by_replication(backbone), device)
         assert isinstance(self.backbone, Backbone)
-        self.cards = [Cards(style, self.backbone, look.style_layers, look.loss, look.pooling) for style in styles]
+        self.cards = [Cards(style, self.backbone, look.style_layers, look.loss, look.pooling, look.tile_px) for style in styles]
         assert look.content_weight is not None
         self.settings = Settings(
             Weights(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from artgan.progress import Listener, silent, track
 from artgan.refine.losses import Statistics, mixture, statistics
 from artgan.refine.optimize import resize
 from artgan.refine.recipe import MIN_SIDE_PX
+from artgan.refine.tiles import tiled_statistics
 from artgan.weights import cache_dir
 
 _log = logging.getLogger(__name__)
@@ -66,14 +68,18 @@ class Cards:
         layers: style layers.
         loss: which statistics are needed.
         variant: what else changes the backbone's features, such as its pooling.
+        tile_px: measure larger pictures in tiles of this side; 0: whole.
     """
 
-    def __init__(self, source: StyleSource, backbone: Backbone, layers: Sequence[str], loss: str, variant: str) -> None:
+    def __init__(
+        self, source: StyleSource, backbone: Backbone, layers: Sequence[str], loss: str, variant: str, tile_px: int = 0
+    ) -> None:
         self.source = source
         self.backbone = backbone
         self.layers = tuple(layers)
         self.loss = loss
         self.variant = variant
+        self.tile_px = tile_px
         self._held: dict[int, Card] = {}
         self._work = lru_cache(_HELD_WORKS)(self._measured)
         self._descriptors: Tensor | None = None
@@ -123,6 +129,7 @@ class Cards:
             "layers": self.layers,
             "quantiles": self.loss == "sliced",
             "long_side_px": long_side_px,
+            "tile_px": self.tile_px,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -139,9 +146,13 @@ class Cards:
     @torch.no_grad()
     def _measured(self, index: int, long_side_px: int) -> Card:
         """Return the statistics of one picture."""
-        images = _tensor(self.source.picture(index), self.backbone.mean.device)
-        features = self.backbone(reduced(images, long_side_px))
-        return {layer: statistics(features[layer], self.loss).map(Tensor.cpu) for layer in self.layers}
+        images = reduced(_tensor(_nearly(self.source.picture(index), long_side_px), self.backbone.mean.device), long_side_px)
+        if self.tile_px and max(images.shape[-2:]) > self.tile_px:
+            found = tiled_statistics(images, self.backbone, self.layers, self.tile_px)
+        else:
+            features = self.backbone(images)
+            found = {layer: statistics(features[layer], self.loss) for layer in self.layers}
+        return {layer: values.map(Tensor.cpu) for layer, values in found.items()}
 
     def _described(self) -> Tensor:
         if self._descriptors is None:
@@ -149,7 +160,8 @@ class Cards:
             held = _read_tensors(path)
             if held is None:
                 device = self.backbone.mean.device
-                rows = [self._describe(_tensor(self.source.picture(index), device)) for index in range(self.source.count)]
+                works = (_nearly(self.source.picture(index), _DESCRIBED_AT_PX) for index in range(self.source.count))
+                rows = [self._describe(_tensor(pixels, device)) for pixels in works]
                 held = {"descriptors": torch.cat(rows)}
                 _write_tensors(path, held)
             self._descriptors = held["descriptors"]
@@ -167,6 +179,13 @@ def reduced(images: Tensor, long_side_px: int) -> Tensor:
     factor = min(1.0, long_side_px / max(height, width))
     size = (max(MIN_SIDE_PX, round(height * factor)), max(MIN_SIDE_PX, round(width * factor)))
     return resize(images, size).clamp(-1, 1)
+
+
+def _nearly(pixels: np.ndarray, long_side_px: int) -> np.ndarray:
+    """Reduce a picture by a whole factor, to four times the side or more: as floats a huge scan would fill the memory."""
+    height, width = pixels.shape[:2]
+    factor = min(max(height, width) // (4 * long_side_px), min(height, width) // MIN_SIDE_PX)
+    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
 
 
 def _tensor(pixels: np.ndarray, device: torch.device) -> Tensor:

@@ -63,7 +63,7 @@ class TiledObjective(Objective):
         self.strides, shapes = self._layer_geometry(content)
         self.content_features = {layer: content.new_empty(len(content), *shapes[layer]) for layer in weights.content_layers}
         with torch.no_grad():
-            for (rows, columns), features in self._tiles(content):
+            for (rows, columns), features in self._tiles(content) if weights.content_layers else ():
                 for layer, whole in self.content_features.items():
                     stride = self.strides[layer]
                     core = features[layer][:, :, rows.core_in_tile(stride), columns.core_in_tile(stride)]
@@ -175,6 +175,16 @@ class TiledObjective(Objective):
             content = content + (core - target).square().flatten(1).sum(1) / self.content_sizes[layer].clamp_min(1e-12)
         content = self.weights.content_weight / len(self.weights.content_layers) * content
         return surrogate + content.sum(), content.detach()
+
+
+def tiled_statistics(images: Tensor, backbone: Backbone, layers: Sequence[str], tile_px: int) -> dict[str, Statistics]:
+    """Return mean and second moment of each layer for pictures `[B, 3, H, W]` over memory.
+
+    Raises:
+        ConfigError: the backbone is not a chain of 3x3 convolutions and 2x2 pools.
+    """
+    style_alone = Weights(tuple(layers), (), "moments", "features", 0.0, 0.0, 1.0)
+    return TiledObjective(images, [Region({})], backbone, style_alone, tile_px)._moments(images)[0]
 
 
 def _added(first: Statistics, second: Statistics) -> Statistics:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from artgan.backbones.backbone import load_backbone
 from artgan.decode import decode_file
+from artgan.devices import describe_device
 from artgan.errors import WeightsError
 from artgan.images import to_float
 from artgan.refine.feedforward import NetworkStylist, StyleNetwork
@@ -127,13 +128,31 @@ def style_race(content, style, side, steps):
         print(f"artgan, {name}: style {reached:.5f}, content {kept:.3f} in {seconds:.1f} s: {ratio}")
 
 
-def color_and_detail(content):
-    picture = resized(content, 512)
-    recipe = make_recipe(style__engine="none", color__contrast=0.4, color__vibrance=0.2, detail__boost=0.4, detail__unsharp=0.3)
-    color_map = fit_grade(sample_pixels(picture), None, recipe.color, 0)
-    finish(picture, picture, color_map, recipe, "a")
-    _, seconds = timed(lambda: [finish(picture, picture, color_map, recipe, "a") for _ in range(10)])
-    print(f"color and detail at {picture.shape[1]}x{picture.shape[0]}: {10 / seconds:.1f} pictures/s on one core")
+def color_and_detail(content, palette):
+    """Each way of coloring, with boost and unsharp, from decoded pixels to finished ones; the map is fitted once."""
+    side = min(content.shape[:2])
+    picture, target = resized(content[:side, :side], 512), sample_pixels(palette)
+    looks = {method: {"color__mode": "match", "color__method": method} for method in ("mkl", "reinhard", "histogram", "sliced")}
+    looks |= {
+        "contrast and vibrance": {"color__contrast": 0.4, "color__vibrance": 0.2},
+        "saturation": {"color__saturation": 1.0},
+    }
+    for name, values in looks.items():
+        recipe = make_recipe(style__engine="none", detail__boost=0.4, detail__unsharp=0.3, **values)
+        color_map = fit_grade(sample_pixels(picture), target, recipe.color, 0)
+        finish(picture, picture, color_map, recipe, "a")
+        _, seconds = timed(lambda recipe=recipe, its=color_map: [finish(picture, picture, its, recipe, "a") for _ in range(10)])
+        print(f"color and detail at 512x512, {name}: {10 / seconds:.1f} pictures/s on one core")
+
+
+def batch_on_gpu(content, style):
+    """Sixteen pictures of 256 px one by one and as one batch, both after a first run."""
+    pictures, device = [resized(content, 256)] * 16, torch.device("cuda")
+    stylist = Stylist(make_recipe(style__backbone="squeezenet1_1"), [source_of_picture("style", style)], [1.0], device)
+    stylist(pictures)
+    _, together = timed(lambda: stylist(pictures))
+    _, alone = timed(lambda: [stylist([picture]) for picture in pictures])
+    print(f"16 pictures of 256 px on {describe_device(device)}: one by one {alone:.2f} s, together {together:.2f} s")
 
 
 def fitted_network(content):
@@ -148,6 +167,8 @@ if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     first, second = (decode_file(Path(name)).pixels for name in sys.argv[1:3])
-    color_and_detail(first)
+    color_and_detail(first, second)
     fitted_network(first)
+    if torch.cuda.is_available():
+        batch_on_gpu(first, second)
     style_race(first, second, int(sys.argv[3]) if len(sys.argv) > 3 else 256, int(sys.argv[4]) if len(sys.argv) > 4 else 300)

@@ -1,17 +1,20 @@
 """Style transfer as laws: targets are minima, strength orders distances, neighbours never mix."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
 
 from artgan.backbones.backbone import load_backbone
+from artgan.backbones.timm_nets import TimmBackbone
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError
 from artgan.images import to_float
 from artgan.refine import style_card
 from artgan.refine.descent import adam, lbfgs
 from artgan.refine.losses import statistics
-from artgan.refine.networks import pad_by_replication, pool_by_average
+from artgan.refine.networks import Replicate, pad_by_replication, pool_by_average
 from artgan.refine.objective import Objective, Region, Weights
 from artgan.refine.optimize import Settings, noise, scales, stylize
 from artgan.refine.pipeline import Series, Stylist, refine
@@ -224,6 +227,18 @@ def test_every_pixel_is_seen_by_a_strided_first_convolution(size):
     assert images.grad.abs().amin((0, 1)).min() > 0
 
 
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_models_of_timm_are_not_framed_either(name):
+    timm = pytest.importorskip("timm", reason="needs the extra eval")
+    model = timm.create_model(name, pretrained=False).eval()
+    backbone = TimmBackbone(name, OrderedDict(model=model), ["stage1"], (0.5,) * 3, (0.5,) * 3, "")
+    size = backbone(torch.zeros(1, 3, 64, 64))["stage1"].shape
+    assert pad_by_replication(backbone)(torch.zeros(1, 3, 64, 64))["stage1"].shape == size
+    first = next(module for module in backbone.modules() if isinstance(module, torch.nn.Sequential))
+    assert isinstance(first[0], Replicate)
+    assert first(torch.full((1, 3, 64, 64), 0.9)).std((2, 3)).max() < 1e-5
+
+
 def test_average_pooling_needs_max_pooling_to_replace():
     with pytest.raises(ConfigError, match="random has no max pooling"):
         pool_by_average(load_backbone("random", LAYERS))
@@ -247,6 +262,16 @@ def test_tiles_give_the_gradient_of_the_whole_picture(loss, size):
         tiled = TiledObjective(content, [look], backbone, parts, 64).gradient(images)
         assert torch.allclose(whole[0], tiled[0], rtol=1e-9)
         assert (whole[1] - tiled[1]).abs().max() < 1e-9 * whole[1].abs().max()
+
+
+def test_a_style_over_memory_is_measured_in_tiles():
+    backbone = load_backbone("random", LAYERS)
+    picture = work("landscapes", 1, 160)
+    source = StyleSource("style", "3" * 64, 1, lambda _: picture)
+    whole, tiled = (Cards(source, backbone, LAYERS, "moments", "", tile_px)._measured(0, 160) for tile_px in (0, 64))
+    for layer in LAYERS:
+        for name in ("mean", "second"):
+            assert torch.allclose(getattr(whole[layer], name), getattr(tiled[layer], name), rtol=1e-4, atol=1e-6)
 
 
 def test_spans_count_every_pixel_once():
