@@ -185,7 +185,10 @@ def _nearly(pixels: np.ndarray, long_side_px: int) -> np.ndarray:
     """Reduce a picture by a whole factor, to four times the side or more: as floats a huge scan would fill the memory."""
     height, width = pixels.shape[:2]
     factor = min(max(height, width) // (4 * long_side_px), min(height, width) // MIN_SIDE_PX)
-    return np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
+    if factor < 2:
+        return pixels
+    bands = (pixels[top : top + 64 * factor] for top in range(0, height, 64 * factor))  # whole, Pillow's copy is as large again
+    return np.concatenate([np.asarray(Image.fromarray(band).reduce(factor)) for band in bands])
 
 
 def _tensor(pixels: np.ndarray, device: torch.device) -> Tensor:

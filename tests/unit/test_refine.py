@@ -264,6 +264,14 @@ def test_tiles_give_the_gradient_of_the_whole_picture(loss, size):
         assert (whole[1] - tiled[1]).abs().max() < 1e-9 * whole[1].abs().max()
 
 
+def test_a_huge_style_looks_like_itself_reduced():
+    small = work("landscapes", 1, 64)
+    huge = np.repeat(np.repeat(small, 20, axis=0), 20, axis=1)
+    assert np.array_equal(style_card._nearly(huge, 16), small)
+    assert style_card._nearly(small, 16) is small
+    assert style_card._nearly(np.zeros((10_000, 70, 3), np.uint8), 64).shape == (5000, 35, 3)
+
+
 def test_a_style_over_memory_is_measured_in_tiles():
     backbone = load_backbone("random", LAYERS)
     picture = work("landscapes", 1, 160)
