@@ -178,17 +178,21 @@ def _to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> tuple[I
     if not icc:
         if image.mode == "CMYK":
             notes.append("CMYK without a profile, converted without one")
-        return image.convert("RGB"), None
+        return _as_rgb(image), None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         name = ImageCms.getProfileDescription(source).strip()
         converted = _gray_to_srgb(image, source) if image.mode == "L" else _transform(image, source, 0)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         notes.append("ICC profile unreadable or not for these channels, pixels taken as sRGB")
-        return image.convert("RGB"), None
+        return _as_rgb(image), None
     if "srgb" not in name.lower():
         notes.append(f"converted from the profile '{name}' to sRGB")
     return converted, name
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy
 
 
 def _transform(image: Image.Image, source: ImageCms.ImageCmsProfile, flags: int) -> Image.Image:

@@ -22,7 +22,7 @@ from artgan.refine.objective import Region, Weights
 from artgan.refine.oklab import oklab_from_srgb, srgb_from_oklab
 from artgan.refine.optimize import Iterate, Settings, Size, noise, resize, scales, stylize
 from artgan.refine.recipe import MIN_SIDE_PX, Recipe
-from artgan.refine.style_card import Cards, StyleSource, reduced, source_of_picture
+from artgan.refine.style_card import Cards, StyleSource, reduced_picture, source_of_picture
 
 OnIterate = Callable[[Iterate], None]
 
@@ -137,8 +137,8 @@ class Stylist:
             return None
         if kind == "noise":
             return lambda size: noise(size, self.recipe.seed)
-        picture = _tensor([self.cards[0].source.picture(0)], torch.device("cpu"))
-        return lambda size: resize(reduced(picture, 4 * max(size)), size).clamp(-1, 1)
+        picture = self.cards[0].source.picture(0)
+        return lambda size: resize(reduced_picture(picture, 4 * max(size), torch.device("cpu")), size).clamp(-1, 1)
 
 
 def finish(styled: np.ndarray, content: np.ndarray, color_map: Map | None, recipe: Recipe, name: str) -> np.ndarray:

@@ -146,7 +146,7 @@ class Cards:
     @torch.no_grad()
     def _measured(self, index: int, long_side_px: int) -> Card:
         """Return the statistics of one picture."""
-        images = reduced(_tensor(_nearly(self.source.picture(index), long_side_px), self.backbone.mean.device), long_side_px)
+        images = reduced_picture(self.source.picture(index), long_side_px, self.backbone.mean.device)
         if self.tile_px and max(images.shape[-2:]) > self.tile_px:
             found = tiled_statistics(images, self.backbone, self.layers, self.tile_px)
         else:
@@ -160,8 +160,8 @@ class Cards:
             held = _read_tensors(path)
             if held is None:
                 device = self.backbone.mean.device
-                works = (_nearly(self.source.picture(index), _DESCRIBED_AT_PX) for index in range(self.source.count))
-                rows = [self._describe(_tensor(pixels, device)) for pixels in works]
+                works = (self.source.picture(index) for index in range(self.source.count))
+                rows = [self._describe(reduced_picture(pixels, _DESCRIBED_AT_PX, device)) for pixels in works]
                 held = {"descriptors": torch.cat(rows)}
                 _write_tensors(path, held)
             self._descriptors = held["descriptors"]
@@ -181,6 +181,11 @@ def reduced(images: Tensor, long_side_px: int) -> Tensor:
     return resize(images, size).clamp(-1, 1)
 
 
+def reduced_picture(pixels: np.ndarray, long_side_px: int, device: torch.device) -> Tensor:
+    """Return a picture, uint8 `[h, w, 3]`, reduced to a long side: `[1, 3, H, W]` in [-1, 1]."""
+    return reduced(to_float(torch.from_numpy(np.array(_nearly(pixels, long_side_px))[None]).to(device)), long_side_px)
+
+
 def _nearly(pixels: np.ndarray, long_side_px: int) -> np.ndarray:
     """Reduce a picture by a whole factor, to four times the side or more: as floats a huge scan would fill the memory."""
     height, width = pixels.shape[:2]
@@ -189,10 +194,6 @@ def _nearly(pixels: np.ndarray, long_side_px: int) -> np.ndarray:
         return pixels
     bands = (pixels[top : top + 64 * factor] for top in range(0, height, 64 * factor))  # whole, Pillow's copy is as large again
     return np.concatenate([np.asarray(Image.fromarray(band).reduce(factor)) for band in bands])
-
-
-def _tensor(pixels: np.ndarray, device: torch.device) -> Tensor:
-    return to_float(torch.from_numpy(np.array(pixels)[None]).to(device))
 
 
 def _joined(parts: Iterable[Tensor | None]) -> Tensor | None:

@@ -14,7 +14,7 @@ import artgan
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.decode import decode_file
 from artgan.devices import place
-from artgan.images import grid, save_png, to_float
+from artgan.images import grid, save_png
 from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import statistics_of
@@ -23,7 +23,7 @@ from artgan.refine.grading import sample_pixels
 from artgan.refine.networks import pad_by_replication
 from artgan.refine.pipeline import resized
 from artgan.refine.recipe import Recipe
-from artgan.refine.style_card import StyleSource, reduced
+from artgan.refine.style_card import StyleSource, reduced_picture
 
 _SHEET_PICTURES = 8
 _SHEET_TILE_PX = 192
@@ -156,8 +156,8 @@ def _spread(style: StyleSource) -> list[np.ndarray]:
 
 @torch.no_grad()
 def _features(backbone: Backbone, pixels: np.ndarray, device: torch.device) -> dict[str, np.ndarray]:
-    images = to_float(torch.from_numpy(np.array(pixels)[None]).to(device))
-    return {layer: values[0].float().cpu().numpy() for layer, values in backbone(reduced(images, _JUDGED_AT_PX)).items()}
+    images = reduced_picture(pixels, _JUDGED_AT_PX, device)
+    return {layer: values[0].float().cpu().numpy() for layer, values in backbone(images).items()}
 
 
 def _distances(judge: _Judge, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
