@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from artgan.refine.losses import total
+
 _log = logging.getLogger(__name__)
 _ADAM_BETAS = (0.9, 0.99)
 _AVERAGE_DECAY = 0.97
@@ -141,7 +143,7 @@ def lbfgs(
 
 def _first_direction(gradient: Tensor, learning_rate: float) -> Tensor:
     """Go down by about the learning rate in each pixel."""
-    size = gradient.abs().mean((1, 2, 3)).clamp_min(1e-12)
+    size = (total(gradient.abs()) / gradient[0].numel()).clamp_min(1e-12)
     return -2 * learning_rate * gradient / _column(size)
 
 
@@ -165,7 +167,7 @@ def _two_loops(gradient: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], lea
 
 
 def _dot(first: Tensor, second: Tensor) -> Tensor:
-    return (first * second).flatten(1).sum(1)
+    return total(first * second)
 
 
 def _tell(frozen: _Frozen, good: Tensor, report: Report, step: int, losses: Tensor) -> None:

@@ -215,7 +215,7 @@ def self_similarity_loss(features: Features, targets: Features, layers: Sequence
     normalised. Departure from the paper: positions on a regular grid of at most 1,024, not drawn at random.
     """
     pairs = [(_self_distances(features[layer]), _self_distances(targets[layer])) for layer in layers]
-    return torch.stack([(found - target).abs().sum((1, 2)) / found.shape[1] for found, target in pairs]).mean(0)
+    return torch.stack([total((found - target).abs()) / found.shape[1] for found, target in pairs]).mean(0)
 
 
 def _self_distances(features: Tensor) -> Tensor:
@@ -231,8 +231,8 @@ def _self_distances(features: Tensor) -> Tensor:
 
 def total_variation(images: Tensor) -> Tensor:
     """Return `[B]`: the mean squared difference of neighbours in `[B, 3, H, W]`."""
-    rows = (images[:, :, 1:] - images[:, :, :-1]).square().mean((1, 2, 3))
-    columns = (images[:, :, :, 1:] - images[:, :, :, :-1]).square().mean((1, 2, 3))
+    rows = _mean((images[:, :, 1:] - images[:, :, :-1]).square())
+    columns = _mean((images[:, :, :, 1:] - images[:, :, :, :-1]).square())
     return rows + columns
 
 
@@ -240,8 +240,22 @@ def _relative(values: Tensor, target: Tensor, scale: Tensor) -> Tensor:
     return _squares(values - target) / _squares(scale).clamp_min(1e-12)
 
 
+def total(values: Tensor) -> Tensor:
+    """Return the sum over all dimensions but the first, `[B]`, one after the other.
+
+    torch cuts a sum to a single number into as many parts as there are threads: a picture's bytes would depend on their number.
+    """
+    while values.dim() > 1:
+        values = values.sum(-1)
+    return values
+
+
 def _squares(values: Tensor) -> Tensor:
-    return values.square().flatten(1).sum(1)
+    return total(values.square())
+
+
+def _mean(values: Tensor) -> Tensor:
+    return total(values) / max(1, values[0].numel())
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from artgan.backbones.backbone import Backbone
-from artgan.refine.losses import Statistics, between, total_variation
+from artgan.refine.losses import Statistics, between, total, total_variation
 from artgan.refine.networks import receptive_field
 from artgan.refine.objective import Objective, Region, Weights
 
@@ -68,7 +68,7 @@ class TiledObjective(Objective):
                     stride = self.strides[layer]
                     core = features[layer][:, :, rows.core_in_tile(stride), columns.core_in_tile(stride)]
                     whole[:, :, rows.core_in_whole(stride), columns.core_in_whole(stride)] = core
-        self.content_sizes = {layer: whole.square().flatten(1).sum(1) for layer, whole in self.content_features.items()}
+        self.content_sizes = {layer: total(whole.square()) for layer, whole in self.content_features.items()}
         empty = {layer: content.new_empty(0, 0, *shapes[layer][1:]) for layer in weights.style_layers}
         self.masks = [self._layer_masks(region, empty) for region in regions]
         self.totals = [self._total(masks, shapes) for masks in self.masks]
@@ -172,7 +172,7 @@ class TiledObjective(Objective):
             stride = self.strides[layer]
             core = features[layer][:, :, rows.core_in_tile(stride), columns.core_in_tile(stride)]
             target = self.content_features[layer][:, :, rows.core_in_whole(stride), columns.core_in_whole(stride)]
-            content = content + (core - target).square().flatten(1).sum(1) / self.content_sizes[layer].clamp_min(1e-12)
+            content = content + total((core - target).square()) / self.content_sizes[layer].clamp_min(1e-12)
         content = self.weights.content_weight / len(self.weights.content_layers) * content
         return surrogate + content.sum(), content.detach()
 

@@ -94,6 +94,18 @@ def test_a_picture_is_the_same_alone_and_among_others(content_loss, optimizer):
     assert torch.allclose(together[1:2], alone, atol=1e-4)
 
 
+def test_a_picture_does_not_depend_on_the_number_of_threads():
+    picture, style = work("landscapes", 0, 200), tensor(work("waves", 0, 64))
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            results.append(stylized(tensor(picture), style, iterations=4, optimizer="lbfgs", loss="moments"))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*results)
+
+
 def test_a_start_from_noise_follows_its_seed_and_paints_anew():
     content, style = tensor(work("circles", 1), work("circles", 2)), tensor(work("waves", 1))
 
