@@ -63,6 +63,7 @@ class Discriminator(DiscriminatorNetwork):
     def __init__(self, *, backbone: Backbone, input_px: int, width: int, num_classes: int) -> None:
         super().__init__()
         self.backbone = backbone
+        self.weights_sha256 = backbone.weights_sha256
         self.input_px = input_px
         with torch.no_grad():
             maps = list(backbone(torch.zeros(1, 3, input_px, input_px)).values())

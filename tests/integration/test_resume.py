@@ -11,7 +11,8 @@ import time
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from torchvision.models import squeezenet1_1
 
 from artgan.config import RunConfig, with_values
 from artgan.datasets.collection import open_collection
@@ -21,6 +22,7 @@ from artgan.errors import ArtganError, CheckpointError, ConfigError
 from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
 from artgan.models import DISCRIMINATORS
+from artgan.sealed import seal
 from artgan.training.checkpoint import list_checkpoints, load_newest
 from artgan.training.loop import Outcome, train
 from artgan.training.run_log import read_metrics
@@ -226,6 +228,31 @@ def test_other_values_are_refused_and_named_but_lengths_may_change(collection, t
         open_session(tiny(training__batch_size=8, seed=1), collection, tmp_path)
     state, _ = run(tiny(training__total_kimg=0.056), collection, tmp_path)
     assert state.images_seen == 56
+
+
+def squeezenet_weights(folder, seed):
+    """Write untrained weights of SqueezeNet, as if they were pretrained ones."""
+    folder.mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        save_file(squeezenet1_1(weights=None).state_dict(), folder / "squeezenet1_1.safetensors")
+
+
+def test_other_weights_of_the_backbone_are_refused(collection, tmp_path, monkeypatch):
+    for seed in (0, 1):
+        squeezenet_weights(tmp_path / f"weights{seed}", seed)
+    config = tiny(model__backbone="squeezenet1_1")
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights0"))
+    run(config, collection, tmp_path / "run", stop_requested=stop_after(2))
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights1"))
+    with pytest.raises(CheckpointError, match=r"with other weights of squeezenet1_1 \(sha256 \w{12}, now \w{12}\): name the"):
+        open_session(config, collection, tmp_path / "run")
+    newest = load_newest(tmp_path / "run" / "checkpoints").folder
+    info = json.loads((newest / "state.json").read_text())
+    del info["weights_sha256"]  # as checkpoints were before
+    (newest / "state.json").write_text(json.dumps(info))
+    seal(newest)
+    assert open_session(config, collection, tmp_path / "run").resumed_at == 8
 
 
 def test_a_batch_larger_than_the_collection_is_refused(collection, tmp_path):
