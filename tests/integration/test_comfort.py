@@ -27,7 +27,7 @@ from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.transfer import start_from
 from tests.integration.test_cli import SET, artgan, refused
-from tests.integration.test_resume import assert_same, combined, run, stop_after, tiny
+from tests.integration.test_resume import assert_same, combined, run, squeezenet_weights, stop_after, tiny
 
 
 def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, tmp_path, monkeypatch):
@@ -109,6 +109,24 @@ def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_pa
     assert re.search(r"generator: \d+ of \d+ tensors taken over; starting anew: \d+, ", str(generator))
     with pytest.raises(ConfigError, match=r"is a fastgan generator, this run has model\.generator = 'r3gan'"):
         start_from(open_session(tiny(model__generator="r3gan"), larger, tmp_path / "third"), tmp_path / "first")
+
+
+def test_transfer_takes_heads_only_for_the_features_they_read_and_no_statistics(collection, sources, tmp_path, monkeypatch):
+    prepare([sources], tmp_path / "larger", Recipe(64, 64))
+    larger = open_collection(tmp_path / "larger")
+    squeezenet_weights(tmp_path / "weights", 0)
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights"))
+    first, _ = run(tiny(), collection, tmp_path / "first")
+    session = open_session(tiny(), larger, tmp_path / "second")
+    statistics = session.state.discriminator.standardize[0].mean.clone()
+    _, discriminator = start_from(session, tmp_path / "first")
+    assert any(name.startswith("heads.") for name in discriminator.taken)
+    assert set(discriminator.left) == {name for name in session.state.discriminator.state_dict() if "standardize" in name}
+    assert torch.equal(session.state.discriminator.standardize[0].mean, statistics)
+    assert not torch.equal(statistics, first.discriminator.standardize[0].mean)
+    other = open_session(tiny(model__backbone="squeezenet1_1"), larger, tmp_path / "third")
+    _, discriminator = start_from(other, tmp_path / "first")
+    assert not discriminator.taken
 
 
 def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tmp_path, capsys):
