@@ -51,20 +51,19 @@ def tiny(**values):
     return with_values(RunConfig(), TINY | {key.replace("__", "."): value for key, value in values.items()})
 
 
-def run(config, collection, folder, **options):
+def run(config, collection, folder, stop_requested=lambda session: None, **options):
     judge = Judge(config.evaluation.features, collection, torch.device("cpu"))
     session = open_session(config, collection, folder)
-    outcome = train(session, judge, **options)
+    outcome = train(session, judge, stop_requested=lambda: stop_requested(session), **options)
     return session.state, outcome
 
 
-def stop_after(calls):
-    """Ask to stop at the given turn of the loop."""
-    left = [calls]
+def stop_after(steps):
+    """Ask to stop once a session has taken so many steps."""
 
-    def stop_requested():
-        left[0] -= 1
-        return signal.SIGTERM if left[0] < 0 else None
+    def stop_requested(session):
+        taken = (session.state.images_seen - session.resumed_at) // session.config.training.batch_size
+        return signal.SIGTERM if taken >= steps else None
 
     return stop_requested
 
@@ -135,6 +134,28 @@ def test_every_combination_resumes_exactly(collection, tmp_path, values):
         assert whole.path_length.mean > 0
     if values.get("augment.name") == "ada" and "augment.probability" not in values:
         assert half.augment.sign_count == 1  # of four steps between two moves of the probability
+
+
+def test_a_stop_in_the_middle_of_an_evaluation_saves_at_once_and_the_next_session_makes_it(collection, tmp_path):
+    config = tiny(evaluation__num_generated=48)  # two batches of the judge
+    whole, _ = run(config, collection, tmp_path / "whole")
+    asked = []
+    half, outcome = run(
+        config,
+        collection,
+        tmp_path / "parts",
+        stop_requested=lambda session: signal.SIGTERM if asked else None,
+        on_progress=lambda event: asked.append(event) if event.task == "judging" else None,
+    )
+    assert (outcome, half.images_seen, len(asked)) == (Outcome.STOPPED, 24, 1)
+    assert load_newest(tmp_path / "parts" / "checkpoints").info["images_seen"] == 24
+    resumed, _ = run(config, collection, tmp_path / "parts")
+    assert_same(state_tensors(whole), state_tensors(resumed))
+    judged = [
+        [line["images_seen"] for line in read_metrics(tmp_path / name) if line["kind"] == "metrics"]
+        for name in ("whole", "parts")
+    ]
+    assert judged == [[24, 48], [24, 48]]
 
 
 def test_training_changes_every_trained_tensor(collection, tmp_path):
