@@ -197,6 +197,17 @@ def test_the_stages_that_can_be_frozen_come_from_the_image_side(name):
     assert bool(frozen) == (name in FREEZABLE_DISCRIMINATORS)
 
 
+@pytest.mark.parametrize("name", FREEZABLE_DISCRIMINATORS)
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_a_layer_has_one_name_at_every_resolution(name, side):
+    """A run at twice the resolution takes over all but what meets the image, at a width where no two sides look alike."""
+    build = resolve(DISCRIMINATORS, name, "discriminator")
+    with torch.device("meta"):
+        smaller, larger = (build(height_px=px, width_px=px, width=64, num_classes=0).state_dict() for px in (side, 2 * side))
+    lost = [key for key, tensor in smaller.items() if key not in larger or larger[key].shape != tensor.shape]
+    assert not [key for key in lost if "rgb" not in key]
+
+
 @pytest.mark.parametrize(
     ("name", "side", "width", "mapping_layers", "generator_millions", "discriminator_millions"),
     [
