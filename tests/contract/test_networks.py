@@ -239,6 +239,12 @@ def test_a_large_rectangle_can_be_built(name):
         assert generator(torch.empty(2, 16)).shape == (2, 3, 256, 320)
 
 
+def test_an_input_that_a_backbone_shrinks_to_nothing_is_refused():
+    build = resolve(DISCRIMINATORS, "projected", "discriminator")
+    with pytest.raises(ConfigError, match=r"model\.backbone_input_px = 8 is too small for random, .*: give 64 or more"):
+        build(backbone=load_backbone("random", build.taps("random")), input_px=8, width=8, num_classes=0)
+
+
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_the_backbone_is_neither_saved_nor_trained(name):
     network = make_discriminator(name)
