@@ -132,7 +132,8 @@ def test_transfer_takes_heads_only_for_the_features_they_read_and_no_statistics(
 def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tmp_path, capsys):
     run(tiny(model__discriminator="fastgan"), collection, tmp_path / "first")
     frozen = ["--set=model.discriminator=fastgan", "--set=training.freeze_stages=1"]
-    words = ("train", "--collection", collection_folder, "--run", tmp_path / "second", *SET, *frozen)
+    frozen += [word for word in SET if "backbone" not in word]
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "second", *frozen)
     assert artgan(*words, "--init", tmp_path / "first") == 0
     assert "tensors taken over" in capsys.readouterr().out
     assert json.loads((tmp_path / "second" / "init.json").read_text())["source"] == str(tmp_path / "first")
@@ -142,6 +143,13 @@ def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tm
     assert all(torch.equal(before[name], after[name]) for name in stem)
     moved = [name for name in before if name.startswith("discriminator.downs") and name.endswith("original")]
     assert not any(torch.equal(before[name], after[name]) for name in moved)
+
+
+def test_more_frozen_stages_than_there_are_is_refused(collection, tmp_path):
+    config = tiny(model__discriminator="fastgan", training__freeze_stages=3)  # the stem, and from 32 to 16 to 8 px
+    open_session(config, collection, tmp_path)
+    with pytest.raises(ConfigError, match=r"freeze_stages = 4: the fastgan discriminator has 3 stages at this resolution"):
+        open_session(with_values(config, {"training.freeze_stages": 4}), collection, tmp_path)
 
 
 def test_diversity_is_the_mean_distance():
@@ -274,6 +282,14 @@ def test_what_does_not_go_together_is_refused_with_the_reason():
     assert "are frozen already" in reason(training__freeze_stages=2)
     assert "is larger than training.batch_size" in reason(training__micro_batch=32)
     assert "must be multiples of 4" in reason(model__discriminator="stylegan2", training__micro_batch=6)
+    assert "model.backbone = random has no effect: the fastgan discriminator has none" in reason(
+        model__discriminator="fastgan", model__backbone="random"
+    )
+    assert "augment.probability = 0.3 has no effect: diffaugment always" in reason(augment__probability=0.3)
+    assert "augment.policies = ('cutout',) has no effect: ada has a pipe" in reason(
+        augment__name="ada", augment__policies=["cutout"]
+    )
+    assert "model.mapping_layers = 8 has no effect" in reason(model__generator="r3gan", model__mapping_layers=8)
     assert "objective.r1_gamma = -1" in reason(objective__r1_gamma=-1)
     both = reason(model__discriminator="r3gan", objective__r1_gamma=0, training__micro_batch=32)
     assert "nothing else holds" in both
