@@ -70,7 +70,7 @@ class Outputs:
             self.log.sheet(self.session.state.images_seen, grid(pictures))
 
     def evaluate(self) -> bool:
-        """Judge the averaged generator, keep it as the best model when its KID is the lowest so far, and look for trouble.
+        """Judge the averaged generator, keep it as the best model so far by the interval of its KID, and look for trouble.
 
         Returns:
             False where a stop was asked for: a launcher gives less time than judging takes, so it is left to the next session.
@@ -99,7 +99,7 @@ class Outputs:
         best = session.run / "model" / "best"
         previous = load_model(best).card.metrics if (best / "config.json").is_file() else None
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
-        if comparable is None or line["metrics"]["kid"]["value"] < comparable["metrics"]["kid"]["value"]:
+        if comparable is None or kid_bound(line) < kid_bound(comparable):
             self._save_model("best", pictures, line)
         note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({line['protocol']['features']})")
@@ -128,7 +128,12 @@ class Outputs:
         """Return how many evaluations in a row brought no better KID; 0 in all processes but the first."""
         if not self.session.world.is_first:
             return 0
-        return watchdog.evaluations_since_best([kid for _, kid in watchdog.kid_history(self.session.run, self._protocol_hash)])
+        return watchdog.evaluations_since_best([bound for _, bound in self._history()])
+
+    def _history(self) -> list[tuple[int, float]]:
+        """Return (images seen, `kid_bound`) of the run's evaluations under the present protocol, in order."""
+        lines = [line for line in read_metrics(self.session.run) if line["kind"] == "metrics"]
+        return [(line["images_seen"], kid_bound(line)) for line in lines if line["protocol_hash"] == self._protocol_hash]
 
     def _watch(self, pictures: np.ndarray) -> None:
         """Write the watchdog's numbers on the first seeds' pictures, and say what is newly wrong."""
@@ -137,9 +142,8 @@ class Outputs:
         overfit = watchdog.overfitting(
             session.state.discriminator, session.collection, pictures, session.config.model.conditional
         )
-        history = watchdog.kid_history(session.run, self._protocol_hash)
         self.log.note(session.state.images_seen, "watch", watchdog.summary(relative, overfit))
-        found = watchdog.warnings(relative, overfit, history)
+        found = watchdog.warnings(relative, overfit, self._history())
         for kind, text in found.items():
             if kind not in self._warned:
                 self._tell("watchdog", text)
@@ -206,6 +210,15 @@ class Outputs:
             metrics=metrics,
         )
         save_model(self.session.run / "model" / name, self._generator(), card, grid(pictures))
+
+
+def kid_bound(line: dict[str, Any]) -> float:
+    """Return the upper end of a metrics line's KID interval: models are ordered by what they are at least as good as.
+
+    A lucky sample then does not win over a sure one. Where there are too few pictures for an interval, the value stands in.
+    """
+    kid = line["metrics"]["kid"]
+    return float(kid["value"] if kid["high"] is None else kid["high"])
 
 
 def nearest_pairs(judge: Judge, pictures: np.ndarray) -> np.ndarray:

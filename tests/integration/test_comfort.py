@@ -246,7 +246,7 @@ def test_patience_ends_a_run_that_gets_no_better(collection, tmp_path, monkeypat
 
     def judged(*arguments, **options):
         line = evaluate(*arguments, **options)
-        line["metrics"]["kid"]["value"] = next(values)
+        line["metrics"]["kid"] = {"value": next(values), "low": None, "high": None}
         return line
 
     monkeypatch.setattr(outputs, "evaluate_generator", judged)

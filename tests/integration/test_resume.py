@@ -23,6 +23,7 @@ from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
 from artgan.models import DISCRIMINATORS
 from artgan.sealed import seal
+from artgan.training import outputs
 from artgan.training.checkpoint import list_checkpoints, load_newest
 from artgan.training.loop import Outcome, train
 from artgan.training.run_log import read_metrics
@@ -191,15 +192,24 @@ def test_a_run_leaves_what_it_promises(collection, tmp_path):
         assert "artgan sample" in (folder / "model" / name / "README.md").read_text()
 
 
-def test_the_best_model_has_the_lowest_kid(collection, tmp_path):
+def test_the_best_model_has_the_lowest_upper_end_of_its_kid_interval(collection, tmp_path, monkeypatch):
+    intervals = iter([(0.5, 0.4, 0.6), (0.3, 0.2, 0.4), (0.2, -0.1, 0.5), (0.31, 0.25, 0.37), (0.5, 0.4, 0.6)])
+    evaluate = outputs.evaluate_generator
+
+    def judged(*arguments, **options):
+        line = evaluate(*arguments, **options)
+        line["metrics"]["kid"] = dict(zip(("value", "low", "high"), next(intervals), strict=True))
+        return line
+
+    monkeypatch.setattr(outputs, "evaluate_generator", judged)
     run(tiny(training__total_kimg=0.12), collection, tmp_path)
-    values = {
-        line["images_seen"]: line["metrics"]["kid"]["value"] for line in read_metrics(tmp_path) if line["kind"] == "metrics"
-    }
     best = load_model(tmp_path / "model" / "best").card
-    assert len(values) == 5
-    assert best.images_seen == min(values, key=values.get)
-    assert best.metrics["metrics"]["kid"]["value"] == min(values.values())
+    assert best.images_seen == 96
+    assert best.metrics["metrics"]["kid"]["value"] == 0.31
+
+
+def test_too_few_pictures_for_an_interval_are_ordered_by_their_value():
+    assert outputs.kid_bound({"metrics": {"kid": {"value": 0.3, "low": None, "high": None}}}) == 0.3
 
 
 def test_lines_beyond_the_checkpoint_are_dropped_on_resume(collection, tmp_path):
