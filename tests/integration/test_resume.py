@@ -140,28 +140,6 @@ def test_every_combination_resumes_exactly(collection, tmp_path, values):
         assert half.augment.sign_count == 1  # of four steps between two moves of the probability
 
 
-def test_a_stop_in_the_middle_of_an_evaluation_saves_at_once_and_the_next_session_makes_it(collection, tmp_path):
-    config = tiny(evaluation__num_generated=48)  # two batches of the judge
-    whole, _ = run(config, collection, tmp_path / "whole")
-    asked = []
-    half, outcome = run(
-        config,
-        collection,
-        tmp_path / "parts",
-        stop_requested=lambda session: signal.SIGTERM if asked else None,
-        on_progress=lambda event: asked.append(event) if event.task == "judging" else None,
-    )
-    assert (outcome, half.images_seen, len(asked)) == (Outcome.STOPPED, 24, 1)
-    assert load_newest(tmp_path / "parts" / "checkpoints").info["images_seen"] == 24
-    resumed, _ = run(config, collection, tmp_path / "parts")
-    assert_same(state_tensors(whole), state_tensors(resumed))
-    judged = [
-        [line["images_seen"] for line in read_metrics(tmp_path / name) if line["kind"] == "metrics"]
-        for name in ("whole", "parts")
-    ]
-    assert judged == [[24, 48], [24, 48]]
-
-
 def test_training_changes_every_trained_tensor(collection, tmp_path):
     config = tiny(model__discriminator="projected")
     before = {
@@ -231,6 +209,28 @@ def test_a_time_limit_stops_cleanly_and_goes_on(collection, tmp_path):
     }  # fmt: skip
     again, _ = run(tiny(training__total_kimg=1000), collection, tmp_path, minutes=0.01)
     assert again.images_seen > state.images_seen
+
+
+def test_a_stop_in_the_middle_of_an_evaluation_saves_at_once_and_the_next_session_makes_it(collection, tmp_path):
+    config = tiny(evaluation__num_generated=48)  # two batches of the judge
+    whole, _ = run(config, collection, tmp_path / "whole")
+    asked = []
+    half, outcome = run(
+        config,
+        collection,
+        tmp_path / "parts",
+        stop_requested=lambda session: signal.SIGTERM if asked else None,
+        on_progress=lambda event: asked.append(event) if event.task == "judging" else None,
+    )
+    assert (outcome, half.images_seen, len(asked)) == (Outcome.STOPPED, 24, 1)
+    assert load_newest(tmp_path / "parts" / "checkpoints").info["images_seen"] == 24
+    resumed, _ = run(config, collection, tmp_path / "parts")
+    assert_same(state_tensors(whole), state_tensors(resumed))
+    judged = [
+        [line["images_seen"] for line in read_metrics(tmp_path / name) if line["kind"] == "metrics"]
+        for name in ("whole", "parts")
+    ]
+    assert judged == [[24, 48], [24, 48]]
 
 
 def test_what_is_not_finite_stops_training_by_name(collection, tmp_path):
