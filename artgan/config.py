@@ -5,7 +5,6 @@ networks take plain numbers.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from artgan.tables import check_name, nearest
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Kimg = Annotated[float, Field(ge=0.001)]  # one image at least
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -150,23 +150,24 @@ class TrainingConfig(Section):
     """Images per step, over all processes."""
     micro_batch: PositiveInt | None = None
     """Images that one process holds at a time; gradients add up to those of the batch. By default as many as fit."""
-    total_kimg: Positive = 1000.0
+    total_kimg: Kimg = 1000.0
     """Where training ends."""
     generator_lr: Positive | None = None
     """Adam's learning rate for the generator; by default 4e-4 for `fastgan`, 2.5e-3 for `stylegan2`, 2e-4 for `r3gan`."""
     discriminator_lr: Positive | None = None
-    """Adam's learning rate for the discriminator; by default 4e-4 for `fastgan` and `projected`, else as the generator's."""
+    """Adam's learning rate for the discriminator; by default 4e-4 for `fastgan` and `projected`, 2.5e-3 for
+    `stylegan2`, 2e-4 for `r3gan`."""
     adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.0, 0.99)
     """Adam's decay rates."""
     ema_halflife_kimg: Positive = 3.0
     """Half-life of the generator's moving average; it ramps up with 5 % of what was seen."""
-    log_every_kimg: Positive = 0.5
+    log_every_kimg: Kimg = 0.5
     """A console line, a line in metrics.jsonl and TensorBoard scalars."""
-    sample_every_kimg: Positive = 5.0
+    sample_every_kimg: Kimg = 5.0
     """A sheet of samples."""
-    evaluate_every_kimg: Positive = 20.0
+    evaluate_every_kimg: Kimg = 20.0
     """Metrics against the collection; the best model is kept."""
-    checkpoint_every_kimg: Positive = 5.0
+    checkpoint_every_kimg: Kimg = 5.0
     """A checkpoint that resumes exactly."""
     keep_checkpoints: PositiveInt = 2
     """How many of the newest checkpoints stay."""
@@ -213,8 +214,7 @@ class RunConfig(Section):
         """A sheet, a metric or a checkpoint must fall on a log point, where the losses were just checked to be finite."""
         training = self.training
         for name in ("sample_every_kimg", "evaluate_every_kimg", "checkpoint_every_kimg"):
-            ratio = getattr(training, name) / training.log_every_kimg
-            if ratio < 0.999 or not math.isclose(ratio, round(ratio), rel_tol=1e-6):
+            if round(getattr(training, name) * 1000) % round(training.log_every_kimg * 1000):  # in images, as they are counted
                 raise ValueError(
                     f"training.{name} = {getattr(training, name):g} must be a multiple of training.log_every_kimg = "
                     f"{training.log_every_kimg:g}"
@@ -224,7 +224,7 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _parts_go_together(self) -> "RunConfig":
         """Refuse what cannot work, with the reason, and all of it at once."""
-        if problems := [reason for wrong, reason in _combinations(self) if wrong]:
+        if problems := [reason for wrong, reason in _combinations(self) if wrong] + _without_effect(self):
             raise ValueError("; ".join(problems))
         return self
 
@@ -269,6 +269,28 @@ def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
             f"judge {multiple} images together, so both must be multiples of {multiple}",
         ),
     ]
+
+
+def _without_effect(config: RunConfig) -> list[str]:
+    """Say of each value that was changed although nothing reads it; most often a line beside it is missing."""
+    model, augment = config.model, config.augment
+    projected, ada = model.discriminator == "projected", augment.name == "ada"
+    read = [
+        (model, "model.backbone", projected, f"the {model.discriminator} discriminator has none"),
+        (model, "model.backbone_input_px", projected, f"the {model.discriminator} discriminator has no backbone"),
+        (model, "model.mapping_layers", model.generator != "r3gan", "the r3gan generator has none"),
+        (augment, "augment.policies", not ada, "ada has a pipe"),
+        (augment, "augment.pipe", ada, f"{augment.name} has policies"),
+        (augment, "augment.probability", ada, f"{augment.name} always changes pictures"),
+        (augment, "augment.max_probability", ada, f"{augment.name} always changes pictures"),
+    ]
+    problems = []
+    for section, key, is_read, reason in read:
+        name = key.partition(".")[2]
+        value = getattr(section, name)
+        if not is_read and value != type(section).model_fields[name].default:
+            problems.append(f"{key} = {value} has no effect: {reason}; leave it out")
+    return problems
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:

@@ -75,7 +75,10 @@ def _read_apart(source: Path) -> tuple[dict[str, Tensor], str]:
             raise CheckpointError(f"{source}: reading took more than {_SECONDS} s and was ended") from None
         if done.returncode:
             last = (done.stderr.strip().splitlines() or [f"the reader ended with {done.returncode}"])[-1]
-            raise CheckpointError(f"{source} is refused: {last}. Only generators of StyleGAN2-ADA and StyleGAN3 are read")
+            raise CheckpointError(
+                f"{source} is refused: {last}. Only generators of StyleGAN2-ADA, and of StyleGAN3 in its configuration "
+                f"stylegan2, are read"
+            )
         about = json.loads(Path(folder, "about.json").read_text(encoding="utf-8"))
         return load_file(Path(folder, "tensors.safetensors")), str(about["class_name"])
 

@@ -1,7 +1,7 @@
 """The child process that reads a StyleGAN2-ADA or StyleGAN3 .pkl: tensors and constructor arguments out, nothing executed.
 
 Such a file is a pickle that carries its own source code and asks to have it run. Here every name that the file may refer to
-stands in one exact list, and each entry is a function of ours or a container: the class it describes becomes an inert record,
+stands in one exact list, and each entry is code of ours or a container: the class it describes becomes an inert record,
 its source text is dropped unread. Any other name ends the process. It runs apart, under limits on memory, time and file size,
 since even a harmless-looking file may ask for terabytes.
 
@@ -42,10 +42,27 @@ class Attributes(dict):
     """A dictionary that a file calls by another name."""
 
 
+class Unread:
+    """What stands for a NumPy scalar, its type, or a set: gains and names that a model of ours does not need."""
+
+    def __init__(self, *description: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 def _record(description: Any) -> Record:
     if not isinstance(description, dict) or not isinstance(description.get("state"), dict):
         raise Refused("a class without a state")
     return Record(str(description.get("class_name")), description["state"])
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """Return bytes as pickles before protocol 3 write them."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise Refused("bytes that are no latin1 text")
+    return text.encode("latin1")
 
 
 def _storage(content: Any) -> Any:
@@ -70,6 +87,13 @@ ALLOWED = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch.storage", "_load_from_bytes"): _storage,
+    # Layers of StyleGAN2-ADA keep NumPy scalars, such as `weight_gain`; older protocols spell out bytes and sets.
+    ("numpy.core.multiarray", "scalar"): Unread,
+    ("numpy._core.multiarray", "scalar"): Unread,
+    ("numpy", "dtype"): Unread,
+    ("_codecs", "encode"): _bytes,
+    ("builtins", "set"): Unread,
+    ("__builtin__", "set"): Unread,
 }
 
 

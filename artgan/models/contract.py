@@ -53,9 +53,11 @@ class DiscriminatorNetwork(nn.Module, ABC):
 
     Attributes:
         batch_multiple: images that are judged together; pieces of a batch must be multiples of it.
+        weights_sha256: identity of the pretrained weights that it sees through, which no state dict holds; None for none.
     """
 
     batch_multiple: int = 1
+    weights_sha256: str | None = None
 
     @abstractmethod
     def features(self, images: Tensor) -> Features:

@@ -6,6 +6,7 @@ reconstruction by mean squared error instead of LPIPS, which would need weights;
 resolution asks for; the decoded quadrant goes by the place in the batch, so that no draw is needed.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -29,6 +30,10 @@ def _block(channels_in: int, channels_out: int, kernel: int, stride: int = 1, pa
     """Return a convolution under spectral norm, layer norm (without it, signals fade from layer to layer), leaky ReLU."""
     convolution = spectral_conv(channels_in, channels_out, kernel, stride, padding)
     return [convolution, nn.GroupNorm(1, channels_out), nn.LeakyReLU(LEAKY_SLOPE)]
+
+
+def _from_rgb(channels: int) -> nn.Sequential:
+    return nn.Sequential(spectral_conv(3, channels, 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE))
 
 
 class Down(nn.Module):
@@ -74,6 +79,9 @@ class Decoder(nn.Module):
 class Discriminator(DiscriminatorNetwork):
     """Logits of two branches (the image, and the image at half its size), and decoders that keep the features honest.
 
+    Layers are named by the side of what they take in, in pixels of a square: so they mean the same at every resolution, and a
+    model for one can start from a model for another.
+
     Args:
         height_px, width_px: of the images.
         width: feature channels at 128 px; the paper's is 64.
@@ -87,26 +95,25 @@ class Discriminator(DiscriminatorNetwork):
         side = 1 << (min(height_px, width_px).bit_length() - 1)  # a rectangle counts as the square that fits into it
         stem_px = min(side, _STEM_MAX_PX)
         channels = {px: max(8, int(factor * width)) for px, factor in _CHANNELS.items()}
-        stem: list[nn.Module] = [spectral_conv(3, channels[stem_px], 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE)]
+        stem: OrderedDict[str, nn.Module] = OrderedDict(from_rgb=_from_rgb(channels[stem_px]))
         while side > stem_px:
-            stem += _block(channels[stem_px], channels[stem_px], 4, 2, 1)
+            stem[str(side)] = nn.Sequential(*_block(channels[stem_px], channels[stem_px], 4, 2, 1))
             side //= 2
-        self.stem = nn.Sequential(*stem)
+        self.stem = nn.Sequential(stem)
         sides = [stem_px >> level for level in range((stem_px // _LAST_PX).bit_length())]  # stem_px .. 8
-        self.downs = nn.ModuleList(Down(channels[a], channels[b]) for a, b in pairwise(sides))
-        self.gates = nn.ModuleDict(
-            {str(i): Gate(channels[sides[i - _GATE_SPAN]], channels[sides[i]]) for i in range(_GATE_SPAN, len(sides))}
-        )
+        self.downs = nn.ModuleDict({str(a): Down(channels[a], channels[b]) for a, b in pairwise(sides)})
+        gated = zip(sides, sides[_GATE_SPAN:], strict=False)
+        self.gates = nn.ModuleDict({str(large): Gate(channels[large], channels[small]) for large, small in gated})
         self.part_level = sides.index(_PART_PX)
         last = channels[_LAST_PX]
         self.head = nn.Sequential(*_block(last, last, 1))
         self.logit = LogitConv(last, 4, num_classes)
         small_sides = sides[1:]
-        small: list[nn.Module] = [spectral_conv(3, channels[small_sides[0]], 3, 1, 1), nn.LeakyReLU(LEAKY_SLOPE)]
+        small: OrderedDict[str, nn.Module] = OrderedDict(from_rgb=_from_rgb(channels[small_sides[0]]))
         for a, b in pairwise(small_sides):
-            small += _block(channels[a], channels[b], 4, 2, 1)
+            small[str(a)] = nn.Sequential(*_block(channels[a], channels[b], 4, 2, 1))
         self.small_factor = (1 << (min(height_px, width_px).bit_length() - 1)) // small_sides[0]
-        self.small = nn.Sequential(*small)
+        self.small = nn.Sequential(small)
         self.small_logit = LogitConv(last, 4, num_classes)
         self.decoded_px = min(stem_px, _DECODED_MAX_PX)
         self.decode_whole = Decoder(last, width, self.decoded_px)
@@ -116,10 +123,11 @@ class Discriminator(DiscriminatorNetwork):
     def features(self, images: Tensor) -> Features:
         """Map images `[N, 3, H, W]` to the 16 px map, the last map, and the small branch's last map."""
         maps = [self.stem(images)]
-        for level, down in enumerate(self.downs, start=1):
+        for level, (side, down) in enumerate(self.downs.items(), start=1):
             x = down(maps[-1])
-            if str(level) in self.gates:
-                x = self.gates[str(level)](maps[level - _GATE_SPAN], x)
+            large = str(int(side) << (_GATE_SPAN - 1))
+            if large in self.gates:
+                x = self.gates[large](maps[level - _GATE_SPAN], x)
             maps.append(x)
         half = F.avg_pool2d(images, self.small_factor)
         return maps[self.part_level], maps[-1], self.small(half)
@@ -130,7 +138,7 @@ class Discriminator(DiscriminatorNetwork):
         return torch.cat([self.logit(self.head(last), labels), self.small_logit(small, labels)], 1)
 
     def stages(self) -> Sequence[nn.Module]:
-        return [self.stem, *self.downs]
+        return [self.stem, *self.downs.values()]
 
     def auxiliary_loss(self, features: Features, images: Tensor) -> Tensor:
         """Return how badly the decoders rebuild `images`: whole, from the small branch, and one quadrant of each."""

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from artgan import seeding
 from artgan.backbones import timm_nets
 from artgan.backbones.backbone import Backbone
+from artgan.errors import ConfigError
 from artgan.models.contract import DiscriminatorNetwork, Features
 from artgan.models.layers import LEAKY_SLOPE, LogitConv, spectral_conv
 
@@ -58,14 +59,17 @@ class Discriminator(DiscriminatorNetwork):
         input_px: shorter side that images are resized to for the backbone; rectangles stay rectangles.
         width: channels within the heads.
         num_classes: 0 for unconditional.
+
+    Raises:
+        ConfigError: the backbone shrinks pictures of that size to nothing.
     """
 
     def __init__(self, *, backbone: Backbone, input_px: int, width: int, num_classes: int) -> None:
         super().__init__()
         self.backbone = backbone
+        self.weights_sha256 = backbone.weights_sha256
         self.input_px = input_px
-        with torch.no_grad():
-            maps = list(backbone(torch.zeros(1, 3, input_px, input_px)).values())
+        maps = _maps_of(backbone, input_px)
         widths = _MIXED_CHANNELS[-len(maps) :]
         self.across_channels = nn.ModuleList(
             _random_mix(f"channels/{i}", x.shape[1], c) for i, (x, c) in enumerate(zip(maps, widths, strict=True))
@@ -138,6 +142,17 @@ class FrozenConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight.to(x.dtype))
+
+
+@torch.no_grad()
+def _maps_of(backbone: Backbone, input_px: int) -> list[Tensor]:
+    try:
+        return list(backbone(torch.zeros(1, 3, input_px, input_px)).values())
+    except RuntimeError as error:
+        raise ConfigError(
+            f"model.backbone_input_px = {input_px} is too small for {backbone.name}, which shrinks pictures to nothing: give "
+            f"64 or more, or leave it out for the resolution, within 128 and 256"
+        ) from error
 
 
 def _one_a_halving(strides: Mapping[str, int]) -> tuple[str, ...]:

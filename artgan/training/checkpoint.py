@@ -42,13 +42,22 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
     """Write `folder/images-NNN`, then delete all but the newest `keep`.
 
     The files are written and flushed under another name and renamed last: a process killed at any moment leaves the old
-    checkpoints whole and at most a folder that `list_checkpoints` does not see and the next save removes.
+    checkpoints whole and at most a folder that `list_checkpoints` does not see and the next save removes. One that is there
+    and whole stays as it is: a session that took no step has nothing to add to it.
 
     Raises:
         StorageError: no space or not writable; the checkpoints that are there stay.
     """
-    name = f"{_PREFIX}{info['images_seen']:012d}"
-    building = folder / f"{_BUILDING}{name}"
+    target = folder / f"{_PREFIX}{info['images_seen']:012d}"
+    if not _is_whole(target):
+        _write(target, tensors, info)
+    for old in list_checkpoints(folder)[:-keep]:
+        _delete(old)
+    return target
+
+
+def _write(target: Path, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> None:
+    folder, building = target.parent, target.with_name(f"{_BUILDING}{target.name}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
@@ -59,9 +68,8 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
         content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **info}
         (building / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         seal(building)
-        target = folder / name
         if target.exists():
-            _delete(target)
+            _delete(target)  # it is damaged
         os.replace(building, target)
         flush_to_disk(folder)
     except (OSError, SafetensorError) as error:
@@ -69,9 +77,6 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
         raise StorageError(
             f"cannot save a checkpoint in {folder}: {error}. Earlier checkpoints are whole; free space and run again"
         ) from error
-    for old in list_checkpoints(folder)[:-keep]:
-        _delete(old)
-    return target
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -106,6 +111,14 @@ def _load(folder: Path) -> Checkpoint:
         return Checkpoint(folder, load_file(folder / "state.safetensors"), info)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder / 'state.safetensors'} cannot be read: {error}") from error
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        verify_seal(folder)
+    except (CheckpointError, OSError):
+        return False
+    return True
 
 
 def _check_space(folder: Path, tensors: Mapping[str, Tensor]) -> None:

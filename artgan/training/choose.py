@@ -1,10 +1,12 @@
-"""A configuration for whoever gives none: by size, number of works, classes, device and the weights at hand, with reasons."""
+"""A configuration for whoever gives none: one of `configs/`, by size, number of works, classes, device and weights at hand."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
+import artgan
 from artgan import weights
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.backbones.backbone import load_backbone
@@ -19,9 +21,14 @@ from artgan.progress import Listener
 Say = Callable[[str], None]
 _FEATURES_BY_PREFERENCE = (DEFAULT_FEATURES, "random")
 _FEW_WORKS = 200
+_MANY_WORKS = 10_000
 _WORKS_PER_CLASS = 200
-# On a GPU: images per step, up to this shorter side.
-_GPU_BATCHES = ((256, 64), (512, 32), (4096, 16))
+_CPU_MAX_PX = 128
+# On a GPU: what suits pictures of up to so many pixels; their batches shrink as pictures grow.
+_BY_PIXELS = ((256 * 256, "small_256"), (512 * 512, "small_512"))
+_LARGEST, _MANY, _MANY_MAX_PX = "small_1024", "large_256", 256
+# Whoever gives one of these has a recipe in mind.
+_RECIPE_KEYS = {"model.generator", "model.discriminator", "model.backbone", "objective.name", "augment.name"}
 
 
 def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on_progress: Listener) -> RunConfig:
@@ -33,16 +40,30 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
         say: shows one line.
         on_progress: told about a download of weights.
     """
-    base = load_config(None, overrides)
-    device = choose_device(base.training.device)
+    asked = load_config(None, overrides)
+    device = choose_device(asked.training.device)
     works, size = len(collection.train_rows), f"{collection.width}x{collection.height} px"
     say(f"no config given; chosen for {works:,} works at {size} on {describe_device(device)}:")
     given = {override.partition("=")[0].strip() for override in overrides}
-    values: dict[str, object] = {}
-    if "model.discriminator" not in given:
-        values |= {"model.discriminator": _discriminator(base, say, on_progress)}
-    discriminator = str(values.get("model.discriminator", base.model.discriminator))
-    values |= _size_of_training(collection, device, base.model.generator, discriminator, say)
+    values: dict[str, object] = {"training.device": asked.training.device}
+    many = device.type == "cuda" and works >= _MANY_WORKS and min(collection.height, collection.width) <= _MANY_MAX_PX
+    if many and not given & _RECIPE_KEYS:
+        name = _MANY
+        say(f"- from {_MANY_WORKS:,} works on: StyleGAN2's recipe, which needs no pretrained weights for training")
+    else:
+        discriminator = asked.model.discriminator
+        if "model.discriminator" not in given:
+            discriminator = _discriminator(asked, given, say, on_progress)
+            values |= {"model.discriminator": discriminator}
+        name = _name(collection, device, discriminator, say)
+    config = load_config(shipped_configs()[name], overrides)
+    config = with_values(config, {key: value for key, value in values.items() if key not in given})
+    values = {"training.batch_size": _batch(config, works)}
+    model, training = config.model, config.training
+    say(
+        f"- configs/{name}.yaml: {model.generator} generator of width {model.width}, batch {values['training.batch_size']}, "
+        f"{training.total_kimg:,g} kimg"
+    )
     if "model.conditional" not in given:
         values |= {"model.conditional": _is_conditional(collection, say)}
     if "evaluation.features" not in given:
@@ -51,32 +72,39 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
         say(f"- with fewer than {_FEW_WORKS} works a model tends to copy them: look at the nearest pictures in report.html")
     if given:
         say(f"- as given: {', '.join(overrides)}")
-    return with_values(base, {key: value for key, value in values.items() if key not in given})
+    return with_values(config, {key: value for key, value in values.items() if key not in given})
 
 
-def _size_of_training(
-    collection: Collection, device: torch.device, generator: str, discriminator: str, say: Say
-) -> dict[str, object]:
-    """Return width, batch and length."""
-    works, side = len(collection.train_rows), min(collection.height, collection.width)
-    wanted = 16 if device.type != "cuda" else next(batch for limit, batch in _GPU_BATCHES if side <= limit)
-    multiple = BATCH_MULTIPLES[discriminator]
-    batch = max(1, min(wanted, works // multiple * multiple or works))
-    values: dict[str, object] = {"training.batch_size": batch}
+def shipped_configs() -> dict[str, Path]:
+    """Return the configurations that come with artgan, by name: in the installed package, or in the checkout around it."""
+    package = Path(artgan.__file__).parent
+    folders = [root / "configs" for root in (package, package.parent)]
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def _name(collection: Collection, device: torch.device, discriminator: str, say: Say) -> str:
+    """Return which of the configurations for small collections fits."""
     if device.type == "cuda":
-        values |= {"model.width": 64 if side <= 512 else 48, "training.ema_halflife_kimg": 20.0, "training.total_kimg": 2000.0}
-        say(f"- {generator} generator of width {values['model.width']}; batch {batch}; 2,000 kimg")
-    else:
-        values |= {"model.width": 16}
-        # The fastgan discriminator's width costs as the generator's does; heads on features cost little.
-        values |= {"model.discriminator_width": 16} if discriminator == "fastgan" else {}
-        say(f"- {generator} generator of width 16: what a CPU can train; batch {batch}")
-    return values
+        pixels = collection.height * collection.width
+        return next((name for limit, name in _BY_PIXELS if pixels <= limit), _LARGEST)
+    if min(collection.height, collection.width) > _CPU_MAX_PX:
+        say(
+            f"- {collection.width}x{collection.height} px is for a GPU: what a CPU can train was measured at 64 px "
+            f"(docs/results.md). Prepare the works with --resolution 64 to try it here"
+        )
+    # The fastgan discriminator's width costs as the generator's does; heads on features cost little.
+    return "no_weights_64" if discriminator == "fastgan" else "kaokore_cpu_64"
 
 
-def _discriminator(base: RunConfig, say: Say, on_progress: Listener) -> str:
-    """Return `projected` when its backbone's weights are at hand or can be fetched, else `fastgan`."""
-    name = base.model.backbone
+def _batch(config: RunConfig, works: int) -> int:
+    """Return the configuration's batch, or as much of the collection as goes into one."""
+    multiple = BATCH_MULTIPLES[config.model.discriminator]
+    return max(1, min(config.training.batch_size, works // multiple * multiple or works))
+
+
+def _discriminator(asked: RunConfig, given: set[str], say: Say, on_progress: Listener) -> str:
+    """Return `projected` when its backbone's weights are at hand, can be fetched or are asked for by name, else `fastgan`."""
+    name = asked.model.backbone
     if not weights.has_weights(name):
         say(f"- projected discriminator on the backbone {name}")
         return "projected"
@@ -88,6 +116,8 @@ def _discriminator(base: RunConfig, say: Say, on_progress: Listener) -> str:
             found = weights.fetch(name, on_progress)
         except WeightsError as error:
             say(str(error))
+    if found is None and "model.backbone" in given:
+        return "projected"  # and how to get the weights is said where they are missing
     if found is None:
         say(f"- fastgan discriminator: it needs no weights; those of projected, {name}, are not at hand")
         return "fastgan"

@@ -38,13 +38,14 @@ def train(
     """Train until the configured number of images, for `minutes` of training steps, or until asked to stop.
 
     The work that is due at `images_seen` comes before the step that follows it, so that the last sheet, evaluation and
-    checkpoint take the same lines as every other, and a resumed run repeats nothing.
+    checkpoint take the same lines as every other, and a resumed run repeats nothing. An evaluation breaks off when asked to
+    stop, and comes first in the next session.
 
     Args:
         session: an open run.
         judge: of the samples; in several processes a shared one.
         minutes: of training in this session, or None for no limit.
-        stop_requested: returns the signal that asked to stop, or None.
+        stop_requested: returns the signal that asked to stop, or None; asked before every step, and while judging.
         on_progress: told at each log point.
     """
     state, config, training, world = session.state, session.config, session.config.training, session.world
@@ -52,7 +53,7 @@ def train(
     context = build_context(session)
     steps = PiecewiseSteps(state, context, lambda text: on_progress(Progress("memory", 0, None, "", text)))
     log = RunLog(session.run, state.images_seen, world)
-    outputs = Outputs(session, judge, log, on_progress)
+    outputs = Outputs(session, judge, log, on_progress, stop_requested)
     clock = Stopwatch(state.training_seconds)
     apply_learning_rates(session)
     try:
@@ -65,8 +66,9 @@ def train(
             with clock.paused():
                 if _is_due(session, training.sample_every_kimg, outcome):
                     outputs.sheet()
-                if _is_due(session, training.evaluate_every_kimg, outcome):
-                    outputs.evaluate()
+                evaluate = _is_due(session, training.evaluate_every_kimg, outcome, owed=outputs.owes_evaluation)
+                if evaluate and not outputs.evaluate():
+                    outcome = Outcome.STOPPED  # whoever asks for it may not wait: save at once
                 if outcome or _is_due(session, training.checkpoint_every_kimg, outcome):
                     outputs.checkpoint()
                 if outcome:
@@ -106,9 +108,9 @@ def _outcome(
     return outcomes[agreed] if agreed >= 0 else None
 
 
-def _is_due(session: Session, every_kimg: float, outcome: Outcome | None) -> bool:
-    """Return whether an interval ends here or the run does; never where this session began, whose work is done."""
-    if session.state.images_seen == session.resumed_at:
+def _is_due(session: Session, every_kimg: float, outcome: Outcome | None, *, owed: bool = False) -> bool:
+    """Return whether an interval ends here or the run does; where this session began, only what its work is still `owed`."""
+    if session.state.images_seen == session.resumed_at and not owed:
         return False
     crossed = due(every_kimg, session.state.images_seen, session.config.training.batch_size)
     return crossed or outcome is Outcome.FINISHED

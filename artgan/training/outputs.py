@@ -4,6 +4,7 @@ Several processes share the pictures and the judging; the first one writes.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,20 +33,35 @@ _SHEET_SEEDS = 64
 _PAIRS = 16
 
 
+class _Interrupted(Exception):
+    """A stop was asked for in the middle of an evaluation."""
+
+
 class Outputs:
     """Samples, judges and saves for one session. All processes call every method, in the same order; the first one writes.
 
     Attributes:
         evaluations_since_best: how many evaluations in a row brought no better KID.
+        owes_evaluation: the run has none where this session goes on from, as after a stop in the middle of one.
     """
 
-    def __init__(self, session: Session, judge: Judge | None, log: RunLog, on_progress: Listener) -> None:
-        self.session, self.judge, self.log, self.on_progress = session, judge, log, on_progress
+    def __init__(
+        self,
+        session: Session,
+        judge: Judge | None,
+        log: RunLog,
+        on_progress: Listener,
+        stop_requested: Callable[[], int | None],
+    ) -> None:
+        self.session, self.judge, self.log = session, judge, log
+        self.on_progress, self.stop_requested = on_progress, stop_requested
         self.team = Team(session.world.size > 1)
         self._warned: set[str] = set()
         judged = [line for line in read_metrics(session.run) if line["kind"] == "metrics"] if session.world.is_first else []
         self._protocol_hash = judged[-1]["protocol_hash"] if judged else ""
         self.evaluations_since_best = self._since_best()
+        owed = session.world.is_first and (judged[-1]["images_seen"] if judged else 0) < session.resumed_at
+        self.owes_evaluation = bool(session.world.highest(int(owed)))
 
     def sheet(self) -> None:
         """Save a sheet of the first 64 seeds."""
@@ -53,25 +69,40 @@ class Outputs:
         if self.session.world.is_first:
             self.log.sheet(self.session.state.images_seen, grid(pictures))
 
-    def evaluate(self) -> None:
-        """Judge the averaged generator, keep it as the best model when its KID is the lowest so far, and look for trouble."""
+    def evaluate(self) -> bool:
+        """Judge the averaged generator, keep it as the best model so far by the interval of its KID, and look for trouble.
+
+        Returns:
+            False where a stop was asked for: a launcher gives less time than judging takes, so it is left to the next session.
+        """
         session = self.session
         assert self.judge is not None
         count = session.config.evaluation.num_generated
-        line = evaluate_generator(self.judge, self._generator(), count, on_progress=self.on_progress)
+        if self._asked_to_stop():
+            return False
+        try:
+            line = evaluate_generator(self.judge, self._generator(), count, on_progress=self._unless_stopped)
+        except _Interrupted:
+            return False
+        self.owes_evaluation = False
         pictures = self._pictures()
         pairs = nearest_pairs(self.judge, pictures[:_PAIRS])
-        if not session.world.is_first:
-            return
+        if session.world.is_first:
+            self._keep(line, pictures, pairs)
+        return True
+
+    def _keep(self, line: dict[str, Any], pictures: np.ndarray, pairs: np.ndarray) -> None:
+        """Write an evaluation, the model if it is the best so far, and what the pictures show."""
+        session = self.session
         self._protocol_hash = line["protocol_hash"]
         self.log.metrics(session.state.images_seen, line, session.state.training_seconds / 60)
         best = session.run / "model" / "best"
         previous = load_model(best).card.metrics if (best / "config.json").is_file() else None
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
-        if comparable is None or line["metrics"]["kid"]["value"] < comparable["metrics"]["kid"]["value"]:
+        if comparable is None or kid_bound(line) < kid_bound(comparable):
             self._save_model("best", pictures, line)
         note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
-        self._tell("evaluated", f"{note} ({self.judge.features})")
+        self._tell("evaluated", f"{note} ({line['protocol']['features']})")
         self.evaluations_since_best = self._since_best()
         self._watch(pictures)
         save_png(session.run / NEAREST_FILE, grid(pairs, columns=8))
@@ -97,7 +128,12 @@ class Outputs:
         """Return how many evaluations in a row brought no better KID; 0 in all processes but the first."""
         if not self.session.world.is_first:
             return 0
-        return watchdog.evaluations_since_best([kid for _, kid in watchdog.kid_history(self.session.run, self._protocol_hash)])
+        return watchdog.evaluations_since_best([bound for _, bound in self._history()])
+
+    def _history(self) -> list[tuple[int, float]]:
+        """Return (images seen, `kid_bound`) of the run's evaluations under the present protocol, in order."""
+        lines = [line for line in read_metrics(self.session.run) if line["kind"] == "metrics"]
+        return [(line["images_seen"], kid_bound(line)) for line in lines if line["protocol_hash"] == self._protocol_hash]
 
     def _watch(self, pictures: np.ndarray) -> None:
         """Write the watchdog's numbers on the first seeds' pictures, and say what is newly wrong."""
@@ -106,9 +142,8 @@ class Outputs:
         overfit = watchdog.overfitting(
             session.state.discriminator, session.collection, pictures, session.config.model.conditional
         )
-        history = watchdog.kid_history(session.run, self._protocol_hash)
         self.log.note(session.state.images_seen, "watch", watchdog.summary(relative, overfit))
-        found = watchdog.warnings(relative, overfit, history)
+        found = watchdog.warnings(relative, overfit, self._history())
         for kind, text in found.items():
             if kind not in self._warned:
                 self._tell("watchdog", text)
@@ -127,6 +162,16 @@ class Outputs:
         }
         page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config))
         (session.run / PAGE_FILE).write_text(page, encoding="utf-8")
+
+    def _asked_to_stop(self) -> bool:
+        """Return whether any process was asked to stop."""
+        return bool(self.session.world.highest(int(self.stop_requested() is not None)))
+
+    def _unless_stopped(self, progress: Progress) -> None:
+        """Pass progress on, or break off; all processes judge in step, so all get here."""
+        if self._asked_to_stop():
+            raise _Interrupted
+        self.on_progress(progress)
 
     def _tell(self, task: str, note: str) -> None:
         self.on_progress(Progress(task, self.session.state.images_seen / 1000, None, "kimg", note))
@@ -165,6 +210,15 @@ class Outputs:
             metrics=metrics,
         )
         save_model(self.session.run / "model" / name, self._generator(), card, grid(pictures))
+
+
+def kid_bound(line: dict[str, Any]) -> float:
+    """Return the upper end of a metrics line's KID interval: models are ordered by what they are at least as good as.
+
+    A lucky sample then does not win over a sure one. Where there are too few pictures for an interval, the value stands in.
+    """
+    kid = line["metrics"]["kid"]
+    return float(kid["value"] if kid["high"] is None else kid["high"])
 
 
 def nearest_pairs(judge: Judge, pictures: np.ndarray) -> np.ndarray:

@@ -76,7 +76,8 @@ def open_session(
         write: make the folder and leave the resolved configuration there.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or the collection or the configuration are not the run's own.
+        CheckpointError: the checkpoint is damaged, or the collection, the configuration or the backbone's weights are not the
+            run's own.
         ConfigError: a device, precision or combination that cannot be; a batch larger than the collection.
         StorageError: the run folder is not writable.
     """
@@ -91,6 +92,7 @@ def open_session(
     _check_batch(config, collection, world)
     state = build_state(config, collection, device)
     if checkpoint:
+        _check_weights(config, state, checkpoint)
         _put(state, checkpoint)
     try:
         if write and world.is_first:
@@ -139,6 +141,7 @@ def checkpoint_info(session: Session) -> dict[str, Any]:
         "images_seen": session.state.images_seen,
         "training_seconds": session.state.training_seconds,
         "learning_rate_factor": session.state.learning_rate_factor,
+        "weights_sha256": session.state.discriminator.weights_sha256,
         "config": session.config.model_dump(mode="json"),
         "collection": {
             "name": collection.name,
@@ -177,6 +180,22 @@ def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint)
             f"go on as before, or choose another --run"
         )
     return config
+
+
+def _check_weights(config: RunConfig, state: TrainState, checkpoint: Checkpoint) -> None:
+    """Refuse a backbone with other weights: its heads would go on from features that they never saw.
+
+    A checkpoint without the entry is from before it was kept, and goes on: a refusal would strand the run, and its next
+    checkpoint has the entry.
+    """
+    ours = state.discriminator.weights_sha256
+    theirs = checkpoint.info.get("weights_sha256", ours)
+    if theirs != ours:
+        raise CheckpointError(
+            f"run {checkpoint.folder.parent.parent} was trained with other weights of {config.model.backbone} (sha256 "
+            f"{str(theirs)[:12]}, now {str(ours)[:12]}): name the folder that has the run's own with --weights-dir, or choose "
+            f"another --run"
+        )
 
 
 def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -103,6 +103,9 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         config: with every value filled in (`resolve_config`).
         collection: gives size, classes, and the pictures that a projected discriminator is calibrated on.
         device: where to.
+
+    Raises:
+        ConfigError: classes, stages or an input of the backbone that are not there.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.stream_key(config.seed, "init/generator") % 2**63)
@@ -112,8 +115,7 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         discriminator = _build_discriminator(config, collection)
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
     generator, discriminator = place(generator.to(dtype), device), place(discriminator.to(dtype), device)
-    for stage in discriminator.stages()[: config.training.freeze_stages]:
-        stage.requires_grad_(False)
+    _freeze(discriminator, config)
     ema = copy.deepcopy(generator).eval().requires_grad_(False)
     training = config.training
     assert training.generator_lr is not None
@@ -155,6 +157,17 @@ def _build_discriminator(config: RunConfig, collection: Collection) -> Discrimin
         discriminator.calibrate(to_float(torch.from_numpy(collection.images[rows])))
         return discriminator
     return build(height_px=collection.height, width_px=collection.width, **arguments)
+
+
+def _freeze(discriminator: DiscriminatorNetwork, config: RunConfig) -> None:
+    stages, wanted = discriminator.stages(), config.training.freeze_stages
+    if wanted > len(stages):
+        raise ConfigError(
+            f"training.freeze_stages = {wanted}: the {config.model.discriminator} discriminator has {len(stages)} stages "
+            f"at this resolution; give at most so many"
+        )
+    for stage in stages[:wanted]:
+        stage.requires_grad_(False)
 
 
 def _adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:

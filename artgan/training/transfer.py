@@ -9,10 +9,13 @@ from torch import Tensor, nn
 
 from artgan.errors import ConfigError
 from artgan.generation.model_folder import load_model
-from artgan.training.checkpoint import load_newest
+from artgan.models.contract import DiscriminatorNetwork
+from artgan.training.checkpoint import Checkpoint, load_newest
 from artgan.training.session import CHECKPOINTS, Session
 
 _NAMED = 4
+# A projected discriminator's statistics of features: of the other collection's pictures.
+_OF_THE_COLLECTION = "standardize."
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,9 @@ class Transfer:
 def start_from(session: Session, source: Path) -> list[Transfer]:
     """Put another model's tensors into a new session's networks.
 
-    A model gives the generator; a run also gives the discriminator of its newest checkpoint. Resolution and classes may
-    differ: what does not fit keeps its fresh start.
+    A model gives the generator; a run also gives the discriminator of its newest checkpoint, where both see through the
+    same pretrained weights, if any. Resolution and classes may differ: what does not fit keeps its fresh start, and so do
+    the statistics of the collection's features.
 
     Raises:
         CheckpointError: the model is damaged or missing.
@@ -51,14 +55,21 @@ def start_from(session: Session, source: Path) -> list[Transfer]:
     _take(state.ema, tensors, "ema")
     checkpoint = load_newest(source / CHECKPOINTS) if (source / CHECKPOINTS).is_dir() else None
     if checkpoint and checkpoint.info["config"]["model"]["discriminator"] == wanted.discriminator:
-        prefix = "discriminator."
-        stored = {name.removeprefix(prefix): x for name, x in checkpoint.tensors.items() if name.startswith(prefix)}
-        found.append(_take(state.discriminator, stored, "discriminator"))
+        found.append(_take(state.discriminator, _discriminator_of(checkpoint, state.discriminator), "discriminator"))
     if not found[0].taken:
         raise ConfigError(
             f"--init {source}: no tensor of its generator fits this run; model.width and model.latent_dim must be the same"
         )
     return found
+
+
+def _discriminator_of(checkpoint: Checkpoint, ours: DiscriminatorNetwork) -> dict[str, Tensor]:
+    """Return what a checkpoint's discriminator has for ours: nothing where it learned to read other pretrained features."""
+    if checkpoint.info.get("weights_sha256") != ours.weights_sha256:
+        return {}
+    prefix = "discriminator."
+    stored = {name.removeprefix(prefix): x for name, x in checkpoint.tensors.items() if name.startswith(prefix)}
+    return {name: x for name, x in stored.items() if not name.startswith(_OF_THE_COLLECTION)}
 
 
 @torch.no_grad()

@@ -197,6 +197,17 @@ def test_the_stages_that_can_be_frozen_come_from_the_image_side(name):
     assert bool(frozen) == (name in FREEZABLE_DISCRIMINATORS)
 
 
+@pytest.mark.parametrize("name", FREEZABLE_DISCRIMINATORS)
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_a_layer_has_one_name_at_every_resolution(name, side):
+    """A run at twice the resolution takes over all but what meets the image, at a width where no two sides look alike."""
+    build = resolve(DISCRIMINATORS, name, "discriminator")
+    with torch.device("meta"):
+        smaller, larger = (build(height_px=px, width_px=px, width=64, num_classes=0).state_dict() for px in (side, 2 * side))
+    lost = [key for key, tensor in smaller.items() if key not in larger or larger[key].shape != tensor.shape]
+    assert not [key for key in lost if "rgb" not in key]
+
+
 @pytest.mark.parametrize(
     ("name", "side", "width", "mapping_layers", "generator_millions", "discriminator_millions"),
     [
@@ -226,6 +237,12 @@ def test_a_large_rectangle_can_be_built(name):
         build = resolve(GENERATORS, name, "generator")
         generator = build(height_px=256, width_px=320, width=8, latent_dim=16, mapping_layers=2, num_classes=0).eval()
         assert generator(torch.empty(2, 16)).shape == (2, 3, 256, 320)
+
+
+def test_an_input_that_a_backbone_shrinks_to_nothing_is_refused():
+    build = resolve(DISCRIMINATORS, "projected", "discriminator")
+    with pytest.raises(ConfigError, match=r"model\.backbone_input_px = 8 is too small for random, .*: give 64 or more"):
+        build(backbone=load_backbone("random", build.taps("random")), input_px=8, width=8, num_classes=0)
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)

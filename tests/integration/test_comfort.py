@@ -27,7 +27,7 @@ from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.transfer import start_from
 from tests.integration.test_cli import SET, artgan, refused
-from tests.integration.test_resume import assert_same, combined, run, stop_after, tiny
+from tests.integration.test_resume import assert_same, combined, run, squeezenet_weights, stop_after, tiny
 
 
 def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, tmp_path, monkeypatch):
@@ -111,10 +111,29 @@ def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_pa
         start_from(open_session(tiny(model__generator="r3gan"), larger, tmp_path / "third"), tmp_path / "first")
 
 
+def test_transfer_takes_heads_only_for_the_features_they_read_and_no_statistics(collection, sources, tmp_path, monkeypatch):
+    prepare([sources], tmp_path / "larger", Recipe(64, 64))
+    larger = open_collection(tmp_path / "larger")
+    squeezenet_weights(tmp_path / "weights", 0)
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights"))
+    first, _ = run(tiny(), collection, tmp_path / "first")
+    session = open_session(tiny(), larger, tmp_path / "second")
+    statistics = session.state.discriminator.standardize[0].mean.clone()
+    _, discriminator = start_from(session, tmp_path / "first")
+    assert any(name.startswith("heads.") for name in discriminator.taken)
+    assert set(discriminator.left) == {name for name in session.state.discriminator.state_dict() if "standardize" in name}
+    assert torch.equal(session.state.discriminator.standardize[0].mean, statistics)
+    assert not torch.equal(statistics, first.discriminator.standardize[0].mean)
+    other = open_session(tiny(model__backbone="squeezenet1_1"), larger, tmp_path / "third")
+    _, discriminator = start_from(other, tmp_path / "first")
+    assert not discriminator.taken
+
+
 def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tmp_path, capsys):
     run(tiny(model__discriminator="fastgan"), collection, tmp_path / "first")
     frozen = ["--set=model.discriminator=fastgan", "--set=training.freeze_stages=1"]
-    words = ("train", "--collection", collection_folder, "--run", tmp_path / "second", *SET, *frozen)
+    frozen += [word for word in SET if "backbone" not in word]
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "second", *frozen)
     assert artgan(*words, "--init", tmp_path / "first") == 0
     assert "tensors taken over" in capsys.readouterr().out
     assert json.loads((tmp_path / "second" / "init.json").read_text())["source"] == str(tmp_path / "first")
@@ -124,6 +143,13 @@ def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tm
     assert all(torch.equal(before[name], after[name]) for name in stem)
     moved = [name for name in before if name.startswith("discriminator.downs") and name.endswith("original")]
     assert not any(torch.equal(before[name], after[name]) for name in moved)
+
+
+def test_more_frozen_stages_than_there_are_is_refused(collection, tmp_path):
+    config = tiny(model__discriminator="fastgan", training__freeze_stages=3)  # the stem, and from 32 to 16 to 8 px
+    open_session(config, collection, tmp_path)
+    with pytest.raises(ConfigError, match=r"freeze_stages = 4: the fastgan discriminator has 3 stages at this resolution"):
+        open_session(with_values(config, {"training.freeze_stages": 4}), collection, tmp_path)
 
 
 def test_diversity_is_the_mean_distance():
@@ -220,7 +246,7 @@ def test_patience_ends_a_run_that_gets_no_better(collection, tmp_path, monkeypat
 
     def judged(*arguments, **options):
         line = evaluate(*arguments, **options)
-        line["metrics"]["kid"]["value"] = next(values)
+        line["metrics"]["kid"] = {"value": next(values), "low": None, "high": None}
         return line
 
     monkeypatch.setattr(outputs, "evaluate_generator", judged)
@@ -256,6 +282,14 @@ def test_what_does_not_go_together_is_refused_with_the_reason():
     assert "are frozen already" in reason(training__freeze_stages=2)
     assert "is larger than training.batch_size" in reason(training__micro_batch=32)
     assert "must be multiples of 4" in reason(model__discriminator="stylegan2", training__micro_batch=6)
+    assert "model.backbone = random has no effect: the fastgan discriminator has none" in reason(
+        model__discriminator="fastgan", model__backbone="random"
+    )
+    assert "augment.probability = 0.3 has no effect: diffaugment always" in reason(augment__probability=0.3)
+    assert "augment.policies = ('cutout',) has no effect: ada has a pipe" in reason(
+        augment__name="ada", augment__policies=["cutout"]
+    )
+    assert "model.mapping_layers = 8 has no effect" in reason(model__generator="r3gan", model__mapping_layers=8)
     assert "objective.r1_gamma = -1" in reason(objective__r1_gamma=-1)
     both = reason(model__discriminator="r3gan", objective__r1_gamma=0, training__micro_batch=32)
     assert "nothing else holds" in both

@@ -103,12 +103,15 @@ def children_of(process_id):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks for orphans in /proc")
-def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_folder, tmp_path):
+@pytest.mark.parametrize("judging", [False, True])
+def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_folder, tmp_path, judging):
+    """In the middle of training, and of an evaluation that would take minutes: torchrun kills what is left after 30 s."""
     options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
     options += [
         "--set=training.total_kimg=50",
         "--set=training.checkpoint_every_kimg=40",
-        "--set=training.evaluate_every_kimg=40",
+        f"--set=training.evaluate_every_kimg={0.008 if judging else 40}",
+        f"--set=evaluation.num_generated={10**5 if judging else 8}",
     ]
     run = tmp_path / "run"
     process = launch(2, "-m", "--", "artgan", "train", "--collection", str(collection_folder), "--run", str(run), *options)
@@ -120,12 +123,13 @@ def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_fo
     workers = children_of(process.pid)
     assert len(workers) >= 2
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=120)
+    process.wait(timeout=25 if judging else 120)
     status = json.loads((run / "status.json").read_text())
     assert status["state"] == "stopped"
     saved = list_checkpoints(run / "checkpoints")
     assert len(saved) == 1
     assert load_newest(run / "checkpoints").info["images_seen"] == status["images_seen"] > 0
+    assert status["images_seen"] == 8 or not judging
     time.sleep(0.5)
     assert not [worker for worker in workers if os.path.exists(f"/proc/{worker}")]
 

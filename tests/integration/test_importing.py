@@ -1,7 +1,9 @@
 """StyleGAN2 .pkl files: what a look-alike holds comes over exactly; what is hostile never runs."""
 
+import codecs
 import os
 import pickle
+import pickletools
 import re
 import sys
 import types
@@ -10,6 +12,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from artgan.errors import CheckpointError
 from artgan.generation.model_folder import load_model
@@ -41,7 +44,7 @@ def their_modules(monkeypatch):
 
 
 class Persistent:
-    """Writes itself as their classes do: a call with the class's source and state."""
+    """Writes itself as their classes do: a call with the class's source and state, which holds NumPy's scalars and sets too."""
 
     def __init__(self, class_name, **state):
         self.class_name, self.attributes = class_name, state
@@ -60,7 +63,17 @@ def nest(tensors, class_name="Generator"):
         if dot and first not in children:
             below = {key.partition(".")[2]: x for key, x in tensors.items() if key.startswith(f"{first}.")}
             children[first] = nest(below, "Layer")
-    return Persistent(class_name, _parameters=own, _buffers=OrderedDict(), _modules=children, _init_kwargs=EasyDict(z_dim=16))
+    return Persistent(
+        class_name,
+        training=False,
+        _parameters=own,
+        _buffers=OrderedDict(),
+        _modules=children,
+        _non_persistent_buffers_set=set(),
+        _init_kwargs=EasyDict(z_dim=16),
+        weight_gain=1 / np.sqrt(16),
+        act_gain=np.float32(1.5),
+    )
 
 
 def their_name(ours):
@@ -90,10 +103,26 @@ def generator(request):
     return made
 
 
-def write(path, tensors):
+def write(path, tensors, protocol=4):
     content = {"G": None, "D": None, "G_ema": nest(tensors), "training_set_kwargs": EasyDict(path="x"), "augment_pipe": None}
-    path.write_bytes(pickle.dumps(content))
+    written = pickle.dumps(content, protocol)
+    if protocol < 4:  # their files come from NumPy 1, which calls its inner package by another name
+        written = written.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n")
+    path.write_bytes(written)
     return path
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_files_of_every_protocol_give_the_same_tensors(protocol, their_modules, tmp_path):
+    """Stock files hold NumPy scalars (`weight_gain`), old protocols sets and bytes by name."""
+    tensors = {"mapping.fc0.weight": torch.randn(16, 16), "mapping.fc0.bias": torch.randn(16)}
+    path = write(tmp_path / "file.pkl", tensors, protocol)
+    named = [name for _, name, _ in pickletools.genops(path.read_bytes())]
+    assert ("scalar" if protocol == 4 else "numpy.core.multiarray scalar") in named
+    unpickle.main(path, tmp_path)
+    found = load_file(tmp_path / "tensors.safetensors")
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
 
 
 def test_a_look_alike_makes_the_same_pictures(generator, their_modules, tmp_path):
@@ -144,11 +173,14 @@ def hostile_files(canary):
     yield "empty", b""
     yield "text", b"not a pickle at all"
     yield "numpy", pickle.dumps(np.zeros(3))
+    yield "codec", pickle.dumps({"G_ema": Hostile(codecs.encode, "x", "rot13")})
+    yield "object scalar", pickle.dumps({"G_ema": np.array([Hostile(os.system, command)], object)[0]})
+    yield "scalar of bytes", pickle.dumps({"G_ema": Hostile(np.float64(1).__reduce__()[0], np.dtype("O"), inner)})
     yield "list", pickle.dumps([1, 2, 3])
     yield "no generator", pickle.dumps({"G": 1})
 
 
-@pytest.mark.parametrize("index", range(11))
+@pytest.mark.parametrize("index", range(14))
 def test_nothing_in_a_hostile_file_runs(index, their_modules, tmp_path, capsys):
     """In this process: the reader is the child's own, and a canary would show what ran."""
     canary = tmp_path / "canary"
@@ -174,5 +206,6 @@ def test_the_list_of_names_is_exact():
     assert set(unpickle.ALLOWED) == {
         ("torch_utils.persistence", "_reconstruct_persistent_obj"), ("dnnlib.util", "EasyDict"),
         ("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter"),
-        ("torch.storage", "_load_from_bytes"),
+        ("torch.storage", "_load_from_bytes"), ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
+        ("numpy", "dtype"), ("_codecs", "encode"), ("builtins", "set"), ("__builtin__", "set"),
     }  # fmt: skip

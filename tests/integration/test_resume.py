@@ -11,7 +11,8 @@ import time
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from torchvision.models import squeezenet1_1
 
 from artgan.config import RunConfig, with_values
 from artgan.datasets.collection import open_collection
@@ -21,6 +22,8 @@ from artgan.errors import ArtganError, CheckpointError, ConfigError
 from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
 from artgan.models import DISCRIMINATORS
+from artgan.sealed import seal
+from artgan.training import outputs
 from artgan.training.checkpoint import list_checkpoints, load_newest
 from artgan.training.loop import Outcome, train
 from artgan.training.run_log import read_metrics
@@ -46,23 +49,25 @@ TINY = {
 
 
 def tiny(**values):
-    return with_values(RunConfig(), TINY | {key.replace("__", "."): value for key, value in values.items()})
+    given = TINY | {key.replace("__", "."): value for key, value in values.items()}
+    if given.get("model.discriminator", "projected") != "projected":  # which alone has a backbone
+        given = {key: value for key, value in given.items() if not key.startswith("model.backbone")}
+    return with_values(RunConfig(), given)
 
 
-def run(config, collection, folder, **options):
+def run(config, collection, folder, stop_requested=lambda session: None, **options):
     judge = Judge(config.evaluation.features, collection, torch.device("cpu"))
     session = open_session(config, collection, folder)
-    outcome = train(session, judge, **options)
+    outcome = train(session, judge, stop_requested=lambda: stop_requested(session), **options)
     return session.state, outcome
 
 
-def stop_after(calls):
-    """Ask to stop at the given turn of the loop."""
-    left = [calls]
+def stop_after(steps):
+    """Ask to stop once a session has taken so many steps."""
 
-    def stop_requested():
-        left[0] -= 1
-        return signal.SIGTERM if left[0] < 0 else None
+    def stop_requested(session):
+        taken = (session.state.images_seen - session.resumed_at) // session.config.training.batch_size
+        return signal.SIGTERM if taken >= steps else None
 
     return stop_requested
 
@@ -116,7 +121,7 @@ COMBINATIONS = [
 
 def combined(values, **more):
     shorter = {"training.batch_size": 8, "objective.penalty_every": 2, "training.total_kimg": 0.096}
-    return with_values(tiny(**more), shorter | values)
+    return tiny(**more | shorter | values)
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=lambda values: "-".join(map(str, values.values())))
@@ -165,15 +170,24 @@ def test_a_run_leaves_what_it_promises(collection, tmp_path):
         assert "artgan sample" in (folder / "model" / name / "README.md").read_text()
 
 
-def test_the_best_model_has_the_lowest_kid(collection, tmp_path):
+def test_the_best_model_has_the_lowest_upper_end_of_its_kid_interval(collection, tmp_path, monkeypatch):
+    intervals = iter([(0.5, 0.4, 0.6), (0.3, 0.2, 0.4), (0.2, -0.1, 0.5), (0.31, 0.25, 0.37), (0.5, 0.4, 0.6)])
+    evaluate = outputs.evaluate_generator
+
+    def judged(*arguments, **options):
+        line = evaluate(*arguments, **options)
+        line["metrics"]["kid"] = dict(zip(("value", "low", "high"), next(intervals), strict=True))
+        return line
+
+    monkeypatch.setattr(outputs, "evaluate_generator", judged)
     run(tiny(training__total_kimg=0.12), collection, tmp_path)
-    values = {
-        line["images_seen"]: line["metrics"]["kid"]["value"] for line in read_metrics(tmp_path) if line["kind"] == "metrics"
-    }
     best = load_model(tmp_path / "model" / "best").card
-    assert len(values) == 5
-    assert best.images_seen == min(values, key=values.get)
-    assert best.metrics["metrics"]["kid"]["value"] == min(values.values())
+    assert best.images_seen == 96
+    assert best.metrics["metrics"]["kid"]["value"] == 0.31
+
+
+def test_too_few_pictures_for_an_interval_are_ordered_by_their_value():
+    assert outputs.kid_bound({"metrics": {"kid": {"value": 0.3, "low": None, "high": None}}}) == 0.3
 
 
 def test_lines_beyond_the_checkpoint_are_dropped_on_resume(collection, tmp_path):
@@ -195,6 +209,28 @@ def test_a_time_limit_stops_cleanly_and_goes_on(collection, tmp_path):
     }  # fmt: skip
     again, _ = run(tiny(training__total_kimg=1000), collection, tmp_path, minutes=0.01)
     assert again.images_seen > state.images_seen
+
+
+def test_a_stop_in_the_middle_of_an_evaluation_saves_at_once_and_the_next_session_makes_it(collection, tmp_path):
+    config = tiny(evaluation__num_generated=48)  # two batches of the judge
+    whole, _ = run(config, collection, tmp_path / "whole")
+    asked = []
+    half, outcome = run(
+        config,
+        collection,
+        tmp_path / "parts",
+        stop_requested=lambda session: signal.SIGTERM if asked else None,
+        on_progress=lambda event: asked.append(event) if event.task == "judging" else None,
+    )
+    assert (outcome, half.images_seen, len(asked)) == (Outcome.STOPPED, 24, 1)
+    assert load_newest(tmp_path / "parts" / "checkpoints").info["images_seen"] == 24
+    resumed, _ = run(config, collection, tmp_path / "parts")
+    assert_same(state_tensors(whole), state_tensors(resumed))
+    judged = [
+        [line["images_seen"] for line in read_metrics(tmp_path / name) if line["kind"] == "metrics"]
+        for name in ("whole", "parts")
+    ]
+    assert judged == [[24, 48], [24, 48]]
 
 
 def test_what_is_not_finite_stops_training_by_name(collection, tmp_path):
@@ -226,6 +262,31 @@ def test_other_values_are_refused_and_named_but_lengths_may_change(collection, t
         open_session(tiny(training__batch_size=8, seed=1), collection, tmp_path)
     state, _ = run(tiny(training__total_kimg=0.056), collection, tmp_path)
     assert state.images_seen == 56
+
+
+def squeezenet_weights(folder, seed):
+    """Write untrained weights of SqueezeNet, as if they were pretrained ones."""
+    folder.mkdir()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        save_file(squeezenet1_1(weights=None).state_dict(), folder / "squeezenet1_1.safetensors")
+
+
+def test_other_weights_of_the_backbone_are_refused(collection, tmp_path, monkeypatch):
+    for seed in (0, 1):
+        squeezenet_weights(tmp_path / f"weights{seed}", seed)
+    config = tiny(model__backbone="squeezenet1_1")
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights0"))
+    run(config, collection, tmp_path / "run", stop_requested=stop_after(2))
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights1"))
+    with pytest.raises(CheckpointError, match=r"with other weights of squeezenet1_1 \(sha256 \w{12}, now \w{12}\): name the"):
+        open_session(config, collection, tmp_path / "run")
+    newest = load_newest(tmp_path / "run" / "checkpoints").folder
+    info = json.loads((newest / "state.json").read_text())
+    del info["weights_sha256"]  # as checkpoints were before
+    (newest / "state.json").write_text(json.dumps(info))
+    seal(newest)
+    assert open_session(config, collection, tmp_path / "run").resumed_at == 8
 
 
 def test_a_batch_larger_than_the_collection_is_refused(collection, tmp_path):

@@ -157,6 +157,17 @@ def test_leftovers_of_a_killed_save_are_invisible_and_removed(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images-000000000016", "images-000000000032"]
 
 
+def test_a_checkpoint_that_is_there_stays_untouched_unless_it_is_damaged(tmp_path):
+    """To delete it before the new one has its name would be a moment without any."""
+    path = save(tmp_path, 16) / "state.safetensors"
+    written = path.stat().st_ino
+    assert save(tmp_path, 16) == path.parent
+    assert path.stat().st_ino == written
+    path.write_bytes(b"damaged")
+    save(tmp_path, 16)
+    assert load_newest(tmp_path).info["images_seen"] == 16
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

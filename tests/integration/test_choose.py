@@ -1,0 +1,78 @@
+"""What `artgan train` takes without a config: one of the shipped ones, to the number, and it says which."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from artgan.config import load_config, with_values
+from artgan.errors import ConfigError
+from artgan.progress import silent
+from artgan.training import choose
+from tests.integration.test_resume import squeezenet_weights
+
+
+@pytest.fixture
+def works(collection, monkeypatch, tmp_path):
+    """Make a collection look like one of another size and number, on another device, with the default backbone at hand."""
+    squeezenet_weights(tmp_path / "weights", 0)
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights"))
+
+    def make(device, count, width, height):
+        monkeypatch.setattr(choose, "choose_device", lambda name: torch.device(device))
+        monkeypatch.setattr(choose, "describe_device", str)
+        images = np.broadcast_to(np.zeros(1, np.uint8), (count, height, width, 3))
+        return dataclasses.replace(collection, train_rows=np.arange(count), images=images, classes=())
+
+    return make
+
+
+def chosen(collection, *overrides):
+    said: list[str] = []
+    return choose.choose_config(collection, overrides, said.append, silent), " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("device", "count", "width", "height", "name", "same_numbers"),
+    [
+        ("cpu", 2280, 64, 64, "kaokore_cpu_64", "kaokore_cpu_64"),
+        ("cpu", 20_000, 128, 128, "kaokore_cpu_64", "kaokore_cpu_64"),
+        ("cuda", 500, 128, 128, "small_256", "small_256"),
+        ("cuda", 9_999, 256, 256, "small_256", "small_256"),
+        ("cuda", 500, 320, 256, "small_512", "rectangle_320x256"),
+        ("cuda", 500, 512, 512, "small_512", "small_512"),
+        ("cuda", 20_000, 1024, 1024, "small_1024", "small_1024"),
+        ("cuda", 10_000, 256, 256, "large_256", "large_256"),
+    ],
+)
+def test_the_choice_is_a_shipped_config(works, device, count, width, height, name, same_numbers):
+    config, said = chosen(works(device, count, width, height))
+    shipped = load_config(choose.shipped_configs()[same_numbers])
+    settled = {"training.device": "auto", "evaluation.features": config.evaluation.features}
+    assert config == with_values(shipped, settled)
+    assert f"configs/{name}.yaml: {shipped.model.generator} generator of width {shipped.model.width}" in said
+    assert "is for a GPU" not in said
+
+
+def test_a_size_that_is_for_a_gpu_is_told_on_a_cpu(works):
+    config, said = chosen(works("cpu", 2280, 256, 256))
+    assert "256x256 px is for a GPU" in said
+    assert "--resolution 64" in said
+    assert config.model.width == 16
+
+
+def test_what_is_given_wins_over_the_choice(works):
+    config, said = chosen(works("cuda", 20_000, 256, 256), "model.discriminator=fastgan", "training.total_kimg=7")
+    assert (config.model.generator, config.model.discriminator, config.training.total_kimg) == ("fastgan", "fastgan", 7)
+    assert "configs/small_256.yaml" in said
+    assert chosen(works("cpu", 2280, 64, 64), "model.discriminator=fastgan")[0].model.discriminator_width == 16
+    assert chosen(works("cpu", 2280, 64, 64), "model.backbone=vgg19")[0].model.discriminator == "projected"
+    with pytest.raises(ConfigError, match=r"needs the stylegan2 generator"):
+        chosen(works("cpu", 2280, 64, 64), "objective.path_length_weight=2")
+
+
+def test_a_small_collection_fits_into_a_batch(works):
+    config, said = chosen(works("cuda", 37, 256, 256))
+    assert config.training.batch_size == 37
+    assert "with fewer than 200 works a model tends to copy them" in said
