@@ -189,6 +189,24 @@ def test_a_step_without_finite_gradients_is_skipped_and_counted(collection, tmp_
     assert all(tensor.isfinite().all() for tensor in state_tensors(session.state).values())
 
 
+def test_a_generator_that_is_not_finite_once_leaves_no_trace(collection, tmp_path):
+    """Batch norm takes its running statistics on the way, before anyone knows that the step will be skipped."""
+    config = tiny(model__discriminator="fastgan")
+    session, calls = open_session(config, collection, tmp_path), [0]
+
+    def blow_up(module, inputs):
+        calls[0] += 1
+        return inputs[0] * (float("nan") if calls[0] in (5, 10) else 1.0)  # in a step of D, and in one of G
+
+    session.state.generator.stages[0].convs[0].norm.register_forward_pre_hook(blow_up)
+    assert train(session, Judge("random", collection, torch.device("cpu"))) is Outcome.FINISHED
+    lines = [line for line in read_metrics(tmp_path) if line["kind"] == "train"]
+    assert [line["skipped/discriminator"] for line in lines] == [0, 0.5, 0, 0, 0, 0]
+    assert [line["skipped/generator"] for line in lines] == [0, 0, 0.5, 0, 0, 0]
+    assert all(tensor.isfinite().all() for tensor in load_newest(tmp_path / "checkpoints").tensors.values())
+    assert session.state.generator.base_norm.num_batches_tracked == 24 - 2
+
+
 def test_a_breakdown_goes_back_to_the_checkpoint_with_half_the_rate(collection, tmp_path, monkeypatch):
     config = tiny(model__discriminator="fastgan")
     session = open_session(config, collection, tmp_path)
