@@ -148,6 +148,8 @@ def _path_length(state: TrainState, context: StepContext, labels: Tensor) -> dic
     even = torch.arange(first % 2, context.local_batch, 2, device=context.device)
     mean_length = torch.zeros((), device=context.device)
     for here in even.split(context.micro_batch):
+        if len(here) == 0:  # the one image of this process is at an odd place: it adds nothing, where a mean of none is NaN
+            continue
         share = len(here) / ((context.batch_size + 1) // 2)
         keys = inputs.keys[here]
         with autocast(context.device, context.precision):

@@ -6,6 +6,7 @@ import torch
 from artgan.config import with_values
 from artgan.errors import ConfigError
 from artgan.training.context import build_context
+from artgan.training.distributed import World
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
@@ -68,6 +69,26 @@ def test_a_full_memory_halves_the_pieces_and_changes_nothing(collection, tmp_pat
     assert context.micro_batch == 8
     assert said == ["out of memory: going on with 8 images at a time; gradients add up to those of the same batch"]
     assert_close(calm, full, 1e-6)
+
+
+def test_a_process_whose_image_is_at_an_odd_place_adds_nothing_to_the_path_length(collection, tmp_path):
+    """One image for each process: only the first one's is at an even place."""
+    sums, gradients = [], []
+
+    class SecondOfTwo(World):
+        def total(self, value):
+            sums.append(float(value))
+            return value
+
+        def sum_gradients(self, parameters):
+            gradients.extend(parameter.grad for parameter in parameters)
+
+    values = {"model.generator": "stylegan2", "objective.name": "nonsaturating", "training.batch_size": 2}
+    session = open_session(with_values(combined({}), values), collection, tmp_path, SecondOfTwo(rank=1, size=2))
+    scalars = generator_step(session.state, build_context(session), None, torch.zeros(1, dtype=torch.int64))
+    assert sums == [0]
+    assert scalars["path_length"].isfinite()
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 def test_what_cannot_be_halved_says_so(collection, tmp_path):
