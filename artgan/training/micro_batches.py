@@ -57,11 +57,15 @@ class PiecewiseSteps:
         torch._foreach_add_(self.buffers, torch._foreach_mul(self.copies, undone))
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
-        smaller = self.context.micro_batch // 2
-        if self.context.world.size > 1 or smaller < 1 or smaller % self.state.discriminator.batch_multiple:
+        multiple = self.state.discriminator.batch_multiple
+        smaller = self.context.micro_batch // 2 // multiple * multiple
+        odd = self.context.local_batch % multiple  # some images would be judged together with others than in the whole batch
+        if self.context.world.size > 1 or smaller == 0 or odd:
+            whole = f", all {self.context.local_batch} in the generator" if self.state.generator.couples_batch else ""
+            first = f"set training.batch_size to a multiple of {multiple}, which can be taken in pieces, or " if odd else ""
             raise ConfigError(
-                f"out of memory at {self.context.micro_batch} images at a time ({str(error).splitlines()[0][:120]}): lower "
-                f"training.micro_batch, model.width or the collection's resolution"
+                f"out of memory at {self.context.micro_batch} images at a time{whole} ({str(error).splitlines()[0][:120]}): "
+                f"{first}lower training.micro_batch, training.batch_size, model.width or the collection's resolution"
             ) from error
         self.context.micro_batch = smaller
         for optimizer in (self.state.optimizer_generator, self.state.optimizer_discriminator):

@@ -89,6 +89,8 @@ def describe(session: Session, found: Preflight) -> list[str]:
     left_kimg = max(0.0, training.total_kimg - session.state.images_seen / 1000)
     pieces = -(-training.batch_size // session.world.size // found.micro_batch)
     together = "at once" if pieces == 1 else f"in {pieces} pieces of {found.micro_batch} whose gradients add up"
+    if pieces > 1 and session.state.generator.couples_batch:
+        together += ", but at once in the generator, whose batch norm couples its images"
     processes = f" on {session.world.size} processes" if session.world.size > 1 else ""
     tight = ", which will not do to the end" if found.free_gb < found.disk_gb else ""
     return [

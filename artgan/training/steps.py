@@ -73,19 +73,21 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
     state.optimizer_discriminator.zero_grad()
     inputs = _inputs(state, context, "discriminator")
     with torch.no_grad():
-        images_fake = torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)])
-        seen_real = state.augment(images, _draws(state, context, "augment/real"))
-        seen_fake = state.augment(_precise(images_fake), _draws(state, context, "augment/fake"))
+        images_fake = _precise(torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)]))
+    draws_real, draws_fake = _draws(state, context, "augment/real"), _draws(state, context, "augment/fake")
     penalized = _is_due(state, context, context.penalty_every)
     totals = _Totals()
     for part in _pieces(context, slice(0, context.local_batch)):
         share = (part.stop - part.start) / context.batch_size
+        with torch.no_grad():
+            seen_real = state.augment(images[part], draws_real[part])
+            seen_fake = state.augment(images_fake[part], draws_fake[part])
         with autocast(context.device, context.precision):
-            logits_real, auxiliary = context.passes.judge(seen_real[part], labels[part], True)
-            logits_fake, _ = context.passes.judge(seen_fake[part], labels[part], False)
+            logits_real, auxiliary = context.passes.judge(seen_real, labels[part], True)
+            logits_fake, _ = context.passes.judge(seen_fake, labels[part], False)
         logits_real, logits_fake = _precise(logits_real), _precise(logits_fake)
         loss = context.objective.discriminator_loss(logits_real, logits_fake)
-        penalties = _penalties(context, seen_real[part], seen_fake[part], labels[part]) if penalized else {}
+        penalties = _penalties(context, seen_real, seen_fake, labels[part]) if penalized else {}
         (share * (loss + auxiliary + context.penalty_every * sum(penalties.values()))).backward()
         means = {"logits/real": logits_real.mean(), "logits/fake": logits_fake.mean()}
         signs = {"logits/sign_real": logits_real.sign().mean()}

@@ -13,6 +13,7 @@ from artgan.images import to_float
 from artgan.training.run_log import read_metrics
 
 _THUMB_PX = 8
+_JUDGED_AT_ONCE = 8  # a multiple of what any discriminator judges together; in float32, where training may take bfloat16
 _FEW_PICTURES = 8
 _COLLAPSED = 0.4  # of the real pictures' diversity
 _OVERFITTED = 0.8
@@ -62,8 +63,12 @@ def overfitting(discriminator: torch.nn.Module, collection: Collection, fake: np
     count = len(fake)
 
     def mean_logit(images: np.ndarray, labels: np.ndarray) -> float:
-        inputs = to_float(torch.from_numpy(images)).to(parameter.device, parameter.dtype)
-        return float(discriminator(inputs, torch.from_numpy(labels).to(parameter.device)).mean())
+        logits = []
+        for start in range(0, count, _JUDGED_AT_ONCE):
+            part = slice(start, start + _JUDGED_AT_ONCE)
+            inputs = to_float(torch.from_numpy(images[part])).to(parameter.device, parameter.dtype)
+            logits.append(discriminator(inputs, torch.from_numpy(labels[part]).to(parameter.device)))
+        return float(torch.cat(logits).mean())
 
     def of_rows(rows: np.ndarray) -> float:
         shown = rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]  # a small hold-out stands more than once

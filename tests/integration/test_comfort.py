@@ -20,7 +20,8 @@ from artgan.training import watchdog
 from artgan.training.checkpoint import load_newest
 from artgan.training.context import build_context
 from artgan.training.loop import Outcome, train
-from artgan.training.preflight import preflight
+from artgan.training.passes import Passes
+from artgan.training.preflight import describe, preflight
 from artgan.training.preview import preview_augmentation
 from artgan.training.run_log import read_metrics
 from artgan.training.session import open_session
@@ -31,26 +32,41 @@ from tests.integration.test_resume import assert_same, combined, run, stop_after
 
 
 def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, tmp_path, monkeypatch):
-    config = combined({"training.batch_size": 16}, model__discriminator="fastgan")
+    config = combined({"training.batch_size": 12}, model__discriminator="fastgan")
     session = open_session(config, collection, tmp_path)
     before = {name: tensor.clone() for name, tensor in state_tensors(session.state).items()}
     found = preflight(session, print)
     assert_same(before, state_tensors(session.state))
-    assert found.micro_batch == 16
+    assert found.micro_batch == 12
     assert found.seconds_per_kimg > 0
-    from artgan.training import passes
+    fit_at_most(4, monkeypatch)
+    said = []
+    found = preflight(session, said.append)
+    assert found.micro_batch == 4  # 6 is no multiple of what the discriminator judges together
+    assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["4"]
+    assert "in 3 pieces of 4 whose gradients add up, but at once in the generator" in describe(session, found)[0]
 
-    judge = passes.Passes.judge
+
+def fit_at_most(count, monkeypatch):
+    """Let memory run out where the discriminator takes more images."""
+    judge = Passes.judge
 
     def small(self, images, labels, auxiliary):
-        if len(images) > 4:
+        if len(images) > count:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return judge(self, images, labels, auxiliary)
 
-    monkeypatch.setattr(passes.Passes, "judge", small)
-    said = []
-    assert preflight(session, said.append).micro_batch == 4
-    assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["8", "4"]
+    monkeypatch.setattr(Passes, "judge", small)
+
+
+def test_a_batch_that_pieces_would_change_is_not_cut(collection, tmp_path, monkeypatch):
+    """The deviation of nine images is one; that of eight and of one are others."""
+    values = {"model.discriminator": "stylegan2", "objective.name": "nonsaturating", "training.batch_size": 9}
+    session = open_session(combined(values), collection, tmp_path)
+    fit_at_most(4, monkeypatch)
+    reason = r"at 9 images at a time, all 9 in the generator .*: set training\.batch_size to a multiple of 4"
+    with pytest.raises(ConfigError, match=reason):
+        preflight(session, print)
 
 
 def test_a_dry_run_says_what_it_takes_and_leaves_nothing(collection_folder, tmp_path, capsys):
@@ -157,6 +173,7 @@ def test_overfitting_is_the_papers_ratio(sources, tmp_path):
             self.weight, self.pictures = torch.nn.Parameter(torch.zeros(1)), pictures
 
         def forward(self, images, labels):
+            assert len(images) == len(labels) <= 8  # not all at once: training may have had to take pieces
             pixels = ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
             return torch.tensor([[1.0 if np.ascontiguousarray(x).tobytes() in self.pictures else -1.0] for x in pixels])
 

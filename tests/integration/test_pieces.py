@@ -93,5 +93,5 @@ def test_a_process_whose_image_is_at_an_odd_place_adds_nothing_to_the_path_lengt
 
 def test_what_cannot_be_halved_says_so(collection, tmp_path):
     config = with_values(combined(COMBINATIONS[0]), EXACT | {"training.micro_batch": 4})
-    with pytest.raises(ConfigError, match=r"out of memory at 4 images at a time .*lower training\.micro_batch, model\.width"):
+    with pytest.raises(ConfigError, match=r"out of memory at 4 images at a time .*lower .*training\.batch_size, model\.width"):
         take_steps(config, collection, tmp_path, 1, break_at=0)
