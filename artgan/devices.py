@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from artgan.errors import ConfigError
 
@@ -63,6 +63,11 @@ def place(network: Network, device: torch.device) -> Network:
     network.to(device)
     network.to(memory_format=torch.channels_last)
     return network
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the host on a device, without waiting for the device: a GPU reads page-locked memory on its own."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def describe_device(device: torch.device) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from artgan import seeding
-from artgan.devices import autocast
+from artgan.devices import autocast, send
 from artgan.models.layers import step_power_iterations
 from artgan.models.noise import KEY_BITS, keyed_noise
 from artgan.objectives.contract import Objective
@@ -261,13 +261,13 @@ def _first_position(state: TrainState, context: StepContext) -> int:
 
 def _normal(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
     values = seeding.normal(context.seed, stream, _first_position(state, context), context.local_batch, width)
-    return torch.from_numpy(values).to(context.device, state.dtype, non_blocking=True)
+    return send(torch.from_numpy(values).to(state.dtype), context.device)
 
 
 def _uniform(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
     """Return uniforms in float64: a float32 would round some to 1."""
     values = seeding.uniform(context.seed, stream, _first_position(state, context), context.local_batch, width)
-    return torch.from_numpy(values).to(context.device, non_blocking=True)
+    return send(torch.from_numpy(values), context.device)
 
 
 def _draws(state: TrainState, context: StepContext, stream: str) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from artgan.config import with_values
+from artgan.datasets.sampler import Batches
 from artgan.errors import ConfigError
 from artgan.training.context import build_context
 from artgan.training.distributed import World
@@ -89,6 +90,22 @@ def test_a_process_whose_image_is_at_an_odd_place_adds_nothing_to_the_path_lengt
     assert sums == [0]
     assert scalars["path_length"].isfinite()
     assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("generator", ["stylegan2", "r3gan"])
+def test_no_step_makes_tensors_of_the_hosts_numbers(collection, tmp_path, monkeypatch, generator):
+    """On a GPU, each would be a copy that waits for all that is still to be computed."""
+    values = {"model.generator": generator, "model.discriminator": generator, "objective.name": "nonsaturating"}
+    session = open_session(combined(values | {"augment.name": "ada"}), collection, tmp_path)
+    context, batches = build_context(session), Batches(collection, 0, session.device, horizontal_flip=True)
+
+    def refuse(*arguments, **options):
+        raise AssertionError("torch.tensor within a step")
+
+    monkeypatch.setattr(torch, "tensor", refuse)
+    images, labels = batches.batch(0, 8)
+    discriminator_step(session.state, context, images, labels)
+    generator_step(session.state, context, None, labels)
 
 
 def test_what_cannot_be_halved_says_so(collection, tmp_path):
