@@ -4,6 +4,7 @@ A batch may be cut into pieces whose gradients add up: every loss is a mean over
 the batch over all processes.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,6 +131,20 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
     if context.path_length_weight > 0 and _is_due(state, context, _PATH_LENGTH_EVERY):
         totals.values |= _path_length(state, context, labels)
     return totals.values | {"skipped/generator": _update(state.optimizer_generator, context)}
+
+
+def kinds_of_steps(context: StepContext) -> dict[int, float]:
+    """Return a place of each kind of step, by the lazy penalties that fall on it, with that kind's share of all steps.
+
+    A place counts steps from the start of a run; all penalties fall on place 0.
+    """
+    penalty_every = context.penalty_every if max(context.r1_gamma, context.r2_gamma) > 0 else 1
+    path_length_every = _PATH_LENGTH_EVERY if context.path_length_weight > 0 else 1
+    cycle = math.lcm(penalty_every, path_length_every)
+    alike: dict[tuple[bool, bool], list[int]] = {}
+    for place in range(cycle):
+        alike.setdefault((place % penalty_every == 0, place % path_length_every == 0), []).append(place)
+    return {places[0]: len(places) / cycle for places in alike.values()}
 
 
 def _penalties(context: StepContext, seen_real: Tensor, seen_fake: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from artgan.training.preview import preview_augmentation
 from artgan.training.run_log import read_metrics
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
+from artgan.training.steps import kinds_of_steps
 from artgan.training.transfer import start_from
 from tests.integration.test_cli import SET, artgan, refused
 from tests.integration.test_resume import assert_same, combined, run, stop_after, tiny
@@ -45,6 +47,44 @@ def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, t
     assert found.micro_batch == 4  # 6 is no multiple of what the discriminator judges together
     assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["4"]
     assert "in 3 pieces of 4 whose gradients add up, but at once in the generator" in describe(session, found)[0]
+
+
+def test_a_forecast_weighs_each_kind_of_step_and_leaves_out_its_own_copy(collection, tmp_path, monkeypatch):
+    """By a clock that steps move: 1 s, 10 more with R1 (every 16th step, by default), 4 more with path length (every 4th)."""
+    values = {"model.generator": "stylegan2", "model.discriminator": "stylegan2", "objective.name": "nonsaturating"}
+    session = open_session(tiny(**{key.replace(".", "__"): value for key, value in values.items()}), collection, tmp_path)
+    clock = [0.0]
+
+    def step_of_the_discriminator(state, context, *inputs):
+        place = state.images_seen // context.batch_size
+        clock[0] += 1 + 10 * (place % 16 == 0) + 4 * (place % 4 == 0)
+        return {"skipped/discriminator": torch.zeros(())}
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("artgan.training.preflight.discriminator_step", step_of_the_discriminator)
+    monkeypatch.setattr("resource.getrusage", lambda who: SimpleNamespace(ru_maxrss=10**6))
+    monkeypatch.setattr("sys.platform", "linux")
+    found = preflight(session, print)
+    assert found.seconds_per_kimg == pytest.approx((1 + 10 / 16 + 4 / 4) / 4 * 1000)
+    state = sum(tensor.nbytes for tensor in state_tensors(session.state).values())
+    assert found.memory_gb == pytest.approx((1024 * 10**6 - state) / 1e9, abs=1e-5)  # the filters' taps are not saved
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        ({}, {0: 1}),
+        ({"objective.r1_gamma": 1.0, "objective.penalty_every": 3}, {0: 1 / 3, 1: 2 / 3}),
+        ({"model.discriminator": "r3gan", "objective.name": "relativistic", "objective.penalty_every": 1}, {0: 1}),
+        (
+            {"model.generator": "stylegan2", "objective.r1_gamma": 1.0, "objective.penalty_every": 6},
+            {0: 1 / 12, 1: 8 / 12, 4: 2 / 12, 6: 1 / 12},
+        ),
+    ],
+)
+def test_kinds_of_steps_go_by_the_lazy_penalties(collection, tmp_path, values, kinds):
+    found = kinds_of_steps(build_context(open_session(with_values(tiny(), values), collection, tmp_path)))
+    assert found == pytest.approx(kinds)
 
 
 def fit_at_most(count, monkeypatch):
