@@ -163,7 +163,7 @@ def _path_length(state: TrainState, context: StepContext, labels: Tensor) -> dic
     inputs = _inputs(state, context, "path_length")
     first = context.world.rank * context.local_batch
     even = torch.arange(first % 2, context.local_batch, 2, device=context.device)
-    mean_length = torch.zeros((), device=context.device)
+    mean_length = torch.zeros((), dtype=state.dtype, device=context.device)
     for here in even.split(context.micro_batch):
         if len(here) == 0:  # the one image of this process is at an odd place: it adds nothing, where a mean of none is NaN
             continue
