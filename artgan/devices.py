@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from artgan.errors import ConfigError
 
@@ -68,6 +68,11 @@ def place(network: Network, device: torch.device) -> Network:
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that there is no memory left; a CPU's allocator has no class of errors of its own."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the host on a device, without waiting for the device: a GPU reads page-locked memory on its own."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def describe_device(device: torch.device) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from artgan.augment.contract import Augmentation
-from artgan.augment.resampling import warp
+from artgan.augment.resampling import Warp
 
 _TARGET = 0.6
 _EVERY_STEPS = 4
@@ -77,6 +77,7 @@ class Ada(Augmentation):
     def __init__(self, pipe: str, probability: float | None, cap: float) -> None:
         super().__init__()
         self.pipe, self.cap, self.adaptive = PIPES[pipe], cap, probability is None
+        self.warp = Warp()
         self.register_buffer("probability", torch.tensor(probability or 0.0))
         self.register_buffer("sign_sum", torch.zeros(()))
         self.register_buffer("sign_count", torch.zeros(()))
@@ -109,7 +110,7 @@ class Ada(Augmentation):
             `[N, 3, H, W]`; colors may leave [-1, 1].
         """
         draw = _Draws(draws.to(images.dtype), self.probability.to(images.dtype))
-        images = warp(images, _geometry(self.pipe, draw, images.shape[2], images.shape[3]))
+        images = self.warp(images, _geometry(self.pipe, draw, images.shape[2], images.shape[3]))
         matrix = _colors(self.pipe, draw)
         images = torch.einsum("nij,njhw->nihw", matrix[:, :3, :3], images) + matrix[:, :3, 3, None, None]
         return _cut(images, draw) if self.pipe.cutout else images

@@ -5,7 +5,7 @@ Karras et al. 2020 (2006.06676, appendix B.2) do: doubling and halving without a
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
@@ -55,25 +55,35 @@ class _Transpose(torch.autograd.Function):
         return _Sample.apply(gradient, grid), None, None
 
 
-def warp(images: Tensor, inverse: Tensor) -> Tensor:
-    """Warp each image.
+class Warp(nn.Module):
+    """Warps each image; the taps move with it, since a copy of them at every call would wait for the device."""
 
-    Args:
-        images: `[N, C, H, W]`, float32 or float64.
-        inverse: `[N, 2, 3]`: where a pixel of the result comes from, (x, y) in pixels from the center.
+    taps: Tensor
 
-    Returns:
-        `[N, C, H, W]`.
-    """
-    height, width = images.shape[2:]
-    doubled = _double(_reflected(images))
-    x, y = (_places(side, images) - (side - 1) / 2 for side in (width, height))  # from the center
-    x, y = x[None, None, :], y[None, :, None]
-    a = inverse.to(images.dtype)[:, :, :, None, None]  # [N, 2, 3, 1, 1]
-    from_x = a[:, 0, 0] * x + a[:, 0, 1] * y + a[:, 0, 2] + (width - 1) / 2  # [N, 2H+10, 2W+10]
-    from_y = a[:, 1, 0] * x + a[:, 1, 1] * y + a[:, 1, 2] + (height - 1) / 2
-    grid = torch.stack([_normalized(from_x, width), _normalized(from_y, height)], -1)
-    return _halve(_Sample.apply(doubled, grid))
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("taps", torch.tensor(SYM6, dtype=torch.float64), persistent=False)
+
+    def forward(self, images: Tensor, inverse: Tensor) -> Tensor:
+        """Warp.
+
+        Args:
+            images: `[N, C, H, W]`, float32 or float64.
+            inverse: `[N, 2, 3]`: where a pixel of the result comes from, (x, y) in pixels from the center.
+
+        Returns:
+            `[N, C, H, W]`.
+        """
+        height, width = images.shape[2:]
+        taps = self.taps.to(images.dtype)
+        doubled = _double(_reflected(images), taps)
+        x, y = (_places(side, images) - (side - 1) / 2 for side in (width, height))  # from the center
+        x, y = x[None, None, :], y[None, :, None]
+        a = inverse.to(images.dtype)[:, :, :, None, None]  # [N, 2, 3, 1, 1]
+        from_x = a[:, 0, 0] * x + a[:, 0, 1] * y + a[:, 0, 2] + (width - 1) / 2  # [N, 2H+10, 2W+10]
+        from_y = a[:, 1, 0] * x + a[:, 1, 1] * y + a[:, 1, 2] + (height - 1) / 2
+        grid = torch.stack([_normalized(from_x, width), _normalized(from_y, height)], -1)
+        return _halve(_Sample.apply(doubled, grid), taps)
 
 
 def _fold(place: Tensor, side: int) -> Tensor:
@@ -102,19 +112,17 @@ def _normalized(place: Tensor, side: int) -> Tensor:
     return (2 * (place + _MARGIN) + _CENTER) * (2 / last) - 1
 
 
-def _taps(like: Tensor, gain: float) -> tuple[Tensor, Tensor]:
-    taps = gain * torch.tensor(SYM6, dtype=like.dtype, device=like.device)
-    channels = like.shape[1]
+def _kernels(taps: Tensor, channels: int) -> tuple[Tensor, Tensor]:
     return taps.view(1, 1, -1, 1).expand(channels, 1, -1, 1), taps.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
 
 
-def _double(x: Tensor) -> Tensor:
-    down, across = _taps(x, 2**0.5)
+def _double(x: Tensor, taps: Tensor) -> Tensor:
+    down, across = _kernels(2**0.5 * taps, x.shape[1])
     x = F.conv_transpose2d(x, down, stride=(2, 1), groups=x.shape[1])
     return F.conv_transpose2d(x, across, stride=(1, 2), groups=x.shape[1])
 
 
-def _halve(x: Tensor) -> Tensor:
-    down, across = _taps(x, 0.5**0.5)
+def _halve(x: Tensor, taps: Tensor) -> Tensor:
+    down, across = _kernels(0.5**0.5 * taps, x.shape[1])
     x = F.conv2d(x, down, stride=(2, 1), groups=x.shape[1])
     return F.conv2d(x, across, stride=(1, 2), groups=x.shape[1])

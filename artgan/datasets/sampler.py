@@ -8,6 +8,7 @@ from torch import Tensor
 
 from artgan import seeding
 from artgan.datasets.collection import Collection
+from artgan.devices import send
 from artgan.images import to_float
 
 _GPU_SHARE = 0.5
@@ -62,9 +63,11 @@ class Batches:
             float32 `[count, 3, H, W]` in [-1, 1] and int64 `[count]`, both on the device.
         """
         rows = torch.from_numpy(epoch_rows(self.rows, self.seed, position, count))
-        pixels = self.images.index_select(0, rows.to(self.images.device)).to(self.device, non_blocking=True)
+        there = send(rows, self.device)
+        kept = self.images.is_cuda
+        pixels = self.images.index_select(0, there) if kept else send(self.images.index_select(0, rows), self.device)
         images = to_float(pixels)
         if self.horizontal_flip:
-            draws = torch.from_numpy(seeding.uniform(self.seed, "data/flip", position, count, 1)).to(self.device)
+            draws = send(torch.from_numpy(seeding.uniform(self.seed, "data/flip", position, count, 1)), self.device)
             images = torch.where(draws.view(-1, 1, 1, 1) < 0.5, images, images.flip(3))
-        return images, self.labels[rows.to(self.device)]
+        return images, self.labels[there]

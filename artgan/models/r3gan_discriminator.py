@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from artgan.models.base_grid import base_grid
 from artgan.models.contract import DiscriminatorNetwork, Features
 from artgan.models.r3gan_generator import BLOCKS_PER_STAGE, ResidualBlock, channels_at, convolution
-from artgan.models.resample import halve
+from artgan.models.resample import LowPass
 
 
 class Discriminator(DiscriminatorNetwork):
@@ -40,6 +40,7 @@ class Discriminator(DiscriminatorNetwork):
                 if a != b
             }
         )
+        self.low_pass = LowPass()
         last = channels[-1]
         self.basis = nn.Conv2d(last, last, (rows, columns), groups=last, bias=False)
         nn.init.normal_(self.basis.weight, std=1 / math.sqrt(rows * columns))
@@ -53,7 +54,7 @@ class Discriminator(DiscriminatorNetwork):
         x = self.from_rgb(images)
         for px, blocks in self.blocks.items():
             if px != self.full_px:
-                x = halve(x)
+                x = self.low_pass.halve(x)
             if px in self.widen:
                 x = self.widen[px](x)
             x = blocks(x)

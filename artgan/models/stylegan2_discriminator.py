@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from artgan.models.base_grid import base_grid
 from artgan.models.contract import DiscriminatorNetwork, Features
 from artgan.models.layers import normalize_second_moment
-from artgan.models.resample import halve, low_pass
+from artgan.models.resample import LowPass
 from artgan.models.stylegan2_generator import Dense, activated, channels_at
 
 _GROUP = 4
@@ -29,17 +29,17 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
         self.gain = 1 / math.sqrt(channels_in * kernel**2)
-        self.down = down
+        self.low_pass = LowPass() if down else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `[N, C_in, H, W]` to `[N, C_out, H, W]`, or half the sides; activated where there is a bias."""
         weight = self.weight * self.gain
-        if self.down and weight.shape[-1] == 1:
-            x = F.conv2d(halve(x), weight)
-        elif self.down:
-            x = F.conv2d(low_pass(x, padding=2), weight, stride=2)
-        else:
+        if self.low_pass is None:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        elif weight.shape[-1] == 1:
+            x = F.conv2d(self.low_pass.halve(x), weight)
+        else:
+            x = F.conv2d(self.low_pass(x, padding=2), weight, stride=2)
         return x if self.bias is None else activated(x + self.bias.to(x.dtype)[:, None, None])
 
 

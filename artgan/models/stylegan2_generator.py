@@ -20,7 +20,7 @@ from artgan.models.base_grid import base_grid
 from artgan.models.contract import GeneratorNetwork
 from artgan.models.layers import LEAKY_SLOPE, normalize_second_moment
 from artgan.models.noise import keyed_noise
-from artgan.models.resample import double, low_pass
+from artgan.models.resample import LowPass, double
 
 _MAX_CHANNELS = 512
 _MAPPING_RATE = 0.01  # of the mapping's learning rate to all others'
@@ -99,18 +99,19 @@ class ModulatedConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, kernel, kernel))
         self.affine = Dense(style_dim, channels_in, bias=1.0)
         self.gain = 1 / math.sqrt(channels_in * kernel**2)
-        self.up, self.demodulate = up, demodulate
+        self.low_pass = LowPass() if up else None
+        self.demodulate = demodulate
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """Map `[N, C_in, H, W]` with styles `[N, style_dim]` to `[N, C_out, H, W]` (twice the sides with `up`)."""
         scale = self.affine(styles)
         weight = self.weight * self.gain
         x = x * scale.to(x.dtype)[:, :, None, None]
-        if self.up:
-            # The filter's gain of 4 for the zeros in between goes into the weight.
-            x = low_pass(F.conv_transpose2d(x, (4 * weight).transpose(0, 1), stride=2), padding=1)
-        else:
+        if self.low_pass is None:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        else:
+            # The filter's gain of 4 for the zeros in between goes into the weight.
+            x = self.low_pass(F.conv_transpose2d(x, (4 * weight).transpose(0, 1), stride=2), padding=1)
         if not self.demodulate:
             return x
         energy = F.linear(scale.square(), weight.square().sum((2, 3)))  # [N, C_out]

@@ -1,4 +1,4 @@
-"""As many images at a time as fit: a step that ran out of memory is taken again in smaller pieces."""
+"""As many images at a time as fit: a step that ran out of memory is taken again in smaller pieces; one that broke is undone."""
 
 import gc
 from collections.abc import Callable
@@ -17,8 +17,9 @@ Step = Callable[..., dict[str, Tensor]]
 class PiecewiseSteps:
     """Takes steps; halves the micro-batch and takes a step again when memory runs out, to the same result.
 
-    A step changes parameters last, but spectral norms and running statistics on its way; those are copied before each step
-    and put back before it is taken again.
+    A step changes parameters last, but spectral norms and running statistics on its way; those are copied before each step,
+    and put back before it is taken again and where it was skipped: one forward pass that is not finite would else stay in
+    them, and in their average, for good.
 
     Args:
         state: what the steps change.
@@ -29,7 +30,8 @@ class PiecewiseSteps:
     def __init__(self, state: TrainState, context: StepContext, say: Callable[[str], None]) -> None:
         self.state, self.context, self.say = state, context, say
         modules = (state.generator, state.discriminator, state.augment, state.path_length)
-        self.buffers = [buffer for module in modules for buffer in _small_buffers(module)]
+        # Their bytes: whatever the kinds of numbers, a few operations copy and choose among all of them.
+        self.buffers = [buffer.view(-1).view(torch.uint8) for module in modules for buffer in _small_buffers(module)]
         self.copies = [buffer.clone() for buffer in self.buffers]
 
     def take(self, step: Step, *inputs: Any) -> dict[str, Tensor]:
@@ -41,16 +43,29 @@ class PiecewiseSteps:
         torch._foreach_copy_(self.copies, self.buffers)
         while True:
             try:
-                return step(self.state, self.context, *inputs)
+                scalars = step(self.state, self.context, *inputs)
             except torch.OutOfMemoryError as error:
                 self._halve(error)
+                continue
+            self._undo(next(value for name, value in scalars.items() if name.startswith("skipped/")))
+            return scalars
+
+    def _undo(self, skipped: Tensor) -> None:
+        """Put the buffers back if the step was skipped; nothing waits for the device to tell."""
+        undone = (skipped > 0).to(torch.uint8)
+        torch._foreach_mul_(self.buffers, 1 - undone)
+        torch._foreach_add_(self.buffers, torch._foreach_mul(self.copies, undone))
 
     def _halve(self, error: torch.OutOfMemoryError) -> None:
-        smaller = self.context.micro_batch // 2
-        if self.context.world.size > 1 or smaller < 1 or smaller % self.state.discriminator.batch_multiple:
+        multiple = self.state.discriminator.batch_multiple
+        smaller = self.context.micro_batch // 2 // multiple * multiple
+        odd = self.context.local_batch % multiple  # some images would be judged together with others than in the whole batch
+        if self.context.world.size > 1 or smaller == 0 or odd:
+            whole = f", all {self.context.local_batch} in the generator" if self.state.generator.couples_batch else ""
+            first = f"set training.batch_size to a multiple of {multiple}, which can be taken in pieces, or " if odd else ""
             raise ConfigError(
-                f"out of memory at {self.context.micro_batch} images at a time ({str(error).splitlines()[0][:120]}): lower "
-                f"training.micro_batch, model.width or the collection's resolution"
+                f"out of memory at {self.context.micro_batch} images at a time{whole} ({str(error).splitlines()[0][:120]}): "
+                f"{first}lower training.micro_batch, training.batch_size, model.width or the collection's resolution"
             ) from error
         self.context.micro_batch = smaller
         for optimizer in (self.state.optimizer_generator, self.state.optimizer_discriminator):

@@ -16,12 +16,11 @@ from artgan.training.choose import Say
 from artgan.training.context import build_context
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.session import Session
-from artgan.training.state import state_tensors
-from artgan.training.steps import discriminator_step, generator_step
+from artgan.training.state import TrainState, state_tensors
+from artgan.training.steps import discriminator_step, generator_step, kinds_of_steps
 
 _SHEET_BYTES_PER_PIXEL = 2.0  # of a PNG of painted pictures, roughly
 _SHEET_PICTURES = 64
-_R1_STEPS, _PATH_STEPS = 16, 4  # from one lazy penalty to the next
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Preflight:
 
     Attributes:
         micro_batch: images that fit at a time in this process.
-        seconds_per_kimg: of training, without sheets and evaluations.
-        memory_gb: of the device while training; on a CPU of the whole process.
+        seconds_per_kimg: of training, without sheets and evaluations, and before any compiling, which would take minutes here.
+        memory_gb: of the device while training, without the copy of the state; on a CPU of the whole process.
         disk_gb: that checkpoints, models and sheets will take.
         free_gb: on the disk of the run.
     """
@@ -50,7 +49,7 @@ def preflight(session: Session, say: Say) -> Preflight:
         ConfigError: not even the smallest piece of a batch fits into memory.
         StorageError: the disk cannot hold the run's checkpoints.
     """
-    state = copy.deepcopy(session.state)
+    state, copied_bytes = copy.deepcopy(session.state), _state_bytes(session.state)
     context = build_context(session, state, compiled=False)
     steps = PiecewiseSteps(state, context, say)
     batches = Batches(session.collection, session.config.seed, session.device, session.config.augment.horizontal_flip)
@@ -59,8 +58,8 @@ def preflight(session: Session, say: Say) -> Preflight:
     if session.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(session.device)
 
-    def seconds_of_step(index: int) -> float:
-        state.images_seen = index * context.batch_size
+    def seconds_of_step(place: int) -> float:
+        state.images_seen = place * context.batch_size
         started = time.perf_counter()
         steps.take(discriminator_step, images, labels)
         steps.take(generator_step, images if context.objective.paired else None, labels)
@@ -68,13 +67,14 @@ def preflight(session: Session, say: Say) -> Preflight:
             torch.cuda.synchronize(session.device)
         return time.perf_counter() - started
 
-    seconds_of_step(0)  # the first one also sets up kernels and optimizers; every penalty falls due on it
-    lazy = (context.penalty_every > 1 and max(context.r1_gamma, context.r2_gamma) > 0) or context.path_length_weight > 0
-    plain = min(seconds_of_step(1), seconds_of_step(2))
-    span = _PATH_STEPS if context.path_length_weight > 0 else _R1_STEPS
-    mean = (plain * (span - 1) + seconds_of_step(0)) / span if lazy else plain
+    seconds_of_step(0)  # the first one also sets up kernels and optimizers
+    mean = 0.0
+    for place, share in kinds_of_steps(context).items():
+        times = 2 if share >= 0.5 else 1  # what else the machine does in that moment counts once
+        mean += share * min(seconds_of_step(place) for _ in range(times))
     vital_gb, disk_gb, free_gb = _disk(session)
-    result = Preflight(context.micro_batch, mean / context.batch_size * 1000, _memory_gb(session.device), disk_gb, free_gb)
+    memory_gb = (_peak_bytes(session.device) - copied_bytes) / 1e9
+    result = Preflight(context.micro_batch, mean / context.batch_size * 1000, memory_gb, disk_gb, free_gb)
     if free_gb < vital_gb:
         raise StorageError(
             f"run {session.run}: its checkpoints and models take about {vital_gb:.2g} GB, and {free_gb:.2g} GB are free; free "
@@ -89,21 +89,33 @@ def describe(session: Session, found: Preflight) -> list[str]:
     left_kimg = max(0.0, training.total_kimg - session.state.images_seen / 1000)
     pieces = -(-training.batch_size // session.world.size // found.micro_batch)
     together = "at once" if pieces == 1 else f"in {pieces} pieces of {found.micro_batch} whose gradients add up"
+    if pieces > 1 and session.state.generator.couples_batch:
+        together += ", but at once in the generator, whose batch norm couples its images"
+    plain = " before compiling" if training.compile else ""
     processes = f" on {session.world.size} processes" if session.world.size > 1 else ""
     tight = ", which will not do to the end" if found.free_gb < found.disk_gb else ""
     return [
-        f"preflight: {found.seconds_per_kimg:.3g} s per kimg, {format_seconds(left_kimg * found.seconds_per_kimg)} for "
+        f"preflight: {found.seconds_per_kimg:.3g} s per kimg{plain}, {format_seconds(left_kimg * found.seconds_per_kimg)} for "
         f"{left_kimg:,g} kimg without evaluations; batch {training.batch_size}{processes} {together}",
         f"preflight: {found.memory_gb:.2g} GB of memory; about {found.disk_gb:.2g} GB of disk, {found.free_gb:,.3g} GB are free"
         f"{tight}",
     ]
 
 
-def _memory_gb(device: torch.device) -> float:
+def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
+        return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _state_bytes(state: TrainState) -> int:
+    """Return what a copy of the state takes, frozen backbones included."""
+    modules = (state.generator, state.discriminator, state.ema, state.augment, state.path_length)
+    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    for optimizer in (state.optimizer_generator, state.optimizer_discriminator):
+        tensors += [moment for moments in optimizer.state.values() for moment in moments.values()]
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 def _disk(session: Session) -> tuple[float, float, float]:

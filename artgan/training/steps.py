@@ -4,6 +4,7 @@ A batch may be cut into pieces whose gradients add up: every loss is a mean over
 the batch over all processes.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from artgan import seeding
-from artgan.devices import autocast
+from artgan.devices import autocast, send
 from artgan.models.layers import step_power_iterations
 from artgan.models.noise import KEY_BITS, keyed_noise
 from artgan.objectives.contract import Objective
@@ -73,19 +74,21 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
     state.optimizer_discriminator.zero_grad()
     inputs = _inputs(state, context, "discriminator")
     with torch.no_grad():
-        images_fake = torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)])
-        seen_real = state.augment(images, _draws(state, context, "augment/real"))
-        seen_fake = state.augment(_precise(images_fake), _draws(state, context, "augment/fake"))
+        images_fake = _precise(torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)]))
+    draws_real, draws_fake = _draws(state, context, "augment/real"), _draws(state, context, "augment/fake")
     penalized = _is_due(state, context, context.penalty_every)
     totals = _Totals()
     for part in _pieces(context, slice(0, context.local_batch)):
         share = (part.stop - part.start) / context.batch_size
+        with torch.no_grad():
+            seen_real = state.augment(images[part], draws_real[part])
+            seen_fake = state.augment(images_fake[part], draws_fake[part])
         with autocast(context.device, context.precision):
-            logits_real, auxiliary = context.passes.judge(seen_real[part], labels[part], True)
-            logits_fake, _ = context.passes.judge(seen_fake[part], labels[part], False)
+            logits_real, auxiliary = context.passes.judge(seen_real, labels[part], True)
+            logits_fake, _ = context.passes.judge(seen_fake, labels[part], False)
         logits_real, logits_fake = _precise(logits_real), _precise(logits_fake)
         loss = context.objective.discriminator_loss(logits_real, logits_fake)
-        penalties = _penalties(context, seen_real[part], seen_fake[part], labels[part]) if penalized else {}
+        penalties = _penalties(context, seen_real, seen_fake, labels[part]) if penalized else {}
         (share * (loss + auxiliary + context.penalty_every * sum(penalties.values()))).backward()
         means = {"logits/real": logits_real.mean(), "logits/fake": logits_fake.mean()}
         signs = {"logits/sign_real": logits_real.sign().mean()}
@@ -130,6 +133,20 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
     return totals.values | {"skipped/generator": _update(state.optimizer_generator, context)}
 
 
+def kinds_of_steps(context: StepContext) -> dict[int, float]:
+    """Return a place of each kind of step, by the lazy penalties that fall on it, with that kind's share of all steps.
+
+    A place counts steps from the start of a run; all penalties fall on place 0.
+    """
+    penalty_every = context.penalty_every if max(context.r1_gamma, context.r2_gamma) > 0 else 1
+    path_length_every = _PATH_LENGTH_EVERY if context.path_length_weight > 0 else 1
+    cycle = math.lcm(penalty_every, path_length_every)
+    alike: dict[tuple[bool, bool], list[int]] = {}
+    for place in range(cycle):
+        alike.setdefault((place % penalty_every == 0, place % path_length_every == 0), []).append(place)
+    return {places[0]: len(places) / cycle for places in alike.values()}
+
+
 def _penalties(context: StepContext, seen_real: Tensor, seen_fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Return gamma / 2 E[|grad D|^2] on real and generated images, those whose weight is not zero."""
     penalties = {}
@@ -146,8 +163,10 @@ def _path_length(state: TrainState, context: StepContext, labels: Tensor) -> dic
     inputs = _inputs(state, context, "path_length")
     first = context.world.rank * context.local_batch
     even = torch.arange(first % 2, context.local_batch, 2, device=context.device)
-    mean_length = torch.zeros((), device=context.device)
+    mean_length = torch.zeros((), dtype=state.dtype, device=context.device)
     for here in even.split(context.micro_batch):
+        if len(here) == 0:  # the one image of this process is at an odd place: it adds nothing, where a mean of none is NaN
+            continue
         share = len(here) / ((context.batch_size + 1) // 2)
         keys = inputs.keys[here]
         with autocast(context.device, context.precision):
@@ -257,13 +276,13 @@ def _first_position(state: TrainState, context: StepContext) -> int:
 
 def _normal(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
     values = seeding.normal(context.seed, stream, _first_position(state, context), context.local_batch, width)
-    return torch.from_numpy(values).to(context.device, state.dtype, non_blocking=True)
+    return send(torch.from_numpy(values).to(state.dtype), context.device)
 
 
 def _uniform(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
     """Return uniforms in float64: a float32 would round some to 1."""
     values = seeding.uniform(context.seed, stream, _first_position(state, context), context.local_batch, width)
-    return torch.from_numpy(values).to(context.device, non_blocking=True)
+    return send(torch.from_numpy(values), context.device)
 
 
 def _draws(state: TrainState, context: StepContext, stream: str) -> Tensor:

@@ -1,7 +1,6 @@
 """What a run looks like when it goes wrong, in numbers: collapse, overfitting, a metric that no longer falls."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ from PIL import Image
 
 from artgan.datasets.collection import Collection
 from artgan.images import to_float
-from artgan.training.run_log import read_metrics
 
 _THUMB_PX = 8
+_JUDGED_AT_ONCE = 8  # a multiple of what any discriminator judges together; in float32, where training may take bfloat16
 _FEW_PICTURES = 8
 _COLLAPSED = 0.4  # of the real pictures' diversity
 _OVERFITTED = 0.8
@@ -62,8 +61,12 @@ def overfitting(discriminator: torch.nn.Module, collection: Collection, fake: np
     count = len(fake)
 
     def mean_logit(images: np.ndarray, labels: np.ndarray) -> float:
-        inputs = to_float(torch.from_numpy(images)).to(parameter.device, parameter.dtype)
-        return float(discriminator(inputs, torch.from_numpy(labels).to(parameter.device)).mean())
+        logits = []
+        for start in range(0, count, _JUDGED_AT_ONCE):
+            part = slice(start, start + _JUDGED_AT_ONCE)
+            inputs = to_float(torch.from_numpy(images[part])).to(parameter.device, parameter.dtype)
+            logits.append(discriminator(inputs, torch.from_numpy(labels[part]).to(parameter.device)))
+        return float(torch.cat(logits).mean())
 
     def of_rows(rows: np.ndarray) -> float:
         shown = rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]  # a small hold-out stands more than once
@@ -73,12 +76,6 @@ def overfitting(discriminator: torch.nn.Module, collection: Collection, fake: np
     classes = np.arange(count) % max(1, len(collection.classes)) if conditional else np.zeros(count, np.int64)
     gap = train - mean_logit(fake, classes.astype(np.int64))
     return (train - holdout) / gap if gap > 1e-6 else None
-
-
-def kid_history(run: Path, protocol_hash: str) -> list[tuple[int, float]]:
-    """Return (images seen, KID) of a run's evaluations under one protocol, in order."""
-    lines = [line for line in read_metrics(run) if line["kind"] == "metrics" and line["protocol_hash"] == protocol_hash]
-    return [(line["images_seen"], line["metrics"]["kid"]["value"]) for line in lines]
 
 
 def evaluations_since_best(kids: Sequence[float]) -> int:
@@ -92,7 +89,7 @@ def warnings(relative: float, overfit: float | None, history: Sequence[tuple[int
     Args:
         relative: `relative_diversity` of the newest samples.
         overfit: `overfitting`, where it is known.
-        history: `kid_history`.
+        history: (images seen, upper end of the KID interval) of the run's evaluations, in order.
     """
     found = {}
     if relative < _COLLAPSED:

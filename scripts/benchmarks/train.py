@@ -2,11 +2,11 @@
 
     ./scripts/benchmark train                                       64 px on a CPU
     ./scripts/benchmark train --device cuda --side 256 --batch 16 --width 64     and --batch 64
-    ./scripts/benchmark train --discriminator fastgan --width 64     networks of the papers' size, beside the peers'
 
 The plain step is float32 in NCHW memory, with Adam looped over parameters. The packages lightweight-gan (a variant of FastGAN)
-and stylegan2-pytorch are timed in the same run when they are installed (no extra of artgan installs them). All times are taken
-in turns, so that other work on the machine meets all of them.
+and stylegan2-pytorch are timed in the same run when they are installed (no extra of artgan installs them). Penalties that fall
+on every so many steps count as often as they fall: a round times one step of each kind and weighs it by its share of all steps.
+Rounds are taken in turns, so that other work on the machine meets all of them. On a GPU, what a step waits for is counted.
 """
 
 import argparse
@@ -14,8 +14,10 @@ import importlib.util
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -33,26 +35,47 @@ from artgan.datasets.synthetic import write_collection_sources
 from artgan.devices import describe_device
 from artgan.training.context import build_context
 from artgan.training.ema import update_ema
+from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.session import Session, open_session
-from artgan.training.steps import discriminator_step, generator_step
+from artgan.training.steps import discriminator_step, generator_step, kinds_of_steps
 
-Turn = Callable[[], None]
+_WATCHED_STEPS = 5
 
 
-def artgan_turn(session: Session) -> Turn:
-    """Return a function that takes one whole step of training, data and moving average included."""
+@dataclass(frozen=True)
+class Trainer:
+    """One way to train.
+
+    Attributes:
+        step: takes the step at a place, counted from the start of a run.
+        kinds: a place of each kind of step, with that kind's share of all steps.
+        networks: what it trains.
+    """
+
+    step: Callable[[int], None]
+    kinds: dict[int, float]
+    networks: nn.Module
+
+    def mean(self, measure: Callable[[Callable[[], None]], float]) -> float:
+        """Return what a step measures on average, from one of each kind."""
+        return sum(share * measure(lambda place=place: self.step(place)) for place, share in self.kinds.items())
+
+
+def artgan_trainer(session: Session) -> Trainer:
+    """Return whole steps of training, data and moving average included."""
     state, config = session.state, session.config
     context = build_context(session)
+    steps = PiecewiseSteps(state, context, print)
     batches = Batches(session.collection, 0, session.device, False)
 
-    def turn() -> None:
+    def step(place: int) -> None:
+        state.images_seen = place * config.training.batch_size
         images, labels = batches.batch(state.images_seen, config.training.batch_size)
-        discriminator_step(state, context, images, labels)
-        generator_step(state, context, images if context.objective.paired else None, labels)
+        steps.take(discriminator_step, images, labels)
+        steps.take(generator_step, images if context.objective.paired else None, labels)
         update_ema(state.ema, state.generator, 0.99)
-        state.images_seen += config.training.batch_size
 
-    return turn
+    return Trainer(step, kinds_of_steps(context), nn.ModuleList([state.generator, state.discriminator]))
 
 
 def plain(session: Session) -> None:
@@ -76,14 +99,14 @@ class LoopedAdam(torch.optim.Adam):
         super().step(closure)
 
 
-def peers(side: int, batch: int, device: torch.device, only: str) -> dict[str, tuple[Turn, nn.Module]]:
-    """Return a step of each peer that is installed, by the network of ours that it stands beside, and its networks.
+def peers(side: int, batch: int, device: torch.device, only: str) -> dict[str, Trainer]:
+    """Return the steps of each peer that is installed, by the network of ours that it stands beside.
 
     In their favor: no augmentation, no moving average, none of the gradient penalties that their trainers take every fourth
     step, no reading of values back from the device, and images that lie there already.
     """
     images = torch.rand(batch, 3, side, side, device=device)
-    found: dict[str, tuple[Turn, nn.Module]] = {}
+    found: dict[str, Trainer] = {}
     with _without_their_gpu_check(device):
         if only != "stylegan2" and importlib.util.find_spec("lightweight_gan"):
             found["fastgan: peer lightweight-gan"] = _lightweight_gan(images)
@@ -103,13 +126,13 @@ def _without_their_gpu_check(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _lightweight_gan(images: torch.Tensor) -> tuple[Turn, nn.Module]:
+def _lightweight_gan(images: torch.Tensor) -> Trainer:
     from lightweight_gan.lightweight_gan import LightweightGAN, gen_hinge_loss, hinge_loss
 
     latent_dim = 256
     gan = LightweightGAN(lr=2e-4, latent_dim=latent_dim, image_size=images.shape[-1])
 
-    def turn() -> None:
+    def step(place: int) -> None:
         gan.D_opt.zero_grad()
         latents = torch.randn(len(images), latent_dim, device=images.device)
         with torch.no_grad():
@@ -123,10 +146,10 @@ def _lightweight_gan(images: torch.Tensor) -> tuple[Turn, nn.Module]:
         sum(gen_hinge_loss(values, None) for values in fake).backward()
         gan.G_opt.step()
 
-    return turn, gan
+    return Trainer(step, {0: 1.0}, gan)
 
 
-def _stylegan2_pytorch(images: torch.Tensor) -> tuple[Turn, nn.Module]:
+def _stylegan2_pytorch(images: torch.Tensor) -> Trainer:
     from stylegan2_pytorch.stylegan2_pytorch import StyleGAN2, gen_hinge_loss, hinge_loss
 
     side = images.shape[-1]
@@ -137,7 +160,7 @@ def _stylegan2_pytorch(images: torch.Tensor) -> tuple[Turn, nn.Module]:
         noise = torch.rand(len(images), side, side, 1, device=images.device)
         return gan.G(styles[:, None].expand(-1, gan.G.num_layers, -1), noise)
 
-    def turn() -> None:
+    def step(place: int) -> None:
         gan.D_opt.zero_grad()
         hinge_loss(gan.D(images)[0], gan.D(fakes().detach())[0]).backward()
         gan.D_opt.step()
@@ -145,7 +168,7 @@ def _stylegan2_pytorch(images: torch.Tensor) -> tuple[Turn, nn.Module]:
         gen_hinge_loss(gan.D(fakes())[0], None).backward()
         gan.G_opt.step()
 
-    return turn, gan
+    return Trainer(step, {0: 1.0}, gan)
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -156,11 +179,14 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * side**3 / best
 
 
-def step_operations(turn: Turn) -> int:
+def step_operations(turn: Callable[[], object]) -> int:
     """Return the floating-point operations of convolutions and matrix products in a step."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = nullcontext()  # its hooks for a table by module break within penalties; a total needs none
+    counter.mod_tracker.parents = {"Global"}
+    with counter:
         turn()
     return counter.get_total_flops()
 
@@ -177,14 +203,25 @@ def seconds(turn: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def busy_share(turn: Turn, device: torch.device, steps: int) -> float | None:
-    """Return the share of time in which the GPU runs a kernel."""
-    if device.type != "cuda":
-        return None
+def waits(trainer: Trainer) -> int:
+    """Return how often the host waits for the GPU in the first steps of a run, on which every penalty falls."""
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for place in range(_WATCHED_STEPS):
+                trainer.step(place)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("called a synchronizing CUDA operation" in str(warning.message) for warning in caught)
+
+
+def busy_share(trainer: Trainer, device: torch.device) -> float:
+    """Return the share of time in which the GPU runs a kernel, in the first steps of a run."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        spent = seconds(lambda: [turn() for _ in range(steps)], device)
+        spent = seconds(lambda: [trainer.step(place) for place in range(_WATCHED_STEPS)], device)
     spans = sorted((event.time_range.start, event.time_range.end) for event in profiler.events() if event.time_range.end)
     busy, reached = 0.0, 0.0
     for start, end in spans:
@@ -193,21 +230,20 @@ def busy_share(turn: Turn, device: torch.device, steps: int) -> float | None:
     return busy / 1e6 / spent
 
 
-def variants(arguments: argparse.Namespace, collection: Collection, folder: Path) -> dict[str, tuple[Turn, nn.Module]]:
-    """Return the step of each network pair as artgan trains it, plain, and with one part taken away or added; and the pair."""
+def variants(arguments: argparse.Namespace, collection: Collection, folder: Path) -> dict[str, Trainer]:
+    """Return the steps of each network pair as artgan trains it, plain, and with one part taken away or added."""
     base = {
         "model.width": arguments.width, "model.discriminator_width": arguments.discriminator_width,
         "model.backbone": arguments.backbone, "training.batch_size": arguments.batch, "training.device": arguments.device,
     }  # fmt: skip
-    found: dict[str, tuple[Turn, nn.Module]] = {}
+    found: dict[str, Trainer] = {}
 
     def add(title: str, change: Callable[[Session], None] | None = None, **values: object) -> None:
         more = {key.replace("__", "."): value for key, value in values.items()}
         session = open_session(with_values(RunConfig(), base | more), collection, folder / title, write=False)
         if change:
             change(session)
-        pair = nn.ModuleList([session.state.generator, session.state.discriminator])
-        found[title] = artgan_turn(session), pair
+        found[title] = artgan_trainer(session)
 
     for generator, discriminator, objective in (
         ("fastgan", arguments.discriminator, "hinge"),
@@ -245,41 +281,36 @@ def main() -> None:
         collection = open_collection(Path(folder, "collection"))
         theirs = peers(arguments.side, arguments.batch, device, arguments.only)
         found = variants(arguments, collection, Path(folder)) | theirs
-        turns = {title: turn for title, (turn, _) in found.items()}
-        for turn in turns.values():
-            turn()  # kernels chosen, optimizers filled, graphs compiled
-        spent: dict[str, list[float]] = {title: [] for title in turns}
+        for trainer in found.values():
+            trainer.mean(lambda turn: seconds(turn, device))  # kernels chosen, optimizers filled, graphs compiled
+        spent: dict[str, list[float]] = {title: [] for title in found}
         for _ in range(arguments.rounds):
-            for title, turn in turns.items():
-                spent[title].append(seconds(turn, device))
+            for title, trainer in found.items():
+                spent[title].append(trainer.mean(lambda turn: seconds(turn, device)))
         print(f"{describe_device(device)}, torch {torch.__version__}, {arguments.side} px, batch {arguments.batch}")
-        report(turns, {title: trained_parameters(pair) for title, (_, pair) in found.items()}, spent, device, arguments.batch)
+        report(found, spent, device, arguments.batch)
         reading = Batches(collection, 0, device, False)
         read = statistics.median(seconds(lambda: reading.batch(0, arguments.batch), device) for _ in range(20))
         first = next(iter(spent.values()))
         print(f"reading a batch: {read / statistics.median(first):.1%} of the first step above")
 
 
-def report(
-    turns: dict[str, Turn],
-    sizes: dict[str, int],
-    spent: dict[str, list[float]],
-    device: torch.device,
-    batch: int,
-) -> None:
+def report(found: dict[str, Trainer], spent: dict[str, list[float]], device: torch.device, batch: int) -> None:
     rates = {dtype: matrix_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
-    for title, turn in turns.items():
+    for title, trainer in found.items():
         median = statistics.median(spent[title])
-        line = f"{title:36} {sizes[title] / 1e6:6.1f} M parameters {median * 1000 / batch:8.2f} s/kimg"
+        size = trained_parameters(trainer.networks) / 1e6
+        line = f"{title:36} {size:6.1f} M parameters {median * 1000 / batch:8.2f} s/kimg"
         network = title.partition(":")[0]
         ours = spent[f"{network}: artgan"]
         ratios = [theirs / mine for theirs, mine in zip(spent[title], ours, strict=True)]
         line += f"   {statistics.median(ratios):5.2f}x the time of artgan's ({min(ratios):.2f} to {max(ratios):.2f})"
         if title.endswith(": artgan"):
             dtype = torch.bfloat16 if rates[torch.bfloat16] > rates[torch.float32] else torch.float32
-            line += f"; {step_operations(turn) / median / rates[dtype]:.0%} of the device's {str(dtype)[6:]} matrix rate"
-            busy = busy_share(turn, device, 5)
-            line += "" if busy is None else f"; GPU busy {busy:.0%}"
+            operations = trainer.mean(step_operations)
+            line += f"; {operations / median / rates[dtype]:.0%} of the device's {str(dtype)[6:]} matrix rate"
+            if device.type == "cuda":
+                line += f"; GPU busy {busy_share(trainer, device):.0%}, {waits(trainer)} waits in {_WATCHED_STEPS} steps"
         print(line)
 
 

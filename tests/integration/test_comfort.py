@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,37 +21,92 @@ from artgan.training import watchdog
 from artgan.training.checkpoint import load_newest
 from artgan.training.context import build_context
 from artgan.training.loop import Outcome, train
-from artgan.training.preflight import preflight
+from artgan.training.passes import Passes
+from artgan.training.preflight import describe, preflight
 from artgan.training.preview import preview_augmentation
 from artgan.training.run_log import read_metrics
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
+from artgan.training.steps import kinds_of_steps
 from artgan.training.transfer import start_from
 from tests.integration.test_cli import SET, artgan, refused
 from tests.integration.test_resume import assert_same, combined, run, squeezenet_weights, stop_after, tiny
 
 
 def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, tmp_path, monkeypatch):
-    config = combined({"training.batch_size": 16}, model__discriminator="fastgan")
+    config = combined({"training.batch_size": 12}, model__discriminator="fastgan")
     session = open_session(config, collection, tmp_path)
     before = {name: tensor.clone() for name, tensor in state_tensors(session.state).items()}
     found = preflight(session, print)
     assert_same(before, state_tensors(session.state))
-    assert found.micro_batch == 16
+    assert found.micro_batch == 12
     assert found.seconds_per_kimg > 0
-    from artgan.training import passes
+    fit_at_most(4, monkeypatch)
+    said = []
+    found = preflight(session, said.append)
+    assert found.micro_batch == 4  # 6 is no multiple of what the discriminator judges together
+    assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["4"]
+    assert "in 3 pieces of 4 whose gradients add up, but at once in the generator" in describe(session, found)[0]
 
-    judge = passes.Passes.judge
+
+def test_a_forecast_weighs_each_kind_of_step_and_leaves_out_its_own_copy(collection, tmp_path, monkeypatch):
+    """By a clock that steps move: 1 s, 10 more with R1 (every 16th step, by default), 4 more with path length (every 4th)."""
+    values = {"model.generator": "stylegan2", "model.discriminator": "stylegan2", "objective.name": "nonsaturating"}
+    session = open_session(tiny(**{key.replace(".", "__"): value for key, value in values.items()}), collection, tmp_path)
+    clock = [0.0]
+
+    def step_of_the_discriminator(state, context, *inputs):
+        place = state.images_seen // context.batch_size
+        clock[0] += 1 + 10 * (place % 16 == 0) + 4 * (place % 4 == 0)
+        return {"skipped/discriminator": torch.zeros(())}
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("artgan.training.preflight.discriminator_step", step_of_the_discriminator)
+    monkeypatch.setattr("resource.getrusage", lambda who: SimpleNamespace(ru_maxrss=10**6))
+    monkeypatch.setattr("sys.platform", "linux")
+    found = preflight(session, print)
+    assert found.seconds_per_kimg == pytest.approx((1 + 10 / 16 + 4 / 4) / 4 * 1000)
+    state = sum(tensor.nbytes for tensor in state_tensors(session.state).values())
+    assert found.memory_gb == pytest.approx((1024 * 10**6 - state) / 1e9, abs=1e-5)  # the filters' taps are not saved
+
+
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        ({}, {0: 1}),
+        ({"objective.r1_gamma": 1.0, "objective.penalty_every": 3}, {0: 1 / 3, 1: 2 / 3}),
+        ({"model.discriminator": "r3gan", "objective.name": "relativistic", "objective.penalty_every": 1}, {0: 1}),
+        (
+            {"model.generator": "stylegan2", "objective.r1_gamma": 1.0, "objective.penalty_every": 6},
+            {0: 1 / 12, 1: 8 / 12, 4: 2 / 12, 6: 1 / 12},
+        ),
+    ],
+)
+def test_kinds_of_steps_go_by_the_lazy_penalties(collection, tmp_path, values, kinds):
+    found = kinds_of_steps(build_context(open_session(tiny(**values), collection, tmp_path)))
+    assert found == pytest.approx(kinds)
+
+
+def fit_at_most(count, monkeypatch):
+    """Let memory run out where the discriminator takes more images."""
+    judge = Passes.judge
 
     def small(self, images, labels, auxiliary):
-        if len(images) > 4:
+        if len(images) > count:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return judge(self, images, labels, auxiliary)
 
-    monkeypatch.setattr(passes.Passes, "judge", small)
-    said = []
-    assert preflight(session, said.append).micro_batch == 4
-    assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["8", "4"]
+    monkeypatch.setattr(Passes, "judge", small)
+
+
+def test_a_batch_that_pieces_would_change_is_not_cut(collection, tmp_path, monkeypatch):
+    """The deviation of nine images is one; that of eight and of one are others."""
+    values = {"model.discriminator": "stylegan2", "objective.name": "nonsaturating", "training.batch_size": 9}
+    session = open_session(combined(values), collection, tmp_path)
+    fit_at_most(4, monkeypatch)
+    reason = r"at 9 images at a time, all 9 in the generator .*: set training\.batch_size to a multiple of 4"
+    with pytest.raises(ConfigError, match=reason):
+        preflight(session, print)
 
 
 def test_a_dry_run_says_what_it_takes_and_leaves_nothing(collection_folder, tmp_path, capsys):
@@ -183,6 +239,7 @@ def test_overfitting_is_the_papers_ratio(sources, tmp_path):
             self.weight, self.pictures = torch.nn.Parameter(torch.zeros(1)), pictures
 
         def forward(self, images, labels):
+            assert len(images) == len(labels) <= 8  # not all at once: training may have had to take pieces
             pixels = ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
             return torch.tensor([[1.0 if np.ascontiguousarray(x).tobytes() in self.pictures else -1.0] for x in pixels])
 
@@ -213,6 +270,24 @@ def test_a_step_without_finite_gradients_is_skipped_and_counted(collection, tmp_
     lines = [line for line in read_metrics(tmp_path) if line["kind"] == "train"]
     assert [line["skipped/discriminator"] for line in lines] == [0, 0.5, 0, 0, 0, 0]
     assert all(tensor.isfinite().all() for tensor in state_tensors(session.state).values())
+
+
+def test_a_generator_that_is_not_finite_once_leaves_no_trace(collection, tmp_path):
+    """Batch norm takes its running statistics on the way, before anyone knows that the step will be skipped."""
+    config = tiny(model__discriminator="fastgan")
+    session, calls = open_session(config, collection, tmp_path), [0]
+
+    def blow_up(module, inputs):
+        calls[0] += 1
+        return inputs[0] * (float("nan") if calls[0] in (5, 10) else 1.0)  # in a step of D, and in one of G
+
+    session.state.generator.stages[0].convs[0].norm.register_forward_pre_hook(blow_up)
+    assert train(session, Judge("random", collection, torch.device("cpu"))) is Outcome.FINISHED
+    lines = [line for line in read_metrics(tmp_path) if line["kind"] == "train"]
+    assert [line["skipped/discriminator"] for line in lines] == [0, 0.5, 0, 0, 0, 0]
+    assert [line["skipped/generator"] for line in lines] == [0, 0, 0.5, 0, 0, 0]
+    assert all(tensor.isfinite().all() for tensor in load_newest(tmp_path / "checkpoints").tensors.values())
+    assert session.state.generator.base_norm.num_batches_tracked == 24 - 2
 
 
 def test_a_breakdown_goes_back_to_the_checkpoint_with_half_the_rate(collection, tmp_path, monkeypatch):

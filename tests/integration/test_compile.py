@@ -33,3 +33,21 @@ def test_compiled_steps_equal_plain_ones(collection, tmp_path, monkeypatch):
         pairs = zip(*(getattr(state, network).named_parameters() for state in states), strict=True)
         for (name, plain), (_, compiled) in pairs:
             assert torch.allclose(plain, compiled, rtol=1e-3, atol=1e-5), name
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_a_compiled_path_length_equals_the_plain_one(collection, tmp_path, monkeypatch):
+    """The gradient of a gradient, through modulated convolutions, filters and keyed noise."""
+    monkeypatch.setattr(Passes, "BACKEND", "aot_eager")
+    config = combined({"model.generator": "stylegan2", "training.precision": "float32"})
+    state = open_session(config, collection, tmp_path).state
+    generator, draws = state.generator, torch.Generator().manual_seed(0)
+    latents, noise = torch.randn(2, 16, generator=draws), torch.randn(2, 3, 32, 32, generator=draws)
+    keys, found = torch.tensor([3, 5]), []
+    for compiled in (False, True):
+        passes = Passes(generator, state.discriminator, compiled)
+        lengths = passes.lengths(generator.per_layer(generator.mapping(latents)), keys, noise)
+        slopes = torch.autograd.grad((lengths - 1).square().mean(), list(generator.parameters()), allow_unused=True)
+        found.append((lengths.detach(), *(slope for slope in slopes if slope is not None)))
+    assert len(found[0]) == len(found[1]) > len(list(generator.mapping.parameters()))
+    assert all(torch.allclose(plain, traced, rtol=1e-4, atol=1e-6) for plain, traced in zip(*found, strict=True))

@@ -21,6 +21,7 @@ from tests.integration.test_resume import COMBINATIONS, TINY, combined
 CASES = [
     *(values | {"training.precision": "float64", "training.micro_batch": None} for values in COMBINATIONS),
     {"model.generator": "fastgan", "model.discriminator": "projected", "objective.name": "nonsaturating"},
+    {"model.generator": "stylegan2", "objective.name": "nonsaturating", "training.batch_size": 2},  # path length of one image
 ]
 TOLERANCE = 1e-12  # of the largest value of a tensor, or of 1: Adam turns rounding in the smallest gradients into steps
 # Runs every configuration of a folder, each into a run of its own, in one launch: starting torch takes longer than training.
@@ -54,7 +55,7 @@ def launch(processes, *words):
 @pytest.mark.timeout(600)
 def test_two_processes_equal_one(collection_folder, tmp_path):
     (tmp_path / "configs").mkdir()
-    exact = {"training.precision": "float64", "training.batch_size": 8, "training.total_kimg": 0.032}
+    exact = {"training.precision": "float64", "training.total_kimg": 0.032}
     exact |= {f"training.{name}_every_kimg": 0.032 for name in ("sample", "evaluate", "checkpoint")}
     for index, values in enumerate(CASES):
         config = with_values(combined(values), exact)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from artgan.config import with_values
+from artgan.datasets.sampler import Batches
 from artgan.errors import ConfigError
 from artgan.training.context import build_context
+from artgan.training.distributed import World
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
@@ -70,7 +72,46 @@ def test_a_full_memory_halves_the_pieces_and_changes_nothing(collection, tmp_pat
     assert_close(calm, full, 1e-6)
 
 
+def test_a_process_whose_image_is_at_an_odd_place_adds_nothing_to_the_path_length(collection, tmp_path):
+    """One image for each process: only the first one's is at an even place."""
+    sums, gradients = [], []
+
+    class SecondOfTwo(World):
+        def total(self, value):
+            sums.append(value)
+            return value
+
+        def sum_gradients(self, parameters):
+            gradients.extend(parameter.grad for parameter in parameters)
+
+    values = {"model.generator": "stylegan2", "objective.name": "nonsaturating"}
+    session = open_session(
+        with_values(combined(values), EXACT | {"training.batch_size": 2}), collection, tmp_path, SecondOfTwo(rank=1, size=2)
+    )
+    scalars = generator_step(session.state, build_context(session), None, torch.zeros(1, dtype=torch.int64))
+    assert [float(value) for value in sums] == [0]
+    assert sums[0].dtype == torch.float64  # as in the process that has something to add
+    assert scalars["path_length"].isfinite()
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.mark.parametrize("generator", ["stylegan2", "r3gan"])
+def test_no_step_makes_tensors_of_the_hosts_numbers(collection, tmp_path, monkeypatch, generator):
+    """On a GPU, each would be a copy that waits for all that is still to be computed."""
+    values = {"model.generator": generator, "model.discriminator": generator, "objective.name": "nonsaturating"}
+    session = open_session(combined(values | {"augment.name": "ada"}), collection, tmp_path)
+    context, batches = build_context(session), Batches(collection, 0, session.device, horizontal_flip=True)
+
+    def refuse(*arguments, **options):
+        raise AssertionError("torch.tensor within a step")
+
+    monkeypatch.setattr(torch, "tensor", refuse)
+    images, labels = batches.batch(0, 8)
+    discriminator_step(session.state, context, images, labels)
+    generator_step(session.state, context, None, labels)
+
+
 def test_what_cannot_be_halved_says_so(collection, tmp_path):
     config = with_values(combined(COMBINATIONS[0]), EXACT | {"training.micro_batch": 4})
-    with pytest.raises(ConfigError, match=r"out of memory at 4 images at a time .*lower training\.micro_batch, model\.width"):
+    with pytest.raises(ConfigError, match=r"out of memory at 4 images at a time .*lower .*training\.batch_size, model\.width"):
         take_steps(config, collection, tmp_path, 1, break_at=0)

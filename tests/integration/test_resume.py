@@ -18,6 +18,7 @@ from artgan.config import RunConfig, with_values
 from artgan.datasets.collection import open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
+from artgan.datasets.sampler import Batches
 from artgan.errors import ArtganError, CheckpointError, ConfigError
 from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
@@ -25,10 +26,12 @@ from artgan.models import DISCRIMINATORS
 from artgan.sealed import seal
 from artgan.training import outputs
 from artgan.training.checkpoint import list_checkpoints, load_newest
+from artgan.training.context import build_context
 from artgan.training.loop import Outcome, train
 from artgan.training.run_log import read_metrics
 from artgan.training.session import open_session
-from artgan.training.state import state_tensors
+from artgan.training.state import load_tensors, state_tensors
+from artgan.training.steps import discriminator_step, generator_step
 
 TINY = {
     "model.backbone": "random",
@@ -138,6 +141,38 @@ def test_every_combination_resumes_exactly(collection, tmp_path, values):
         assert whole.path_length.mean > 0
     if values.get("augment.name") == "ada" and "augment.probability" not in values:
         assert half.augment.sign_count == 1  # of four steps between two moves of the probability
+
+
+# Pairs and precisions that the tests above leave out.
+PAIRS = [
+    {"model.generator": "stylegan2", "model.discriminator": "fastgan", "objective.name": "nonsaturating"},
+    {"model.generator": "stylegan2", "model.discriminator": "r3gan", "training.precision": "bfloat16"},
+    {"model.generator": "stylegan2", "model.discriminator": "stylegan2", "training.precision": "bfloat16"},
+    {"model.generator": "r3gan", "model.discriminator": "projected", "training.precision": "bfloat16"},
+    {"model.generator": "r3gan", "model.discriminator": "fastgan", "objective.name": "relativistic"},
+]
+
+
+@pytest.mark.parametrize("values", PAIRS, ids=lambda values: "-".join(map(str, values.values())))
+def test_every_pair_goes_on_from_its_tensors(collection, tmp_path, values):
+    """The steps alone, which are all that differs between pairs."""
+
+    def go_on(session, count):
+        state, context = session.state, build_context(session)
+        batches = Batches(collection, 0, session.device, horizontal_flip=False)
+        for _ in range(count):
+            images, labels = batches.batch(state.images_seen, 8)
+            discriminator_step(state, context, images, labels)
+            generator_step(state, context, images if context.objective.paired else None, labels)
+            state.images_seen += 8
+
+    whole, resumed = (open_session(combined(values), collection, tmp_path / name) for name in ("whole", "resumed"))
+    go_on(whole, 3)
+    load_tensors(resumed.state, {name: tensor.clone() for name, tensor in state_tensors(whole.state).items()}, "memory")
+    resumed.state.images_seen = 24
+    for session in (whole, resumed):
+        go_on(session, 2)
+    assert_same(state_tensors(whole.state), state_tensors(resumed.state))
 
 
 def test_training_changes_every_trained_tensor(collection, tmp_path):

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from artgan.models.noise import keyed_noise
-from artgan.models.resample import double, halve, low_pass
+from artgan.models.resample import LowPass, double
 from artgan.models.stylegan2_discriminator import minibatch_deviation
 from artgan.models.stylegan2_generator import ModulatedConv
 
@@ -37,8 +37,8 @@ def test_doubling_is_zeros_in_between_and_the_filter():
 
 def test_halving_is_the_filter_and_every_second_pixel():
     x = torch.randn(2, 3, 8, 6, dtype=torch.float64)
-    assert torch.allclose(halve(x), filtered(x, 1, 1)[:, :, ::2, ::2], atol=1e-12)
-    inside = low_pass(torch.ones(1, 1, 8, 8, dtype=torch.float64), padding=0)
+    assert torch.allclose(LowPass().halve(x), filtered(x, 1, 1)[:, :, ::2, ::2], atol=1e-12)
+    inside = LowPass()(torch.ones(1, 1, 8, 8, dtype=torch.float64), padding=0)
     assert torch.allclose(inside, torch.ones_like(inside))
 
 

@@ -67,6 +67,32 @@ def test_the_penaltys_own_gradient_is_that_of_finite_differences():
         assert float(weight.grad[place]) == pytest.approx(float(above - below) / 2e-4, rel=1e-4)
 
 
+def assert_slope_is_that_of_finite_differences(network, penalty, short=1e-8):
+    """Hold the gradient of a penalty by a network's parameters against differences of its value, along one direction.
+
+    The direction changes each parameter in proportion to itself, and by so little that no leaky ReLU bends on the way.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    directions = [parameter.detach() * torch.randn_like(parameter) for parameter in parameters]
+    gradients = torch.autograd.grad(penalty(), parameters, allow_unused=True)
+    ours = sum((a * b).sum() for a, b in zip(gradients, directions, strict=True) if a is not None)
+    values = []
+    for step in (short, -2 * short):
+        with torch.no_grad():
+            torch._foreach_add_(parameters, directions, alpha=step)
+        values.append(float(penalty().detach()))
+    assert abs(float(ours)) > 1e-12
+    assert float(ours) == pytest.approx((values[0] - values[1]) / (2 * short), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_r1s_own_gradient_in_every_discriminator_is_that_of_finite_differences(name):
+    torch.manual_seed(1)
+    network = wake(make_discriminator(name)).double()
+    images = torch.rand(4, 3, 32, 32, dtype=torch.float64) * 2 - 1
+    assert_slope_is_that_of_finite_differences(network, lambda: squared_slopes(network, images).mean())
+
+
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_a_penalty_reaches_the_discriminators_parameters(name):
     network = wake(make_discriminator(name))
@@ -93,6 +119,18 @@ def test_path_length_of_stylegan2_is_that_of_finite_differences():
     slopes = differences(lambda w: (generator.synthesis(w) * noise / 32).sum().detach(), styles)
     expected = slopes.square().sum(2).mean(1).sqrt()
     assert torch.allclose(path_lengths(generator.synthesis, styles, noise).detach(), expected, rtol=1e-5)
+
+
+def test_path_lengths_own_gradient_is_that_of_finite_differences():
+    torch.manual_seed(1)
+    generator, tracker = wake(make_generator("stylegan2")).double(), PathLength().double()
+    latents, noise = torch.randn(2, 16, dtype=torch.float64), torch.randn(2, 3, 32, 32, dtype=torch.float64)
+
+    def penalty():
+        styles = generator.per_layer(generator.mapping(latents))
+        return tracker.penalty(path_lengths(generator.synthesis, styles, noise))
+
+    assert_slope_is_that_of_finite_differences(generator, penalty)
 
 
 def test_the_mean_path_length_follows_and_ignores_what_is_not_finite():

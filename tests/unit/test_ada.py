@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from artgan.augment.ada import PIPES, Ada
-from artgan.augment.resampling import SYM6, warp
+from artgan.augment.resampling import SYM6, Warp
 
 
 def identity(count):
@@ -28,14 +28,14 @@ def test_sym6_is_orthogonal_to_its_even_shifts():
 
 def test_no_change_gives_the_image_back():
     images = torch.rand(2, 3, 32, 24, dtype=torch.float64)
-    assert torch.allclose(warp(images, identity(2)), images, atol=1e-10)
+    assert torch.allclose(Warp()(images, identity(2)), images, atol=1e-10)
 
 
 def test_a_whole_shift_moves_pixels_and_reflects_at_the_edge():
     images = torch.rand(1, 3, 32, 32, dtype=torch.float64)
     matrix = identity(1)
     matrix[:, 0, 2] = 5
-    moved = warp(images, matrix)
+    moved = Warp()(images, matrix)
     assert torch.allclose(moved[:, :, :, :24], images[:, :, :, 5:29], atol=1e-10)
     assert torch.allclose(moved[:, :, :, 28], images[:, :, :, 30], atol=0.2)
 
@@ -45,9 +45,9 @@ def test_mirror_and_turns_go_about_the_center():
     matrix = identity(1)
     matrix[:, 0, 0] = -1
     inside = (..., slice(4, -4), slice(4, -4))
-    assert torch.allclose(warp(images, matrix)[inside], images.flip(3)[inside], atol=0.01)
+    assert torch.allclose(Warp()(images, matrix)[inside], images.flip(3)[inside], atol=0.01)
     quarter = torch.tensor([[[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]], dtype=torch.float64)
-    turned = warp(images, quarter)
+    turned = Warp()(images, quarter)
     assert min((turned - images.rot90(k, (2, 3)))[inside].abs().max() for k in (1, 3)) < 0.01
 
 
