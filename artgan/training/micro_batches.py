@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from artgan.devices import is_out_of_memory
 from artgan.errors import ConfigError
 from artgan.training.state import TrainState
 from artgan.training.steps import StepContext
@@ -44,7 +45,9 @@ class PiecewiseSteps:
         while True:
             try:
                 scalars = step(self.state, self.context, *inputs)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 self._halve(error)
                 continue
             self._undo(next(value for name, value in scalars.items() if name.startswith("skipped/")))
@@ -56,7 +59,7 @@ class PiecewiseSteps:
         torch._foreach_mul_(self.buffers, 1 - undone)
         torch._foreach_add_(self.buffers, torch._foreach_mul(self.copies, undone))
 
-    def _halve(self, error: torch.OutOfMemoryError) -> None:
+    def _halve(self, error: Exception) -> None:
         multiple = self.state.discriminator.batch_multiple
         smaller = self.context.micro_batch // 2 // multiple * multiple
         odd = self.context.local_batch % multiple  # some images would be judged together with others than in the whole batch
