@@ -26,8 +26,9 @@ from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
 from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.progress import Listener, format_seconds
-from artgan.refine.files import Materials, forget_run, refine_files
+from artgan.refine.files import forget_run, refine_files
 from artgan.refine.grading import sample_pixels
+from artgan.refine.materials import Materials
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files
 from artgan.report.page import curves, picture, render

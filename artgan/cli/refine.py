@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import torch
 
     from artgan.progress import Listener
-    from artgan.refine.files import Materials, Result
+    from artgan.refine.files import Result
+    from artgan.refine.materials import Materials
     from artgan.refine.recipe import Recipe
     from artgan.refine.style_card import StyleSource
 
@@ -174,8 +175,8 @@ def _carried(picture: Path) -> dict[str, Any]:
 def _materials(
     look: "Recipe", styles: list[Path], weights: str, masks: list[Path], palette: str, network: Path | None
 ) -> "Materials":
-    from artgan.refine.files import Materials, check_materials
     from artgan.refine.grading import parse_palette, pool, sample_pixels
+    from artgan.refine.materials import Materials, check_materials
 
     shares = [arguments.fraction("--style-weights", text) for text in arguments.names(weights)] or [1.0] * len(styles)
     if len(shares) != len(styles) or (shares and sum(shares) <= 0):

@@ -15,64 +15,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 import artgan
-from artgan.decode import decode_file
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.exclusive import only_one
 from artgan.images import COMPOSITE, TRAINED, read_credits, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
-from artgan.refine.encode import SUFFIX, write_whole
-from artgan.refine.feedforward import fitted_styles, network_sha256
+from artgan.refine.encode import write_whole
 from artgan.refine.finishing import Finisher, FinishTask
-from artgan.refine.pipeline import check_size, size_after
+from artgan.refine.materials import Materials, applied, check_materials
+from artgan.refine.plan import Item, batches_of, plan
 from artgan.refine.recipe import Recipe
-from artgan.refine.sources import find_pictures, mask_identity
-from artgan.refine.style_card import StyleSource
+from artgan.refine.sources import find_pictures
 from artgan.refine.styling import Outcome, StyleTask, Styling, make_stylist
 from artgan.refine.workers import over_processes
-from artgan.sealed import file_sha256
 
 WORK_FOLDER = ".unfinished"
-_BATCH_PIXELS_ON_GPU = 16 * 256 * 256
-
-
-@dataclass(frozen=True)
-class Materials:
-    """What a recipe is applied with.
-
-    Attributes:
-        styles, weights: the styles and how much each counts.
-        masks: none, one, or one for each style; see `artgan.refine.sources.mask_for`.
-        palette: Oklab samples `[N, 3]` for `match`, or None.
-        palette_name: for the metadata.
-        network: a fitted network's folder, for the engine `feedforward`.
-    """
-
-    styles: Sequence[StyleSource] = ()
-    weights: Sequence[float] = ()
-    masks: Sequence[Path] = ()
-    palette: np.ndarray | None = None
-    palette_name: str | None = None
-    network: Path | None = None
-
-
-@dataclass(frozen=True)
-class Item:
-    """One picture of a run: where it is, its result's file name, its identity, its size in the result, and its style's key."""
-
-    path: Path
-    name: str
-    sha256: str
-    height: int
-    width: int
-    key: str
 
 
 @dataclass
@@ -152,81 +113,11 @@ def forget_run(out: Path) -> None:
     shutil.rmtree(out / WORK_FOLDER, ignore_errors=True)
 
 
-def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[list[Item], dict[Path, str]]:
-    """Return the pictures to refine and those that cannot be, from their headers."""
-    paths = find_pictures(inputs)
-    look = _look_hash(recipe, materials)
-    items: list[Item] = []
-    failed: dict[Path, str] = {}
-    for path, name in zip(paths, unique_names(paths, SUFFIX[recipe.output.format]), strict=True):
-        try:
-            height, width = size_after(*_header_size(path), recipe.output.size_px)
-            if recipe.styles:
-                check_size(height, width, path.name)
-            sha256 = file_sha256(path)
-        except (DataError, OSError) as error:
-            failed[path] = str(error)
-            continue
-        key = hashlib.sha256(f"{look}:{sha256}:{path.stem if materials.masks else ''}".encode()).hexdigest()[:32]
-        items.append(Item(path, name, sha256, height, width, key))
-    return items, failed
-
-
-def check_materials(recipe: Recipe, materials: Materials) -> None:
-    """Check that a recipe has what it needs.
-
-    Raises:
-        ConfigError: it lacks a style, a palette or a network, or masks and styles do not pair.
-    """
-    look = recipe.style
-    if recipe.styles and look.engine == "optimize" and not materials.styles:
-        raise ConfigError("refine needs --style PICTURE|COLLECTION; for color and detail alone add --engine none")
-    if recipe.styles and look.engine == "feedforward" and materials.network is None:
-        raise ConfigError(
-            "--engine feedforward needs --network FOLDER, made by: artgan refine SAMPLES --style PICTURE --fit FOLDER"
-        )
-    if recipe.color.mode == "match" and materials.palette is None:
-        raise ConfigError("--color match needs --palette PICTURE|COLLECTION|COLORS, or --style to take the colors from")
-    if recipe.styles and look.engine == "feedforward" and materials.network is not None:
-        _check_network(materials.network, materials)
-    if len(materials.masks) not in (0, 1, len(materials.styles)):
-        raise ConfigError(
-            f"{len(materials.masks)} masks and {len(materials.styles)} styles: give one mask, or one for each style"
-        )
-    if len(materials.masks) > 1 and len(set(materials.weights)) > 1:
-        raise ConfigError("--style-weights with a mask for each style: the masks say how much each counts; leave one out")
-    if materials.masks and look.loss == "sliced":
-        raise ConfigError("--mask needs --style-loss gram, moments or wasserstein")
-    if look.nearest and all(style.count == 1 for style in materials.styles):
-        raise ConfigError("--nearest needs a collection or a folder as --style")
-
-
-def _check_network(network: Path, materials: Materials) -> None:
-    """Check that a fitted network paints the styles that are named, which its pictures are measured by."""
-    if len(materials.masks) > 1:
-        raise ConfigError("--engine feedforward takes one --mask: its network paints one look")
-    fitted = fitted_styles(network)
-    if materials.styles and [style.sha256 for style in materials.styles] != [sha256 for _, sha256 in fitted]:
-        names = ", ".join(name for name, _ in fitted)
-        raise ConfigError(f"--network {network}: was fitted to {names}; leave --style out, or give the same file")
-
-
 def _check_out(paths: Sequence[Path], out: Path) -> None:
     folder = out.resolve()
     for path in paths:
         if folder in (path.parent.resolve(), path.resolve().parent):
             raise ConfigError(f"--out {out}: holds {path.name}, which is an input; the originals are never overwritten")
-
-
-def unique_names(paths: Sequence[Path], suffix: str) -> list[str]:
-    """Return an output name for each input; the same stem from two folders gets a number."""
-    names: dict[str, None] = {}
-    for path in paths:
-        name, number = f"{path.stem}{suffix}", 2
-        while name in names or name in ("sheet.png", "refine.json"):
-            name, number = f"{path.stem}-{number}{suffix}", number + 1
-        names[name] = None
-    return list(names)
 
 
 def _style(
@@ -272,8 +163,8 @@ def _finish(items: Sequence[Item], recipe: Recipe, materials: Materials, out: Pa
     """Fit color to the series and write the files."""
     work = out / WORK_FOLDER
     finisher = Finisher(recipe, materials.palette, work, tuple(item.key for item in items))
-    applied = _applied(recipe, materials)
-    journal = _Journal(work / "finished.jsonl", _digest([json.dumps(applied, sort_keys=True), *[item.key for item in items]]))
+    said = applied(recipe, materials)
+    journal = _Journal(work / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *[item.key for item in items]]))
     result = Result(color_map=finisher.series_map())
     tasks, sources = [], []
     for item in items:
@@ -290,7 +181,7 @@ def _finish(items: Sequence[Item], recipe: Recipe, materials: Materials, out: Pa
             origin = {"kind": "picture", "source": item.path.name, "version": artgan.__version__} | read_credits(item.path)
         before = {"before": origin["refine"]} if "refine" in origin else {}
         source_type = COMPOSITE if origin.get("kind") == "picture" else TRAINED
-        metadata = origin | {"refine": applied | before}
+        metadata = origin | {"refine": said | before}
         tasks.append(FinishTask(item.path, item.key, target, metadata, source_type))
         sources.append(item)
     for index, reason in over_processes(finisher.worker, tasks, jobs):
@@ -318,62 +209,6 @@ class _Journal:
     def add(self, name: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{self.identity} {name}\n")
-
-
-def _applied(recipe: Recipe, materials: Materials) -> dict[str, Any]:
-    """Return what the metadata says about a look: enough to apply it again."""
-    applied: dict[str, Any] = {"recipe": recipe.as_dict()}
-    if materials.styles:
-        applied["styles"] = [
-            {"name": style.name, "sha256": style.sha256, "weight": weight}
-            for style, weight in zip(materials.styles, materials.weights, strict=True)
-        ]
-    if materials.palette_name and materials.palette is not None:
-        applied["palette"] = materials.palette_name
-        applied["palette_sha256"] = hashlib.sha256(np.ascontiguousarray(materials.palette).tobytes()).hexdigest()
-    if materials.network:
-        applied["network_sha256"] = network_sha256(materials.network)
-    if materials.masks:
-        applied["masks"] = [mask.name for mask in materials.masks]
-    return applied
-
-
-def _look_hash(recipe: Recipe, materials: Materials) -> str:
-    """Return the identity of everything that a styled picture depends on, besides the picture."""
-    parts: dict[str, Any] = {"style": None, "size_px": recipe.output.size_px, "version": artgan.__version__}
-    if recipe.styles:
-        parts |= {
-            "style": recipe.style.model_dump(mode="json"),
-            "seed": recipe.seed,
-            "styles": [style.sha256 for style in materials.styles],
-            "weights": list(materials.weights),
-            "masks": [mask_identity(mask) for mask in materials.masks],
-            "network": network_sha256(materials.network) if materials.network else None,
-        }
-    return _digest([json.dumps(parts, sort_keys=True)])
-
-
-def _header_size(path: Path) -> tuple[int, int]:
-    """Return (height, width), upright, without decoding; a file that cannot be opened is decoded for its error."""
-    try:
-        with Image.open(path) as image:
-            upright = image.getexif().get(0x0112, 1) < 5
-            return (image.height, image.width) if upright else (image.width, image.height)
-    except Exception:  # whatever a damaged header makes Pillow raise; the careful way says what is wrong
-        height, width = decode_file(path).pixels.shape[:2]
-        return height, width
-
-
-def batches_of(items: Sequence[Item], device: torch.device) -> list[list[Item]]:
-    """Group pictures of one size: as many as a GPU likes, and one by one on a CPU, where a batch gains nothing."""
-    groups: dict[tuple[int, int], list[Item]] = {}
-    for item in items:
-        groups.setdefault((item.height, item.width), []).append(item)
-    batches = []
-    for (height, width), group in groups.items():
-        limit = 1 if device.type == "cpu" else max(1, _BATCH_PIXELS_ON_GPU // (height * width))
-        batches += [group[start : start + limit] for start in range(0, len(group), limit)]
-    return batches
 
 
 def _is_styled(work: Path, item: Item) -> bool:

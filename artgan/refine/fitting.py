@@ -34,8 +34,8 @@ from artgan.refine.feedforward import (
     network_sha256,
     read_network,
 )
-from artgan.refine.files import Materials
 from artgan.refine.losses import mixture
+from artgan.refine.materials import Materials
 from artgan.refine.objective import Objective, Region
 from artgan.refine.optimize import resize
 from artgan.refine.pipeline import Stylist, resized

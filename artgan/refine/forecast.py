@@ -13,11 +13,12 @@ from torch import Tensor
 
 from artgan.devices import describe_device
 from artgan.progress import format_seconds
-from artgan.refine.files import Materials, batches_of, plan
 from artgan.refine.losses import statistics
+from artgan.refine.materials import Materials
 from artgan.refine.objective import Objective, Region
 from artgan.refine.optimize import Size, noise, scales
 from artgan.refine.pipeline import Stylist
+from artgan.refine.plan import batches_of, plan
 from artgan.refine.recipe import Recipe
 
 _PROBE_PX = 128

@@ -18,8 +18,9 @@ from artgan.images import grid, save_png
 from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import statistics_of
-from artgan.refine.files import Materials, Result
+from artgan.refine.files import Result
 from artgan.refine.grading import sample_pixels
+from artgan.refine.materials import Materials
 from artgan.refine.networks import pad_by_replication
 from artgan.refine.pipeline import resized
 from artgan.refine.recipe import Recipe

@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.refine.feedforward import StyleNetwork, describe_network, halvings_for, load_network, read_network
-from artgan.refine.files import Materials, check_materials, refine_files
+from artgan.refine.files import refine_files
 from artgan.refine.fitting import _read_pictures, _scaled, fit_network
+from artgan.refine.materials import Materials, check_materials
 from artgan.refine.networks import Replicate
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files

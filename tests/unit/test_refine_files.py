@@ -18,10 +18,12 @@ from PIL import ExifTags, Image
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import read_metadata, save_png
-from artgan.refine import encode, files
-from artgan.refine.files import WORK_FOLDER, Materials, batches_of, forget_run, plan, refine_files, unique_names
+from artgan.refine import encode
+from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
 from artgan.refine.forecast import forecast
 from artgan.refine.grading import sample_pixels
+from artgan.refine.materials import Materials
+from artgan.refine.plan import batches_of, plan, unique_names
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import find_pictures, mask_for, style_of_files
 from artgan.report.refine import before_after_sheet, summary, write_report
@@ -328,6 +330,6 @@ def test_a_gpu_takes_as_many_pictures_of_one_size_as_fit_a_batch_and_a_cpu_one(p
     on_gpu = batches_of(items, torch.device("cuda"))
     assert sorted(item.name for batch in on_gpu for item in batch) == sorted(item.name for item in items)
     assert len(on_gpu) == len({(item.height, item.width) for item in items})
-    monkeypatch.setattr(files, "_BATCH_PIXELS_ON_GPU", 2 * max(item.height * item.width for item in items))
+    monkeypatch.setattr("artgan.refine.plan._BATCH_PIXELS_ON_GPU", 2 * max(item.height * item.width for item in items))
     few = batches_of(items, torch.device("cuda"))
     assert max(len(batch) for batch in few) == 2 < max(len(batch) for batch in on_gpu)
