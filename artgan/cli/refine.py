@@ -39,7 +39,7 @@ def refine(
     style: Annotated[list[Path] | None, typer.Option(help="Picture, folder or collection to look like; may repeat.")] = None,
     style_weights: Annotated[str, typer.Option(help="How much each style counts, such as 2,1.")] = "",
     mask: Annotated[
-        list[Path] | None, typer.Option(help="Where the look goes (white): a picture, or a folder of them.")
+        list[Path] | None, typer.Option(help="Where the style goes (white): a picture, or a folder of them.")
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A look: a YAML file, or the name of one in configs/refine, such as painterly.")
