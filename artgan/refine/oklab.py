@@ -65,18 +65,22 @@ def srgb_from_oklab(oklab: np.ndarray) -> np.ndarray:
 
 
 def _reduce_chroma(oklab: np.ndarray) -> np.ndarray:
-    """Bisect for the largest share of each color's chroma that sRGB can show; gray at the same lightness always can."""
-    low, high = np.zeros(len(oklab)), np.ones(len(oklab))
+    """Bisect for the largest share of each color's chroma that sRGB can show; gray at the same lightness always can.
+
+    Cones' roots are linear in the share, so light is a cubic of it, whose coefficients are computed once.
+    """
+    gray, color = oklab * (1, 0, 0), oklab * (0, 1, 1)
+    p, q = (_times(part.astype(oklab.dtype), _CUBE_ROOTS_FROM_OKLAB) for part in (gray, color))
+    c0, c1, c2, c3 = (
+        _times(cones, _LINEAR_FROM_LMS).T.copy() for cones in (p * p * p, 3 * p * p * q, 3 * p * q * q, q * q * q)
+    )
+    low, high = np.zeros(len(oklab), oklab.dtype), np.ones(len(oklab), oklab.dtype)
     for _ in range(_GAMUT_STEPS):
         middle = (low + high) / 2
-        linear = linear_from_oklab(_scaled_chroma(oklab, middle))
-        inside = ((linear >= -_GAMUT_TOLERANCE) & (linear <= 1 + _GAMUT_TOLERANCE)).all(-1)
+        light = ((c3 * middle + c2) * middle + c1) * middle + c0
+        inside = ((light >= -_GAMUT_TOLERANCE) & (light <= 1 + _GAMUT_TOLERANCE)).all(0)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return _scaled_chroma(oklab, low)
-
-
-def _scaled_chroma(oklab: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return np.concatenate([oklab[..., :1], oklab[..., 1:] * share[..., None]], -1)
+    return gray.astype(oklab.dtype) + color.astype(oklab.dtype) * low[:, None]
 
 
 def _times(colors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -53,6 +53,8 @@ def test_a_color_outside_the_gamut_keeps_lightness_and_hue():
     hue = lambda lab: np.arctan2(lab[:, 2], lab[:, 1])  # noqa: E731
     assert hue(shown) == pytest.approx(hue(oklab), abs=1e-2)
     assert (np.hypot(shown[:, 1], shown[:, 2]) < np.hypot(oklab[:, 1], oklab[:, 2])).all()
+    light = linear_from_srgb(srgb_from_oklab(oklab))
+    assert (np.minimum(light, 1 - light).min(1) < 1e-4).all()  # no more than is needed: on the gamut's surface
 
 
 def statistics(scale, mean):
