@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from artgan.devices import describe_device
 from artgan.progress import format_seconds
+from artgan.refine.feedforward import load_network
 from artgan.refine.losses import statistics
 from artgan.refine.materials import Materials
 from artgan.refine.objective import Objective, Region
@@ -27,7 +29,9 @@ _KEPT_BYTES_PER_PIXEL = 12  # the first pass keeps float32
 _FINISHING_SECONDS_PER_PIXEL = 3e-7
 # Gradients in flight beside what a step keeps: where the largest map meets its Gram matrix, six of its size.
 _MAPS_IN_FLIGHT = 6
+_JUDGE_BYTES = 2e8  # SqueezeNet's features of a picture of 256 px: the report comes last
 _IMAGE_BYTES_PER_PIXEL = 12
+_NETWORK_BYTES_PER_PIXEL = 400  # of a fitted network: its widest maps at full size, twice, beside those that wait to be added
 _IMAGES = {"adam": 14, "lbfgs": 34}  # pictures in float32 that a descent works on; L-BFGS with its history of ten pairs
 
 
@@ -75,6 +79,10 @@ def forecast(
         working = bytes_per_pixel * _pixels_at_once(largest, recipe)
         working += _IMAGE_BYTES_PER_PIXEL * _IMAGES[recipe.style.optimizer] * largest
         memory = max(_peak_bytes(), _resident_bytes() + working) if device.type == "cpu" else working
+    if recipe.styles and recipe.style.engine == "feedforward" and materials.network is not None:
+        seconds += _probe_network(materials.network, device) * sum(pixels)
+        working = max(_NETWORK_BYTES_PER_PIXEL * max(pixels, default=0), _JUDGE_BYTES if materials.styles else 0)
+        memory = max(_peak_bytes(), _resident_bytes() + working) if device.type == "cpu" else working
     disk = sum(pixels) * (_FINISHED_BYTES_PER_PIXEL + (_KEPT_BYTES_PER_PIXEL if recipe.styles else 0))
     sizes = len({(item.height, item.width) for item in mine})
     return Forecast(len(mine), sizes, seconds / jobs, memory, disk, describe_device(device), jobs)
@@ -113,6 +121,16 @@ def _probe(recipe: Recipe, materials: Materials, device: torch.device) -> tuple[
     largest_map = max(features[layer].numel() * features[layer].element_size() for layer in recipe.style.style_layers)
     step = sum(size for at, size in kept.items() if at not in weights) + _MAPS_IN_FLIGHT * largest_map
     return seconds / pixels, step / pixels
+
+
+def _probe_network(folder: Path, device: torch.device) -> float:
+    """Return seconds for each pixel of a fitted network, from a second picture of 128 px."""
+    stylist = load_network(folder, 1.0, device)
+    picture = np.zeros((_PROBE_PX, _PROBE_PX, 3), np.uint8)
+    stylist([picture])
+    started = time.perf_counter()
+    stylist([picture])
+    return (time.perf_counter() - started) / (_PROBE_PX * _PROBE_PX)
 
 
 def _resident_bytes() -> float:

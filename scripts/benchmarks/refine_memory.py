@@ -1,6 +1,6 @@
 """The memory that refine forecasts against what it took at its peak, for a photograph and a style:
 
-    ./scripts/benchmark refine_memory CONTENT.jpg STYLE.jpg
+    ./scripts/benchmark refine_memory CONTENT.jpg STYLE.jpg [NETWORK fitted to it]
 
 Each run is a process of its own, with a few steps at each scale: the peak does not depend on their number.
 """
@@ -38,11 +38,12 @@ def measure(words: list[str], out: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    content, style = sys.argv[1:]
+    content, style, *networks = sys.argv[1:]
+    fitted = [["--engine", "feedforward", "--network", name, "--size", size] for name in networks for size in ("256", "1024")]
     with TemporaryDirectory() as folder:
-        for index, words in enumerate(RUNS):
+        for index, words in enumerate([*RUNS, *fitted]):
             forecast, peak = measure(
                 [content, "--style", style, "--set", "style.iterations=3", *words], Path(folder, str(index))
             )
