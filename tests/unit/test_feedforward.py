@@ -13,6 +13,7 @@ from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.refine.feedforward import StyleNetwork, describe_network, halvings_for, load_network, read_network
 from artgan.refine.files import refine_files
 from artgan.refine.fitting import _read_pictures, _scaled, fit_network
+from artgan.refine.forecast import forecast
 from artgan.refine.materials import Materials, check_materials
 from artgan.refine.networks import Replicate
 from artgan.refine.recipe import make_recipe
@@ -142,7 +143,10 @@ def test_a_network_paints_no_other_style_than_its_own(pictures, materials, tmp_p
     look = make_recipe(style__engine="feedforward", style__backbone="random", output__size_px=32)
     with pytest.raises(ConfigError, match=r"was fitted to style\.png; leave --style out"):
         check_materials(look, other)
-    check_materials(look, Materials(materials.styles, [1.0], network=tmp_path / "net"))
+    own = Materials(materials.styles, [1.0], network=tmp_path / "net")
+    check_materials(look, own)
+    ahead = [forecast([pictures], recipe, own, CPU, 1, (1, 1)) for recipe in (make_recipe(style__engine="none"), look)]
+    assert ahead[0].seconds < ahead[1].seconds
 
 
 def test_a_network_of_another_shape_is_refused(pictures, materials, tmp_path):
