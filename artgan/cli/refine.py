@@ -262,8 +262,10 @@ def _run(
 def _made_with(picture: Path) -> str:
     """Return what a picture was made with beside its recipe, which travels alone: styles, masks, palette."""
     held = _carried(picture)
-    styles = [f"--style {style.get('name')} (weight {style.get('weight')})" for style in held.get("styles", [])]
-    masks = [f"--mask {name}" for name in held.get("masks", [])]
+    found = {key: held[key] for key in ("styles", "masks") if isinstance(held.get(key), list)}  # a stranger may have written it
+    named = [style for style in found.get("styles", []) if isinstance(style, dict)]
+    styles = [f"--style {style.get('name')} (weight {style.get('weight')})" for style in named]
+    masks = [f"--mask {name}" for name in found.get("masks", [])]
     palette = [f"--palette {held['palette']}"] if "palette" in held else []
     return f"{picture} was made with {', '.join([*styles, *masks, *palette]) or 'its recipe alone'}"
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
-from artgan.images import read_metadata
+from artgan.images import read_metadata, save_png
 from artgan.refine.recipe import load_recipe, shipped_looks
 from artgan.sealed import seal
 from tests.conftest import ROOT
@@ -41,7 +41,7 @@ def style(tmp_path):
     return tmp_path / "style.png"
 
 
-def test_a_recipe_travels_in_the_picture_and_gives_the_same_bytes(picture, style, tmp_path):
+def test_a_recipe_travels_in_the_picture_and_gives_the_same_bytes(picture, style, tmp_path, capsys):
     (tmp_path / "look.yaml").write_text("seed: 5\nstyle:\n  loss: moments\n  start: noise\ncolor:\n  mode: match\n")
     first = (
         "refine",
@@ -62,6 +62,12 @@ def test_a_recipe_travels_in_the_picture_and_gives_the_same_bytes(picture, style
     assert (tmp_path / "a" / "picture.png").read_bytes() == (tmp_path / "b" / "picture.png").read_bytes()
     assert artgan(*again[:-1], tmp_path / "c", "--seed", "6", "--quiet") == 0
     assert read_metadata(tmp_path / "c" / "picture.png")["refine"]["recipe"]["seed"] == 6
+    capsys.readouterr()
+    assert artgan(*again[:-1], tmp_path / "d", "--set", "style.patience=7") == 0
+    assert "picture.png was made with --style style.png (weight 1.0)" in capsys.readouterr().out
+    assert read_metadata(tmp_path / "d" / "picture.png")["refine"]["recipe"]["style"]["patience"] == 7
+    save_png(tmp_path / "odd.png", np.zeros((8, 8, 3), np.uint8), {"refine": {"recipe": {}, "styles": 3, "masks": {}}})
+    assert artgan("refine", picture, "--recipe-from", tmp_path / "odd.png", "--engine", "none", "--out", tmp_path / "e") == 0
 
 
 def test_a_look_that_comes_with_artgan_is_taken_by_name(picture, tmp_path):
