@@ -1,6 +1,6 @@
 """Color matching in Oklab: maps fitted to samples of pixels, each a function `[..., 3] -> [..., 3]`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from artgan.refine.oklab import linear_from_oklab, oklab_from_linear, oklab_from
 _MIN_GAIN, _MAX_GAIN = 0.4, 2.5
 _EPSILON = 1e-8
 _TRANSPORT_STEPS = 12
+_CELLS = 2048  # of a table: slopes between the bounds are off by less than a thousandth of its range
 _TRANSPORT_KNOTS = 65
 # Reinhard et al. 2001, eq. 4 and 6: cone responses of linear light, and the decorrelated axes of their logarithms.
 _CONES = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
@@ -107,29 +108,53 @@ def fit_transport(source: np.ndarray, target: np.ndarray, seed: int) -> Map:
 
     Departure: each 1-D map goes through 65 quantiles with bounded slopes, so that grain is not amplified.
     """
-    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    moved, goal = source.astype(np.float64), target.astype(np.float64)
+    steps: list[tuple[np.ndarray, list[_Table]]] = []
+    moved, goal = source.T.astype(np.float64), target.T.astype(np.float64)  # [3, N]: each axis in one piece
     places = np.linspace(0, 1, _TRANSPORT_KNOTS)
     for step in range(_TRANSPORT_STEPS):
         rotation = np.eye(3) if step == 0 else _rotation(seed, step)
-        turned = moved @ rotation
-        knots = np.quantile(turned, places, axis=0)
-        values = _bounded_slopes(knots, np.quantile(goal @ rotation, places, axis=0))
-        steps.append((rotation, knots, values))
-        moved = _along_axes(turned, knots, values) @ rotation.T
+        turned = rotation.T @ moved
+        knots = np.quantile(turned, places, axis=1)
+        values = _bounded_slopes(knots, np.quantile(rotation.T @ goal, places, axis=1))
+        tables = [_Table.through(knots[:, axis], values[:, axis]) for axis in range(3)]
+        steps.append((rotation, tables))
+        moved = rotation @ _along_axes(turned, tables)
     # A palette of one color would flatten the picture, step by step; what is missing of the least gain is left as it was.
-    gain = np.sqrt(moved.var(0).sum() / max(source.var(0).sum(), _EPSILON))
+    gain = np.sqrt(moved.var(1).sum() / max(source.var(0).sum(), _EPSILON))
     kept = max(0.0, (_MIN_GAIN - gain) / (1 - gain)) if gain < 1 else 0.0
-    shift = moved.mean(0) - source.mean(0)
+    shift = moved.mean(1) - source.mean(0)
 
     def mapped(oklab: np.ndarray) -> np.ndarray:
-        colors = oklab.reshape(-1, 3).astype(np.float64)
-        for rotation, knots, values in steps:
-            colors = _along_axes(colors @ rotation, knots, values) @ rotation.T
-        moved = colors.reshape(oklab.shape)
+        colors = np.ascontiguousarray(oklab.reshape(-1, 3).T)
+        for rotation, tables in steps:
+            turn = rotation.astype(colors.dtype)
+            colors = turn @ _along_axes(turn.T @ colors, tables)
+        moved = colors.T.reshape(oklab.shape)
         return (moved + kept * (oklab + shift - moved)).astype(oklab.dtype)
 
     return mapped
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A function of one axis at even places from `low` to `high`, and on with slope 1 beyond: looked up, not searched."""
+
+    low: float
+    high: float
+    values: np.ndarray
+
+    @classmethod
+    def through(cls, knots: np.ndarray, values: np.ndarray) -> "_Table":
+        places = np.linspace(knots[0], knots[-1], _CELLS + 1)
+        return cls(knots[0], knots[-1], np.interp(places, knots + np.arange(len(knots)) * 1e-12, values))
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        values = self.values.astype(x.dtype)
+        rises = np.append(np.diff(values), x.dtype.type(0))
+        inside = x.clip(x.dtype.type(self.low), x.dtype.type(self.high))
+        share = (inside - x.dtype.type(self.low)) * x.dtype.type(_CELLS / max(self.high - self.low, _EPSILON))
+        cell = share.astype(np.int32).clip(max=_CELLS)
+        return values.take(cell) + (share - cell).astype(x.dtype) * rises.take(cell) + (x - inside)
 
 
 def _rotation(seed: int, step: int) -> np.ndarray:
@@ -145,13 +170,8 @@ def _bounded_slopes(knots: np.ndarray, values: np.ndarray) -> np.ndarray:
     return path - path.mean(0) + values.mean(0)
 
 
-def _along_axes(colors: np.ndarray, knots: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Interpolate each axis, and go on with slope 1 beyond the ends."""
-    columns = []
-    for axis in range(3):
-        x, xp, fp = colors[:, axis], knots[:, axis] + np.arange(len(knots)) * 1e-12, values[:, axis]
-        columns.append(np.interp(x, xp, fp) + np.minimum(x - xp[0], 0) + np.maximum(x - xp[-1], 0))
-    return np.stack(columns, 1)
+def _along_axes(colors: np.ndarray, tables: Sequence[_Table]) -> np.ndarray:
+    return np.stack([table(x) for table, x in zip(tables, colors, strict=True)])
 
 
 def match_histogram(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

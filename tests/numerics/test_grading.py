@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artgan.refine.color import ColorStatistics, match_histogram, monge_kantorovich, statistics_of
+from artgan.refine.color import ColorStatistics, _Table, match_histogram, monge_kantorovich, statistics_of
 from artgan.refine.detail import guided_filter, refine_detail, unsharp
 from artgan.refine.grading import between, fit_grade, parse_palette, pool, sample_pixels, write_cube
 from artgan.refine.oklab import linear_from_srgb, oklab_from_srgb, srgb_from_oklab
@@ -86,6 +86,20 @@ def test_every_method_comes_closer_to_its_palette_and_keeps_its_own_colors(metho
 
 
 PLACES = np.linspace(0.05, 0.95, 10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_table_is_the_line_through_its_knots(dtype):
+    rng = np.random.default_rng(4)
+    knots = np.sort(rng.uniform(-0.3, 0.9, 65))
+    values = np.concatenate([[0.1], 0.1 + np.cumsum(rng.uniform(0.4, 2.5, 64) * np.diff(knots))])
+    x = np.linspace(-0.3, 0.9, 5001)
+    found = _Table.through(knots, values)(x.astype(dtype))
+    beyond = np.minimum(x - knots[0], 0) + np.maximum(x - knots[-1], 0)
+    assert found.dtype == dtype
+    assert found == pytest.approx(np.interp(x, knots, values) + beyond, abs=1e-3)
+    one = _Table.through(np.full(65, 0.5), np.full(65, 0.7))
+    assert one(np.array([0.4, 0.5, 0.9], dtype)) == pytest.approx([0.6, 0.7, 1.1], abs=1e-6)
 
 
 def test_transport_matches_marginals_that_a_linear_map_cannot():
