@@ -18,6 +18,7 @@ FLOORS = [
     {
         "errors",
         "exclusive",
+        "processes",
         "tables",
         "strict_yaml",
         "arguments",

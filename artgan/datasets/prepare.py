@@ -28,6 +28,7 @@ from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import decode
 from artgan.errors import DataError, StorageError
 from artgan.exclusive import only_one
+from artgan.processes import leave_with_parent
 from artgan.progress import Listener, Progress, silent
 
 _FILES_AHEAD_PER_WORKER = 16
@@ -237,7 +238,12 @@ def _alone(task: _Task) -> list[Entry]:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_keep_freed_memory)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+
+
+def _begin() -> None:
+    leave_with_parent()
+    _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:

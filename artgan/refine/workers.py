@@ -1,17 +1,15 @@
 """Tasks over processes: the same function in this process or in several, results as they come."""
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
 import torch
 
 from artgan.errors import ConfigError
+from artgan.processes import leave_with_parent
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -55,17 +53,9 @@ def over_processes(
 
 def _begin(make: Callable[[], Callable[[Any], Any]], threads: int) -> None:
     global _work
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    leave_with_parent()
     torch.set_num_threads(threads)
     _work = make()
-
-
-def _leave_with_parent() -> None:
-    """End when the parent is killed: nobody would collect the results."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait_for([parent.sentinel])
-    os._exit(1)
 
 
 def _do(task: Any) -> Any:

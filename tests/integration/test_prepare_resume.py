@@ -110,6 +110,17 @@ def test_a_file_that_kills_its_process_is_rejected_and_the_others_are_done(sourc
     assert [line["name"] for line in lines if "kills the process" in str(line["reason"])] == ["a.png", "b.png"]
 
 
+def vanishes(group):
+    """Whether a group of processes ends by itself."""
+    for _ in range(200):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 @pytest.mark.slow
 def test_sigkill_at_any_moment(sources, collection_folder, tmp_path):
     words = [sys.executable, "-m", "artgan", "--quiet", "prepare", str(sources), "--out", str(tmp_path / "out")]
@@ -119,6 +130,7 @@ def test_sigkill_at_any_moment(sources, collection_folder, tmp_path):
         time.sleep(wait)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        assert vanishes(process.pid), "workers outlive the process that they work for"
         if (tmp_path / "out").exists():
             break
     if not (tmp_path / "out").exists():
