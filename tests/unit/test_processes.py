@@ -23,11 +23,11 @@ if __name__ == "__main__":
 
 def test_a_worker_leaves_when_its_parent_is_killed(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    process = subprocess.Popen([sys.executable, str(tmp_path / "program.py")], stdout=subprocess.PIPE, text=True)
-    worker = int(process.stdout.readline())
-    os.kill(worker, 0)  # it is there
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, str(tmp_path / "program.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        worker = int(process.stdout.readline())
+        os.kill(worker, 0)  # it is there
+        process.send_signal(signal.SIGKILL)
     for _ in range(200):
         try:
             os.kill(worker, 0)
