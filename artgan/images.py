@@ -32,6 +32,7 @@ _ENCODERS: dict[str, dict[str, Any]] = {
     "tiff": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
 }
 _EXIF_ASCII = b"ASCII\0\0\0"
+_UNREADABLE_EXIF = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError)  # it says nothing
 _CREDITS = {
     "artist": ExifTags.Base.Artist,
     "copyright": ExifTags.Base.Copyright,
@@ -235,8 +236,8 @@ def _exif_text(image: Image.Image) -> str | None:
     try:
         exif = image.getexif()
         comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment) or exif.get(ExifTags.Base.UserComment)
-    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError):
-        return None  # damaged Exif says nothing
+    except _UNREADABLE_EXIF:
+        return None
     start = _EXIF_ASCII + f"{_METADATA_KEY} ".encode()
     if not isinstance(comment, bytes) or not comment.startswith(start):
         return None
@@ -266,8 +267,8 @@ def read_credits(path: Path) -> dict[str, str]:
     try:
         with Image.open(path) as image:
             exif = image.getexif()
-    except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, Image.DecompressionBombError):
-        return {}  # damaged Exif says nothing
+    except (*_UNREADABLE_EXIF, Image.DecompressionBombError):
+        return {}
     held = {name: str(exif.get(tag, "")).strip("\0 ")[:_MAX_CREDIT] for name, tag in _CREDITS.items()}
     return {name: text for name, text in held.items() if text}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+import artgan
 from artgan.errors import ConfigError
 
 _LIMIT_BYTES = 1 << 20
@@ -34,6 +35,13 @@ class _Loader(yaml.SafeLoader):
 
 # YAML 1.1 takes `2e-3` for a text; people mean the number.
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT_FLOAT, list("-+.0123456789"))
+
+
+def shipped_documents(folder: str = "") -> dict[str, Path]:
+    """Return the files of `configs/` or of a folder in it, by name: in the installed package, or in the checkout around it."""
+    package = Path(artgan.__file__).parent
+    folders = [root / "configs" / folder for root in (package, package.parent)]
+    return {path.stem: path for place in folders for path in sorted(place.glob("*.yaml"))}
 
 
 def parse_document(path: Path) -> Document:

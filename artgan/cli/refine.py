@@ -81,11 +81,11 @@ def refine(
         Path | None, typer.Option(help="Fit a network on these pictures or a model's samples, into this folder.")
     ] = None,
     fit_minutes: Annotated[float, typer.Option(help="How long to fit; a stopped fit goes on.")] = 20.0,
-    override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
     network: Annotated[
         Path | None, typer.Option(help="A fitted network, for the engine feedforward; with --fit, one to begin from.")
     ] = None,
     seed: Annotated[Whole, typer.Option(help="Of all noise; default: 0.")] = None,
+    override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes on a CPU; 0: one for each core.")] = 1,
     shard: Annotated[str, typer.Option(help="i/n: this machine's share of a folder that all see.")] = "1/1",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

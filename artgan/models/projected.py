@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from artgan import seeding
 from artgan.backbones import timm_nets
 from artgan.backbones.backbone import Backbone
+from artgan.devices import is_out_of_memory
 from artgan.errors import ConfigError
 from artgan.models.contract import DiscriminatorNetwork, Features
 from artgan.models.layers import LEAKY_SLOPE, LogitConv, spectral_conv
@@ -149,6 +150,8 @@ def _maps_of(backbone: Backbone, input_px: int) -> list[Tensor]:
     try:
         return list(backbone(torch.zeros(1, 3, input_px, input_px)).values())
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise ConfigError(
             f"model.backbone_input_px = {input_px} is too small for {backbone.name}, which shrinks pictures to nothing: give "
             f"64 or more, or leave it out for the resolution, within 128 and 256"

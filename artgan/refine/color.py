@@ -146,13 +146,13 @@ class _Table:
     @classmethod
     def through(cls, knots: np.ndarray, values: np.ndarray) -> "_Table":
         places = np.linspace(knots[0], knots[-1], _CELLS + 1)
-        return cls(knots[0], knots[-1], np.interp(places, knots + np.arange(len(knots)) * 1e-12, values))
+        return cls(float(knots[0]), float(knots[-1]), np.interp(places, knots + np.arange(len(knots)) * 1e-12, values))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         values = self.values.astype(x.dtype)
-        rises = np.append(np.diff(values), x.dtype.type(0))
-        inside = x.clip(x.dtype.type(self.low), x.dtype.type(self.high))
-        share = (inside - x.dtype.type(self.low)) * x.dtype.type(_CELLS / max(self.high - self.low, _EPSILON))
+        rises = np.diff(values, append=values[-1:])
+        inside = x.clip(self.low, self.high)
+        share = (inside - self.low) * (_CELLS / max(self.high - self.low, _EPSILON))
         cell = share.astype(np.int32).clip(max=_CELLS)
         return values.take(cell) + (share - cell).astype(x.dtype) * rises.take(cell) + (x - inside)
 

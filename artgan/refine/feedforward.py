@@ -33,9 +33,8 @@ WEIGHTS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 _WIDTH = 16
 _MAX_HALVINGS = 3
-_DEEPEST_PX = (
-    32  # of the deepest maps, at least, from 64 px on: a network that sees a whole picture at once paints one picture on all
-)
+# The deepest maps are so large at least, from 64 px on: a network that sees a whole picture at once paints one picture on all.
+_DEEPEST_PX = 32
 _NUM_RESIDUAL = 5
 _CHANGE_GAIN = 0.1  # the last layer sums 1,296 inputs: without it the first Adam steps paint everything black or white
 
@@ -46,7 +45,7 @@ class _InstanceNorm(nn.InstanceNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if len(x) > 1:
             return super().forward(x)
-        # The same sums; torch's instance norm leaves the channels-last layout: a network took twice as long to fit.
+        # The same sums; torch's instance norm leaves the channels-last layout: a pass and its gradient took half as long again.
         return F.batch_norm(x, None, None, self.weight, self.bias, training=True, momentum=0.0, eps=self.eps)
 
 
@@ -220,7 +219,10 @@ def fitted_styles(folder: Path) -> list[tuple[str, str]]:
     Raises:
         CheckpointError: the folder is no fitted network, or it does not say what it was fitted with.
     """
-    _, about = read_network(folder)
+    return _fitted_styles(folder, read_network(folder)[1])
+
+
+def _fitted_styles(folder: Path, about: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         return [(str(style["name"]), str(style["sha256"])) for style in about["styles"]]
     except (KeyError, TypeError) as error:
@@ -249,7 +251,7 @@ def describe_network(folder: Path) -> str:
         CheckpointError: the folder is no fitted network, or it was found not to be good enough.
     """
     _, about = read_network(folder)
-    names = ", ".join(name for name, _ in fitted_styles(folder))
+    names = ", ".join(name for name, _ in _fitted_styles(folder, about))
     return f"{folder}: fitted to {names} at {about.get('side_px')} px; {_passed_verdict(folder, about)}"
 
 

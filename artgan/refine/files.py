@@ -78,7 +78,8 @@ def refine_files(
         on_progress: told about every few steps.
 
     Returns:
-        what was written and what failed; a failed picture does not stop the others.
+        what was written and what failed; a failed picture does not stop the others. What the run kept to go on with stays
+        until `forget_run`, so that whoever reports on it can be stopped as well.
 
     Raises:
         DataError: there is no picture, or none that can be read.
@@ -144,7 +145,7 @@ def _style(
         make_stylist(styling).prepare(sizes, on_progress)
     done = len(mine) - sum(len(batch) for batch in batches)
     failed: dict[Path, str] = {}
-    keys = {item.path: item.key for item in missing}
+    keys = {item.path: item.key for item in mine}  # a batch may hold pictures that have their style already
     alone = jobs <= 1 or len(tasks) <= 1
     listener = on_progress if alone else silent
     for _, outcomes in over_processes(

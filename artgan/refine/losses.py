@@ -55,10 +55,10 @@ def statistics(features: Tensor, loss: str, mask: Tensor | None = None) -> Stati
     if mask is None:
         mean, second = _Moments.apply(features.flatten(2))
     else:
-        total = mask.sum((2, 3)).clamp_min(1e-6)  # [B, 1]
+        covered = mask.sum((2, 3)).clamp_min(1e-6)  # [B, 1]
         flat, weights = features.flatten(2), mask.flatten(2)
-        mean = (flat * weights).sum(2) / total
-        second = (flat * weights) @ flat.transpose(1, 2) / total[..., None]
+        mean = (flat * weights).sum(2) / covered
+        second = (flat * weights) @ flat.transpose(1, 2) / covered[..., None]
     return Statistics(mean, second, _quantiles(features) if loss == "sliced" else None)
 
 
@@ -86,8 +86,7 @@ class _Moments(torch.autograd.Function):
 
 def mixture(parts: Sequence[Statistics], weights: Sequence[float]) -> Statistics:
     """Return the weighted mean of statistics: moments of the mixture, and the barycenter of the 1-D projections."""
-    total = sum(weights)
-    shares = [weight / total for weight in weights]
+    shares = [weight / sum(weights) for weight in weights]
 
     def mixed(values: Sequence[Tensor]) -> Tensor:
         parts = [share * value for share, value in zip(shares, values, strict=True)]
@@ -255,7 +254,7 @@ def _squares(values: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor) -> Tensor:
-    return total(values) / max(1, values[0].numel())
+    return total(values) / values[0].numel()
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -69,8 +69,8 @@ def _reduce_chroma(oklab: np.ndarray) -> np.ndarray:
 
     Cones' roots are linear in the share, so light is a cubic of it, whose coefficients are computed once.
     """
-    gray, color = oklab * (1, 0, 0), oklab * (0, 1, 1)
-    p, q = (_times(part.astype(oklab.dtype), _CUBE_ROOTS_FROM_OKLAB) for part in (gray, color))
+    gray, color = (oklab * np.array(kept, oklab.dtype) for kept in ((1, 0, 0), (0, 1, 1)))
+    p, q = (_times(part, _CUBE_ROOTS_FROM_OKLAB) for part in (gray, color))
     c0, c1, c2, c3 = (
         _times(cones, _LINEAR_FROM_LMS).T.copy() for cones in (p * p * p, 3 * p * p * q, 3 * p * q * q, q * q * q)
     )
@@ -80,7 +80,7 @@ def _reduce_chroma(oklab: np.ndarray) -> np.ndarray:
         light = ((c3 * middle + c2) * middle + c1) * middle + c0
         inside = ((light >= -_GAMUT_TOLERANCE) & (light <= 1 + _GAMUT_TOLERANCE)).all(0)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return gray.astype(oklab.dtype) + color.astype(oklab.dtype) * low[:, None]
+    return gray + color * low[:, None]
 
 
 def _times(colors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

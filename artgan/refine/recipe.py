@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-import artgan
 from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError
-from artgan.strict_yaml import Document, parse_document, parse_scalar
+from artgan.strict_yaml import Document, parse_document, parse_scalar, shipped_documents
 from artgan.tables import check_name, nearest
 
 MIN_SIDE_PX = 32
@@ -214,10 +213,8 @@ def overrides_of(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def shipped_looks() -> dict[str, Path]:
-    """Return the recipes that come with artgan, by name: in the installed package, or in the checkout around it."""
-    package = Path(artgan.__file__).parent
-    folders = [root / "configs" / "refine" for root in (package, package.parent)]
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    """Return the recipes that come with artgan, by name."""
+    return shipped_documents("refine")
 
 
 def recipe_from_dict(data: Mapping[str, Any], source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -1,12 +1,10 @@
 """A configuration for whoever gives none: one of `configs/`, by size, number of works, classes, device and weights at hand."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-import artgan
 from artgan import weights
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.backbones.backbone import load_backbone
@@ -17,6 +15,7 @@ from artgan.errors import WeightsError
 from artgan.evaluation import backbone_and_layer
 from artgan.models import BATCH_MULTIPLES
 from artgan.progress import Listener
+from artgan.strict_yaml import shipped_documents
 
 Say = Callable[[str], None]
 _FEATURES_BY_PREFERENCE = (DEFAULT_FEATURES, "random")
@@ -56,7 +55,7 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
             discriminator = _discriminator(asked, given, say, on_progress)
             values |= {"model.discriminator": discriminator}
         name = _name(collection, device, discriminator, say)
-    config = load_config(shipped_configs()[name], overrides)
+    config = load_config(shipped_documents()[name], overrides)
     config = with_values(config, {key: value for key, value in values.items() if key not in given})
     values = {"training.batch_size": _batch(config, works)}
     model, training = config.model, config.training
@@ -73,13 +72,6 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
     if given:
         say(f"- as given: {', '.join(overrides)}")
     return with_values(config, {key: value for key, value in values.items() if key not in given})
-
-
-def shipped_configs() -> dict[str, Path]:
-    """Return the configurations that come with artgan, by name: in the installed package, or in the checkout around it."""
-    package = Path(artgan.__file__).parent
-    folders = [root / "configs" for root in (package, package.parent)]
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def _name(collection: Collection, device: torch.device, discriminator: str, say: Say) -> str:

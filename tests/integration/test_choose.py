@@ -9,6 +9,7 @@ import torch
 from artgan.config import load_config, with_values
 from artgan.errors import ConfigError
 from artgan.progress import silent
+from artgan.strict_yaml import shipped_documents
 from artgan.training import choose
 from tests.integration.test_resume import squeezenet_weights
 
@@ -48,7 +49,7 @@ def chosen(collection, *overrides):
 )
 def test_the_choice_is_a_shipped_config(works, device, count, width, height, name, same_numbers):
     config, said = chosen(works(device, count, width, height))
-    shipped = load_config(choose.shipped_configs()[same_numbers])
+    shipped = load_config(shipped_documents()[same_numbers])
     settled = {"training.device": "auto", "evaluation.features": config.evaluation.features}
     assert config == with_values(shipped, settled)
     assert f"configs/{name}.yaml: {shipped.model.generator} generator of width {shipped.model.width}" in said

@@ -1,10 +1,13 @@
 """Recipes: what ships loads, what is wrong is refused with its place."""
 
 import pytest
+import typer
 import yaml
 
+import artgan.cli.refine  # noqa: F401 - adds its verb
+from artgan.cli.app import app
 from artgan.errors import ConfigError
-from artgan.refine.recipe import Recipe, load_recipe, make_recipe, recipe_from_dict
+from artgan.refine.recipe import Recipe, Section, _flag, load_recipe, make_recipe, recipe_from_dict
 from tests.conftest import ROOT
 
 RECIPES = sorted((ROOT / "configs" / "refine").glob("*.yaml"))
@@ -78,3 +81,12 @@ def test_all_mistakes_of_a_file_in_one_message_with_their_lines(tmp_path):
 def test_wrong_looks_are_refused(values, message):
     with pytest.raises(ConfigError, match=message):
         make_recipe(**values)
+
+
+def test_errors_name_flags_that_there_are():
+    """A value is given by a flag of the command or by --set; an error calls it what was typed."""
+    offered = {name for option in typer.main.get_command(app).commands["refine"].params for name in option.opts}
+    sections = {name: type(value) for name, value in Recipe() if isinstance(value, Section)}
+    keys = [f"{name}.{leaf}" for name, section in sections.items() for leaf in section.model_fields]
+    assert len(keys) > 30
+    assert [key for key in keys if _flag(key) not in {*offered, f"--set {key}"}] == []
