@@ -1,5 +1,7 @@
 """Which device, which precision, which memory layout."""
 
+import resource
+import sys
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -73,6 +75,12 @@ def is_out_of_memory(error: Exception) -> bool:
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor of the host on a device, without waiting for the device: a GPU reads page-locked memory on its own."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def peak_host_bytes() -> int:
+    """Return the peak resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def describe_device(device: torch.device) -> str:

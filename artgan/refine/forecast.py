@@ -1,7 +1,6 @@
 """What a run will take, before it starts: time from two probe steps, memory from what a step keeps for its gradient."""
 
 import resource
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from artgan.devices import describe_device
+from artgan.devices import describe_device, peak_host_bytes
 from artgan.progress import format_seconds
 from artgan.refine.feedforward import load_network
 from artgan.refine.losses import statistics
@@ -68,7 +67,7 @@ def forecast(
     mine = items[shard[0] - 1 :: shard[1]]
     pixels = [item.height * item.width for item in mine]
     seconds = _FINISHING_SECONDS_PER_PIXEL * sum(pixels)
-    memory = _peak_bytes() + 100.0 * max(pixels, default=0)
+    working = 100.0 * max(pixels, default=0)
     jobs = min(jobs, max(1, len(mine))) if device.type == "cpu" else 1
     if recipe.styles and recipe.style.engine == "optimize":
         per_pixel, bytes_per_pixel = _probe(recipe, materials, device)
@@ -78,11 +77,12 @@ def forecast(
         largest = max((sum(item.height * item.width for item in batch) for batch in batches_of(mine, device)), default=0)
         working = bytes_per_pixel * _pixels_at_once(largest, recipe)
         working += _IMAGE_BYTES_PER_PIXEL * _IMAGES[recipe.style.optimizer] * largest
-        memory = max(_peak_bytes(), _resident_bytes() + working) if device.type == "cpu" else working
     if recipe.styles and recipe.style.engine == "feedforward" and materials.network is not None:
         seconds += _probe_network(materials.network, device) * sum(pixels)
         working = max(_NETWORK_BYTES_PER_PIXEL * max(pixels, default=0), _JUDGE_BYTES if materials.styles else 0)
-        memory = max(_peak_bytes(), _resident_bytes() + working) if device.type == "cpu" else working
+    memory = max(peak_host_bytes(), _resident_bytes() + working)
+    if recipe.styles and device.type != "cpu":
+        memory = working  # of the device
     disk = sum(pixels) * (_FINISHED_BYTES_PER_PIXEL + (_KEPT_BYTES_PER_PIXEL if recipe.styles else 0))
     sizes = len({(item.height, item.width) for item in mine})
     return Forecast(len(mine), sizes, seconds / jobs, memory, disk, describe_device(device), jobs)
@@ -138,10 +138,4 @@ def _resident_bytes() -> float:
     try:
         return float(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
-        return _peak_bytes()
-
-
-def _peak_bytes() -> float:
-    """Return the peak resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak if sys.platform == "darwin" else peak * 1024)
+        return peak_host_bytes()

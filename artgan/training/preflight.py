@@ -1,15 +1,14 @@
 """Before training: a few steps on a copy of the state tell memory, time and how many images fit at a time."""
 
 import copy
-import resource
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 
 import torch
 
 from artgan.datasets.sampler import Batches
+from artgan.devices import peak_host_bytes
 from artgan.errors import StorageError
 from artgan.progress import format_seconds
 from artgan.training.choose import Say
@@ -105,8 +104,7 @@ def describe(session: Session, found: Preflight) -> list[str]:
 def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_host_bytes()
 
 
 def _state_bytes(state: TrainState) -> int:
