@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artgan.devices import is_out_of_memory
+from artgan.devices import is_compiler_error, is_out_of_memory
 from artgan.errors import ConfigError
 from artgan.training.state import TrainState
 from artgan.training.steps import StepContext
@@ -39,13 +39,20 @@ class PiecewiseSteps:
         """Take one step with `step(state, context, *inputs)`.
 
         Raises:
-            ConfigError: not even the smallest piece fits, or several processes would have to agree.
+            ConfigError: not even the smallest piece fits, or several processes would have to agree; or the networks are to be
+                compiled, and cannot be here.
         """
         torch._foreach_copy_(self.copies, self.buffers)
         while True:
             try:
                 scalars = step(self.state, self.context, *inputs)
             except (MemoryError, RuntimeError) as error:
+                if is_compiler_error(error):
+                    reason = " ".join(str(error).split())[:200]  # of many lines
+                    raise ConfigError(
+                        f"training.compile: torch.compile failed on this machine ({reason}); it needs a C++ compiler on a CPU "
+                        "and Triton on a GPU. The same command with --set training.compile=false goes on without it"
+                    ) from error
                 if not is_out_of_memory(error):
                     raise
                 self._halve(error)

@@ -5,10 +5,10 @@
         r3gan=configs/r3gan_256.yaml,model.width=32,training.device=cpu
 
 A variant is NAME=CONFIG[,key=value...]. Each becomes a run `OUT/NAME-seedN` that goes on where it stopped, so the script can be
-interrupted and called again; minutes count training only. `--cpu-minutes` in place of `--minutes` counts what the process used
-of the processor, start and sheets included: equal work on a machine that does other things besides. All are judged alike, by
-the features and the number of samples given here. The table lies in OUT/table.md, the last sheets side by side in
-OUT/sheets.png.
+interrupted, called again, and called with more minutes; minutes count training only. `--cpu-minutes` in place of `--minutes`
+counts what the process used of the processor, start and sheets included: equal work on a machine that does other things
+besides. All are judged alike, by the features and the number of samples given here. The table lies in OUT/table.md, the last
+sheets side by side in OUT/sheets.png.
 """
 
 import argparse
@@ -50,8 +50,9 @@ def measure(name: str, config: RunConfig, collection: Collection, out: Path, arg
     """Train what is left of a run's minutes, judge its newest model, and return a row of the table."""
     run = out / f"{name}-seed{config.seed}"
     result = run / "ab.json"
-    if result.is_file():
-        return json.loads(result.read_text())
+    asked = [arguments.minutes, arguments.cpu_minutes, arguments.features, arguments.num_generated]
+    if result.is_file() and (row := json.loads(result.read_text()))["asked"] == asked:
+        return row
     if arguments.cpu_minutes:
         _train_cpu_minutes(Order(collection, run, config), arguments.cpu_minutes)
     elif (left := arguments.minutes - _minutes_done(run)) > 0.01:
@@ -63,6 +64,7 @@ def measure(name: str, config: RunConfig, collection: Collection, out: Path, arg
     row = {
         "name": name, "seed": config.seed, "images": model.card.images_seen, "minutes": _minutes_done(run),
         "metrics": {key: entry["value"] for key, entry in line["metrics"].items()}, "protocol": line["protocol_hash"][:12],
+        "asked": asked,
     }  # fmt: skip
     result.write_text(json.dumps(row))
     return row

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -33,6 +34,7 @@ from artgan.datasets.recipe import Recipe
 from artgan.datasets.sampler import Batches
 from artgan.datasets.synthetic import write_collection_sources
 from artgan.devices import describe_device
+from artgan.errors import ConfigError
 from artgan.training.context import build_context
 from artgan.training.ema import update_ema
 from artgan.training.micro_batches import PiecewiseSteps
@@ -40,6 +42,7 @@ from artgan.training.session import Session, open_session
 from artgan.training.steps import discriminator_step, generator_step, kinds_of_steps
 
 _WATCHED_STEPS = 5
+_COMPILED = "compiled"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def artgan_trainer(session: Session) -> Trainer:
     batches = Batches(session.collection, 0, session.device, False)
 
     def step(place: int) -> None:
+        torch.compiler.cudagraph_mark_step_begin()  # what the step before left in its graphs may be written over
         state.images_seen = place * config.training.batch_size
         images, labels = batches.batch(state.images_seen, config.training.batch_size)
         steps.take(discriminator_step, images, labels)
@@ -257,7 +261,10 @@ def variants(arguments: argparse.Namespace, collection: Collection, folder: Path
         if arguments.ablate:
             add(f"{generator}: float32", **parts, training__precision="float32")
             add(f"{generator}: NCHW and looped Adam", plain, **parts)
-            add(f"{generator}: compiled", **parts, training__compile=True)
+            add(f"{generator}: {_COMPILED}", **parts, training__compile=True)
+            if arguments.device.startswith("cuda"):
+                with patch.object(torch, "compile", partial(torch.compile, mode="reduce-overhead")):
+                    add(f"{generator}: {_COMPILED}, CUDA graphs", **parts, training__compile=True)
     return found
 
 
@@ -272,7 +279,9 @@ def main() -> None:
     parser.add_argument("--backbone", default="squeezenet1_1", help="random needs no weights")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--only", default="", choices=("fastgan", "stylegan2"))
-    parser.add_argument("--ablate", action="store_true", help="also one part at a time, and torch.compile")
+    parser.add_argument(
+        "--ablate", action="store_true", help="also one part at a time, torch.compile, and on a GPU its CUDA graphs"
+    )
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     with TemporaryDirectory() as folder:
@@ -281,8 +290,14 @@ def main() -> None:
         collection = open_collection(Path(folder, "collection"))
         theirs = peers(arguments.side, arguments.batch, device, arguments.only)
         found = variants(arguments, collection, Path(folder)) | theirs
-        for trainer in found.values():
-            trainer.mean(lambda turn: seconds(turn, device))  # kernels chosen, optimizers filled, graphs compiled
+        for title, trainer in list(found.items()):
+            try:
+                trainer.mean(lambda turn: seconds(turn, device))  # kernels chosen, optimizers filled, graphs compiled
+            except (RuntimeError, ConfigError) as error:
+                if _COMPILED not in title:
+                    raise
+                print(f"{title} does not run here: {' '.join(str(error).split())[:200]}")
+                del found[title]
         spent: dict[str, list[float]] = {title: [] for title in found}
         for _ in range(arguments.rounds):
             for title, trainer in found.items():

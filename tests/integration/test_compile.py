@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from artgan.config import with_values
+from artgan.errors import ConfigError
+from artgan.evaluation import Judge
 from artgan.training.context import build_context
+from artgan.training.loop import Outcome, train
 from artgan.training.passes import Passes
 from artgan.training.session import open_session
 from artgan.training.steps import discriminator_step, generator_step
@@ -51,3 +54,17 @@ def test_a_compiled_path_length_equals_the_plain_one(collection, tmp_path, monke
         found.append((lengths.detach(), *(slope for slope in slopes if slope is not None)))
     assert len(found[0]) == len(found[1]) > len(list(generator.mapping.parameters()))
     assert all(torch.allclose(plain, traced, rtol=1e-4, atol=1e-6) for plain, traced in zip(*found, strict=True))
+
+
+def test_a_machine_that_cannot_compile_is_said_in_one_line(collection, tmp_path, monkeypatch):
+    def no_compiler(graph, inputs):
+        raise OSError("g++: command not found")
+
+    monkeypatch.setattr(Passes, "BACKEND", staticmethod(no_compiler))
+    config = combined({"training.precision": "float32", "training.compile": True})
+    judge = Judge("random", collection, torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"(?s)training\.compile: .*g\+\+: command not found.*compile=false") as caught:
+        train(open_session(config, collection, tmp_path), judge)
+    assert "\n" not in str(caught.value)
+    going_on = with_values(config, {"training.compile": False})
+    assert train(open_session(going_on, collection, tmp_path), judge) is Outcome.FINISHED
