@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from artgan import seeding
 from artgan.datasets.collection import Collection
@@ -115,9 +116,11 @@ def generator_subject(
     Raises:
         CheckpointError: the generator's weights are not finite.
     """
-    for name, tensor in generator.state_dict().items():
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"the generator's '{name}' holds NaN or infinity; judge an earlier checkpoint's model")
+    weights = generator.state_dict()
+    finite = torch.stack([tensor.isfinite().all() for tensor in weights.values()]).tolist()
+    if not all(finite):
+        name = list(weights)[finite.index(False)]
+        raise CheckpointError(f"the generator's '{name}' holds NaN or infinity; judge an earlier checkpoint's model")
     labels = _labels_like(collection, num_generated)
 
     def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:

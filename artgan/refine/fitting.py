@@ -20,7 +20,7 @@ from torch import Tensor
 import artgan
 from artgan import seeding
 from artgan.decode import decode_file
-from artgan.devices import autocast, choose_precision, place
+from artgan.devices import autocast, choose_precision, place, send
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import to_float
 from artgan.progress import Listener, Progress, silent
@@ -139,7 +139,7 @@ def _train(
     regions = _regions(stylist, side)
     try:
         while time.monotonic() - started < 60 * minutes and (max_steps is None or fit.step < max_steps):
-            loss = _step(fit, _crop(pictures, side, stylist.recipe.seed, fit.step).to(stylist.device), regions, stylist)
+            loss = _step(fit, send(_crop(pictures, side, stylist.recipe.seed, fit.step), stylist.device), regions, stylist)
             if fit.step % 10 == 0 or fit.step == 1:
                 spent = (time.monotonic() - started) / 60
                 on_progress(Progress("fitting", spent, minutes, "minutes", f"step {fit.step:,}, loss {loss.item():.4f}"))

@@ -184,16 +184,16 @@ def _matrix_root(matrices: Tensor) -> Tensor:
 
 
 @cache
-def _directions(channels: int) -> Tensor:
+def _directions(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return seeded unit directions `[K, C]`, K = min(C, 128)."""
     count = min(channels, _MAX_DIRECTIONS)
     values = torch.from_numpy(seeding.normal(0, f"refine/directions/{channels}", 0, count, channels))
-    return values / values.norm(dim=1, keepdim=True)
+    return (values / values.norm(dim=1, keepdim=True)).to(device, dtype)
 
 
 def _quantiles(features: Tensor) -> Tensor:
     flat = features.flatten(2)
-    projected = (_directions(flat.shape[1]).to(flat.device, flat.dtype) @ flat).sort(2).values  # [B, K, N]
+    projected = (_directions(flat.shape[1], flat.device, flat.dtype) @ flat).sort(2).values  # [B, K, N]
     places = (torch.arange(NUM_QUANTILES, device=flat.device, dtype=flat.dtype) + 0.5) / NUM_QUANTILES * flat.shape[2] - 0.5
     places = places.clamp(0, flat.shape[2] - 1)
     low = places.floor().long()
