@@ -50,7 +50,7 @@ def measure(name: str, config: RunConfig, collection: Collection, out: Path, arg
     """Train what is left of a run's minutes, judge its newest model, and return a row of the table."""
     run = out / f"{name}-seed{config.seed}"
     result = run / "ab.json"
-    asked = [arguments.minutes, arguments.cpu_minutes, arguments.features, arguments.num_generated]
+    asked = [arguments.minutes, arguments.cpu_minutes, arguments.features, arguments.num_generated, arguments.metrics]
     if result.is_file() and (row := json.loads(result.read_text()))["asked"] == asked:
         return row
     if arguments.cpu_minutes:
@@ -60,7 +60,7 @@ def measure(name: str, config: RunConfig, collection: Collection, out: Path, arg
     device = choose_device(config.training.device)
     model = load_model(run / "model" / "latest", device)
     judge = Judge(arguments.features, collection, device)
-    line = evaluate_generator(judge, model.generator, arguments.num_generated, metrics=METRICS)
+    line = evaluate_generator(judge, model.generator, arguments.num_generated, metrics=arguments.metrics.split(","))
     row = {
         "name": name, "seed": config.seed, "images": model.card.images_seen, "minutes": _minutes_done(run),
         "metrics": {key: entry["value"] for key, entry in line["metrics"].items()}, "protocol": line["protocol_hash"][:12],
@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--features", default="inception-768")
     parser.add_argument("--num-generated", type=int, default=1000)
+    parser.add_argument("--metrics", default=",".join(METRICS))
     arguments = parser.parse_args()
     collection = open_collection(arguments.collection)
     arguments.out.mkdir(parents=True, exist_ok=True)
