@@ -16,6 +16,8 @@ Network = TypeVar("Network", bound=nn.Module)
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`; without a number, the process's own of its machine.
 
+    A numbered GPU becomes the current one: page-locking memory would else hold a part of the first GPU in every process.
+
     Raises:
         ConfigError: a CUDA device is asked for that this machine lacks.
     """
@@ -26,6 +28,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= available:
         found = f"{available} CUDA device(s)" if available else "no CUDA device"
         raise ConfigError(f"training.device = '{name}': this machine has {found}; use auto or cpu")
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     return device
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from artgan.augment.diffaugment import DiffAugment
 from artgan.datasets.sampler import Batches, epoch_rows
+from artgan.devices import choose_device
 from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.objectives.hinge import Hinge
 from artgan.training.checkpoint import list_checkpoints, load_newest, save_checkpoint
@@ -220,3 +221,17 @@ def test_the_first_signal_asks_and_the_handlers_come_back():
         assert stop_requested() == signal.SIGTERM
         assert signal.getsignal(signal.SIGTERM) is before  # a second one acts at once
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_each_process_of_a_machine_works_on_a_gpu_of_its_own(monkeypatch):
+    current = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert [str(choose_device("auto", rank)) for rank in (0, 1)] == ["cuda", "cuda:1"]
+    assert current == [torch.device("cuda:1")]  # the first one is current already
+    with pytest.raises(ConfigError, match=r"'cuda:2': this machine has 2 CUDA device"):
+        choose_device("cuda:2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert choose_device("auto") == CPU
+    with pytest.raises(ConfigError, match=r"'cuda': this machine has no CUDA device; use auto or cpu"):
+        choose_device("cuda")
