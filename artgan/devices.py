@@ -76,11 +76,6 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def is_compiler_error(error: Exception) -> bool:
-    """Whether an error comes from torch.compile; importing its classes would load the compiler for everyone."""
-    return any(kind.__module__.startswith(("torch._dynamo", "torch._inductor")) for kind in type(error).__mro__)
-
-
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor of the host on a device, without waiting for the device: a GPU reads page-locked memory on its own."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

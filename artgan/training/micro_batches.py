@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from artgan.devices import is_compiler_error, is_out_of_memory
+from artgan.devices import is_out_of_memory
 from artgan.errors import ConfigError
+from artgan.training.passes import is_compiler_error
 from artgan.training.state import TrainState
 from artgan.training.steps import StepContext
 

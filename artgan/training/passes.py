@@ -45,3 +45,8 @@ class Passes:
     def lengths(self, styles: Tensor, keys: Tensor, noise: Tensor) -> Tensor:
         """Return the generator's path length at each image, `[N]`."""
         return path_lengths(lambda w: self.generator.synthesis(w, keys), styles, noise)
+
+
+def is_compiler_error(error: Exception) -> bool:
+    """Whether an error comes from torch.compile; importing its classes would load the compiler for everyone."""
+    return any(kind.__module__.startswith(("torch._dynamo", "torch._inductor")) for kind in type(error).__mro__)

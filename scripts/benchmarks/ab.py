@@ -51,7 +51,7 @@ def measure(name: str, config: RunConfig, collection: Collection, out: Path, arg
     run = out / f"{name}-seed{config.seed}"
     result = run / "ab.json"
     asked = [arguments.minutes, arguments.cpu_minutes, arguments.features, arguments.num_generated, arguments.metrics]
-    if result.is_file() and (row := json.loads(result.read_text()))["asked"] == asked:
+    if result.is_file() and (row := json.loads(result.read_text())).get("asked") == asked:
         return row
     if arguments.cpu_minutes:
         _train_cpu_minutes(Order(collection, run, config), arguments.cpu_minutes)

@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
 
 
-def test_every_verb_runs_on_another_device_and_no_step_waits_for_it(collection_folder, tmp_path):
+def test_the_verbs_run_on_another_device_and_no_step_waits_for_it(collection_folder, tmp_path):
     """A GPU's manners without a GPU: nothing of the device mixes with the host's, and steps ask it for no value."""
     picture = tmp_path / "picture.png"
     Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(picture)
