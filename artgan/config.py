@@ -81,7 +81,7 @@ class ModelConfig(Section):
     backbone: str = "squeezenet1_1"
     """Feature network of the `projected` discriminator."""
     backbone_input_px: PositiveInt | None = None
-    """Side at which the backbone sees pictures; by default the resolution, within 128 and 256."""
+    """Shorter side at which the backbone sees pictures; by default theirs, and at least 128."""
 
     @field_validator("generator")
     @classmethod

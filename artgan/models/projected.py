@@ -33,6 +33,7 @@ TAPS = {
 _MIXED_CHANNELS = (64, 64, 128, 256)
 _HEAD_PX = 4
 _SEED = 0
+_CALIBRATED_AT_ONCE = 8  # at 1024 px 128 pictures would take tens of GB
 
 
 class Head(nn.Module):
@@ -99,9 +100,11 @@ class Discriminator(DiscriminatorNetwork):
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
         """Take the statistics of the mixed features from training pictures `[N, 3, H, W]` in [-1, 1]."""
-        for standardize, x in zip(self.standardize, self._mixed(images), strict=True):
+        pieces = images.split(_CALIBRATED_AT_ONCE)
+        by_scale = zip(*([_moments(x) for x in self._mixed(piece)] for piece in pieces), strict=True)
+        for standardize, moments in zip(self.standardize, by_scale, strict=True):
             assert isinstance(standardize, Standardize)
-            standardize.take(x)
+            standardize.take(torch.stack(moments).sum(0))
 
     def features(self, images: Tensor) -> Features:
         """Map images `[N, 3, H, W]` in [-1, 1] to standardised mixed features, from fine to coarse; nothing here learns."""
@@ -123,10 +126,13 @@ class Standardize(nn.Module):
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("scale", torch.ones(1, channels, 1, 1))
 
-    def take(self, x: Tensor) -> None:
-        """Take mean and deviation from `[N, C, H, W]`."""
-        self.mean.copy_(x.mean((0, 2, 3), keepdim=True))
-        self.scale.copy_(1 / x.std((0, 2, 3), keepdim=True).clamp_min(1e-8))
+    def take(self, moments: Tensor) -> None:
+        """Take mean and deviation from the number of values, their sum and their sum of squares, float64 `[3, C]`."""
+        count, total, squares = moments[:, None, :, None, None]
+        mean = total / count
+        variance = (squares / count - mean.square()) * count / (count - 1)
+        self.mean.copy_(mean)
+        self.scale.copy_(1 / variance.clamp_min(0).sqrt().clamp_min(1e-8))
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean.to(x.dtype)) * self.scale.to(x.dtype)
@@ -145,6 +151,12 @@ class FrozenConv(nn.Module):
         return F.conv2d(x, self.weight.to(x.dtype))
 
 
+def _moments(x: Tensor) -> Tensor:
+    """Return the number of values, their sum and their sum of squares for each channel of `[N, C, H, W]`, float64 `[3, C]`."""
+    total, squares = (values.sum((0, 2, 3), dtype=torch.float64) for values in (x, x.square()))
+    return torch.stack([torch.full_like(total, x.numel() / x.shape[1]), total, squares])
+
+
 @torch.no_grad()
 def _maps_of(backbone: Backbone, input_px: int) -> list[Tensor]:
     try:
@@ -154,7 +166,7 @@ def _maps_of(backbone: Backbone, input_px: int) -> list[Tensor]:
             raise
         raise ConfigError(
             f"model.backbone_input_px = {input_px} is too small for {backbone.name}, which shrinks pictures to nothing: give "
-            f"64 or more, or leave it out for the resolution, within 128 and 256"
+            f"64 or more, or leave it out for the pictures' own side, and at least 128"
         ) from error
 
 

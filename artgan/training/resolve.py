@@ -7,6 +7,7 @@ from artgan.models import LEARNING_RATES, STYLE_MIXING, UNBOUNDED_DISCRIMINATORS
 from artgan.objectives import PAIRED_OBJECTIVES, PENALTY_EVERY
 
 _GAMMA = 0.0002
+_BACKBONE_MIN_PX = 128
 _PATH_LENGTH_WEIGHT = {"stylegan2": 2.0}
 
 
@@ -22,7 +23,10 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfi
     needed = paired or model.discriminator in UNBOUNDED_DISCRIMINATORS
     gamma = default_gamma(height_px, width_px, training.batch_size) if needed else 0.0
     r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
+    # As in the paper, only ever enlarged: what reducing takes away the discriminator would not see, and nothing else punish.
+    input_px = max(_BACKBONE_MIN_PX, min(height_px, width_px)) if model.discriminator == "projected" else None
     defaults: dict[str, tuple[Any, Any]] = {
+        "model.backbone_input_px": (model.backbone_input_px, input_px),
         "model.style_mixing": (model.style_mixing, STYLE_MIXING[model.generator]),
         "objective.r1_gamma": (objective.r1_gamma, gamma),
         "objective.r2_gamma": (objective.r2_gamma, r1_gamma if paired else 0.0),

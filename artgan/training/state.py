@@ -24,7 +24,6 @@ from artgan.objectives.penalties import PathLength
 from artgan.sealed import misfits
 from artgan.tables import resolve
 
-_BACKBONE_MIN_PX, _BACKBONE_MAX_PX = 128, 256
 _CALIBRATION_IMAGES = 128
 _MODULES = ("generator", "discriminator", "ema", "augment", "path_length")
 _OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
@@ -141,18 +140,13 @@ def build_augmentation(config: RunConfig) -> Augmentation:
     return build(augment.policies)
 
 
-def backbone_input_px(config: RunConfig, collection: Collection) -> int:
-    """Return the side at which the projected discriminator's backbone sees pictures."""
-    side = min(collection.height, collection.width)
-    return config.model.backbone_input_px or max(_BACKBONE_MIN_PX, min(side, _BACKBONE_MAX_PX))
-
-
 def _build_discriminator(config: RunConfig, collection: Collection) -> DiscriminatorNetwork:
     build = resolve(DISCRIMINATORS, config.model.discriminator, "discriminator")
     arguments = {"width": config.model.discriminator_width, "num_classes": num_classes(config, collection)}
     if config.model.discriminator == "projected":
         backbone = load_backbone(config.model.backbone, build.taps(config.model.backbone))
-        discriminator = build(backbone=backbone, input_px=backbone_input_px(config, collection), **arguments)
+        assert config.model.backbone_input_px is not None
+        discriminator = build(backbone=backbone, input_px=config.model.backbone_input_px, **arguments)
         rows = epoch_rows(collection.train_rows, config.seed, 0, min(_CALIBRATION_IMAGES, len(collection.train_rows)))
         discriminator.calibrate(to_float(torch.from_numpy(collection.images[rows])))
         return discriminator

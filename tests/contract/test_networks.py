@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from artgan.backbones.backbone import load_backbone
+from artgan.config import config_from_dict
 from artgan.errors import ConfigError
 from artgan.models import BATCH_MULTIPLES, DISCRIMINATORS, FREEZABLE_DISCRIMINATORS, GENERATORS
 from artgan.models.layers import step_power_iterations
 from artgan.tables import resolve
+from artgan.training.resolve import resolve_config
 
 SIZES = [(32, 32), (64, 64), (48, 32), (40, 56)]
 
@@ -30,12 +32,12 @@ def make_generator(name, height=32, width=32, num_classes=0):
     return build(**sizes, num_classes=num_classes)
 
 
-def make_discriminator(name, height=32, width=32, num_classes=0):
+def make_discriminator(name, height=32, width=32, num_classes=0, input_px=64):
     torch.manual_seed(0)
     build = resolve(DISCRIMINATORS, name, "discriminator")
     if name == "projected":
         backbone = load_backbone("random", build.taps("random"))
-        network = build(backbone=backbone, input_px=64, width=8, num_classes=num_classes)
+        network = build(backbone=backbone, input_px=input_px, width=8, num_classes=num_classes)
         network.calibrate(torch.rand(8, 3, height, width) * 2 - 1)
         return network.eval()
     return build(height_px=height, width_px=width, width=8, num_classes=num_classes).eval()
@@ -154,6 +156,25 @@ def test_gradients_reach_every_parameter_and_the_images(name, num_classes):
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("side", [64, 512])
+def test_a_discriminator_sees_every_pixel_and_the_finest_pattern(name, side):
+    """As training sets it up: what it does not see, nothing punishes."""
+    config = resolve_config(config_from_dict({"model": {"discriminator": name}}, "test"), side, side)
+    network = wake(make_discriminator(name, side, side, input_px=config.model.backbone_input_px))
+    images = (torch.rand(1, 3, side, side) * 2 - 1).requires_grad_()
+    network(images).sum().backward()
+    assert (images.grad != 0).all()
+    rows, columns = torch.arange(side)[:, None], torch.arange(side)
+    patterns = {"checkers": (rows + columns) % 2, "stripes": (rows % 2).expand(side, side)}
+    gray = torch.zeros(1, 3, side, side)
+    with torch.no_grad():
+        flat = (network(gray + 0.05) - network(gray)).abs().mean()
+        for pattern, places in patterns.items():
+            changed = (network(gray + places - 0.5) - network(gray)).abs().mean()
+            assert changed > 0.01 * flat, pattern
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_classes_matter_to_a_discriminator(name):
     network = make_discriminator(name, num_classes=3)
     images = (torch.rand(1, 3, 32, 32) * 2 - 1).expand(4, -1, -1, -1)
@@ -250,6 +271,16 @@ def test_the_backbone_is_neither_saved_nor_trained(name):
     network = make_discriminator(name)
     assert not any("backbone" in key for key in network.state_dict())
     assert not any("backbone" in key for key, _ in network.named_parameters())
+
+
+def test_calibration_standardizes_the_features_of_its_pictures():
+    network = make_discriminator("projected")
+    images = torch.rand(20, 3, 32, 32) * 2 - 1  # not a whole number of the pieces that it is done in
+    network.calibrate(images)
+    for x in network.features(images):
+        deviation, mean = torch.std_mean(x.double(), (0, 2, 3))
+        assert torch.allclose(mean, torch.zeros_like(mean), atol=1e-4)
+        assert torch.allclose(deviation, torch.ones_like(mean), atol=1e-4)
 
 
 def test_a_state_dict_restores_a_projected_discriminator_with_its_calibration():
