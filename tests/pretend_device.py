@@ -25,6 +25,11 @@ _WAITING = {
     _aten._local_scalar_dense.default, _aten.equal.default, _aten.nonzero.default, _aten.masked_select.default,
     _aten._unique2.default, _aten.bincount.default, _aten.repeat_interleave.Tensor,
 }  # fmt: skip
+# What autocast runs in bfloat16.
+_LOWERED = (
+    _aten.conv2d.default, _aten.conv_transpose2d.input, _aten.linear.default, _aten.matmul.default, _aten.mm.default,
+    _aten.bmm.default, _aten.addmm.default, _aten.baddbmm.default,
+)  # fmt: skip
 _INDEXING = {_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default}
 
 
@@ -91,12 +96,30 @@ class _Module(_DummyBackendModule):
 
 @contextmanager
 def pretend_device() -> Iterator[torch.device]:
-    """Make the device; networks under autocast keep their precision on it."""
+    """Make the device; under autocast its convolutions and products take bfloat16, as on a GPU."""
     _setup_privateuseone_for_python_backend(_NAME, _Module())
-    library = torch.library.Library("_", "IMPL", "AutocastPrivateUse1")
-    library.fallback(torch.library.fallthrough_kernel)
+    others = torch.library.Library("_", "IMPL", "AutocastPrivateUse1")
+    others.fallback(torch.library.fallthrough_kernel)
+    operations = torch.library.Library("aten", "IMPL", "AutocastPrivateUse1")
+    for operation in _LOWERED:
+        operations.impl(operation, _lowered(operation))
     with _Operations(), _Functions():
         yield torch.device(_NAME, 0)
+
+
+def _lowered(operation: Any) -> Any:
+    """Return an operation on what autocast makes of its arguments."""
+    autocast = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
+
+    def cast(leaf: Any) -> Any:
+        is_wide = isinstance(leaf, torch.Tensor) and leaf.dtype == torch.float32
+        return leaf.to(torch.get_autocast_dtype(_NAME)) if is_wide else leaf
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch._C._ExcludeDispatchKeyGuard(autocast):
+            return operation(*tree_map(cast, args), **tree_map(cast, kwargs))
+
+    return run
 
 
 def _run(func: Any, args: tuple, kwargs: dict) -> Any:

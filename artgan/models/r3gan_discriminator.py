@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from artgan.models.base_grid import base_grid
 from artgan.models.contract import DiscriminatorNetwork, Features
+from artgan.models.convolution import Conv2d
 from artgan.models.r3gan_generator import BLOCKS_PER_STAGE, ResidualBlock, channels_at, convolution
 from artgan.models.resample import LowPass
 
@@ -42,7 +43,7 @@ class Discriminator(DiscriminatorNetwork):
         )
         self.low_pass = LowPass()
         last = channels[-1]
-        self.basis = nn.Conv2d(last, last, (rows, columns), groups=last, bias=False)
+        self.basis = Conv2d(last, last, (rows, columns), groups=last, bias=False)
         nn.init.normal_(self.basis.weight, std=1 / math.sqrt(rows * columns))
         self.logit = nn.Linear(last, last if num_classes else 1, bias=False)
         nn.init.normal_(self.logit.weight, std=1 / math.sqrt(last))

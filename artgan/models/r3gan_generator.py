@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from artgan.models.base_grid import base_grid
 from artgan.models.contract import GeneratorNetwork
+from artgan.models.convolution import Conv2d
 from artgan.models.layers import LEAKY_SLOPE
 from artgan.models.resample import double
 
@@ -30,9 +31,9 @@ def channels_at(width: int, shorter_px: int) -> int:
     return max(8, channels // 8 * 8)
 
 
-def convolution(channels_in: int, channels_out: int, kernel: int, gain: float, groups: int = 1) -> nn.Conv2d:
+def convolution(channels_in: int, channels_out: int, kernel: int, gain: float, groups: int = 1) -> Conv2d:
     """Return a convolution without bias, weights from N(0, gain^2 / fan_in)."""
-    layer = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, groups=groups, bias=False)
+    layer = Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, groups=groups, bias=False)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
     return layer
 

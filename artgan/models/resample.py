@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artgan.models.convolution import conv2d
+
 _TAPS = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 
 
@@ -20,7 +22,7 @@ class LowPass(nn.Module):
     def forward(self, x: Tensor, padding: int, stride: int = 1) -> Tensor:
         """Filter each channel of `[N, C, H, W]` after zero padding; the side becomes (H + 2 padding - 4) / stride + 1."""
         kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)  # sixty-fourths: exact in every precision
-        return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])
+        return conv2d(x, kernel, stride, padding, groups=x.shape[1])
 
     def halve(self, x: Tensor) -> Tensor:
         """Map `[N, C, H, W]` to `[N, C, H/2, W/2]`."""

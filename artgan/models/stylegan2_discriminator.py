@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from artgan.models.base_grid import base_grid
 from artgan.models.contract import DiscriminatorNetwork, Features
+from artgan.models.convolution import conv2d
 from artgan.models.layers import normalize_second_moment
 from artgan.models.resample import LowPass
 from artgan.models.stylegan2_generator import Dense, activated, channels_at
@@ -35,11 +35,11 @@ class Conv(nn.Module):
         """Map `[N, C_in, H, W]` to `[N, C_out, H, W]`, or half the sides; activated where there is a bias."""
         weight = self.weight * self.gain
         if self.low_pass is None:
-            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+            x = conv2d(x, weight, padding=weight.shape[-1] // 2)
         elif weight.shape[-1] == 1:
-            x = F.conv2d(self.low_pass.halve(x), weight)
+            x = conv2d(self.low_pass.halve(x), weight)
         else:
-            x = F.conv2d(self.low_pass(x, padding=2), weight, stride=2)
+            x = conv2d(self.low_pass(x, padding=2), weight, stride=2)
         return x if self.bias is None else activated(x + self.bias.to(x.dtype)[:, None, None])
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from artgan.models.base_grid import base_grid
 from artgan.models.contract import GeneratorNetwork
+from artgan.models.convolution import conv2d, conv_transpose2d
 from artgan.models.layers import LEAKY_SLOPE, normalize_second_moment
 from artgan.models.noise import keyed_noise
 from artgan.models.resample import LowPass, double
@@ -108,10 +109,10 @@ class ModulatedConv(nn.Module):
         weight = self.weight * self.gain
         x = x * scale.to(x.dtype)[:, :, None, None]
         if self.low_pass is None:
-            x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+            x = conv2d(x, weight, padding=weight.shape[-1] // 2)
         else:
             # The filter's gain of 4 for the zeros in between goes into the weight.
-            x = self.low_pass(F.conv_transpose2d(x, (4 * weight).transpose(0, 1), stride=2), padding=1)
+            x = self.low_pass(conv_transpose2d(x, (4 * weight).transpose(0, 1), stride=2), padding=1)
         if not self.demodulate:
             return x
         energy = F.linear(scale.square(), weight.square().sum((2, 3)))  # [N, C_out]
