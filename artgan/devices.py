@@ -12,19 +12,25 @@ from artgan.errors import ConfigError
 
 Network = TypeVar("Network", bound=nn.Module)
 
+# Of host and device; the last where the allocator left nothing for the workspaces of a library.
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
+
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`; without a number, the process's own of its machine.
 
-    A numbered GPU becomes the current one: page-locking memory would else hold a part of the first GPU in every process.
+    Some launchers let each process see its own GPU alone. A numbered GPU becomes the current one: page-locking memory would
+    else hold a part of the first GPU in every process.
 
     Raises:
-        ConfigError: a CUDA device is asked for that this machine lacks.
+        ConfigError: a CUDA device is asked for that this machine lacks, or one for several processes.
     """
     available = torch.cuda.device_count()
     if name == "auto":
         name = "cuda" if available else "cpu"
-    device = torch.device(f"cuda:{local_rank}" if name == "cuda" and local_rank else name)
+    device = torch.device(f"cuda:{local_rank}" if name == "cuda" and local_rank and available != 1 else name)
+    if local_rank and name.startswith("cuda:"):
+        raise ConfigError(f"training.device = '{name}' is one GPU for several processes: give cuda, and each takes its own")
     if device.type == "cuda" and (device.index or 0) >= available:
         found = f"{available} CUDA device(s)" if available else "no CUDA device"
         raise ConfigError(f"training.device = '{name}': this machine has {found}; use auto or cpu")
@@ -72,8 +78,9 @@ def place(network: Network, device: torch.device) -> Network:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there is no memory left; a CPU's allocator has no class of errors of its own."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether an error says that there is no memory left; for most of them there is no class of errors."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or (isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY))
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

@@ -20,8 +20,8 @@ from artgan.images import to_float
 from artgan.metrics.features import FeatureBank
 from artgan.progress import Listener, Progress
 
-BATCH = 24  # whole chunks of `artgan.generation.sample`
-_CPU_PIECE = 6  # the feature maps of so many pictures stay in the cache: a quarter faster than 24
+BATCH = 32  # whole chunks of `artgan.generation.sample`
+_CPU_PIECE = 8  # the feature maps of so few pictures stay in the cache
 _DEFAULT_SIDE_PX = 224
 
 # Gives the pictures of some indices, uint8 `[H, W, 3]`, in their order: of seeds, of files, of rows.

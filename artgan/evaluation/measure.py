@@ -19,6 +19,7 @@ from artgan.evaluation.judge import Judge, Pictures
 from artgan.evaluation.reference import Reference
 from artgan.evaluation.words import warnings_about
 from artgan.generation.sample import generate
+from artgan.generation.space import Space
 from artgan.metrics.features import Estimate, Rows
 from artgan.metrics.frechet import fit_gaussian, frechet
 from artgan.metrics.kernel import kernel_distance
@@ -122,9 +123,10 @@ def generator_subject(
         name = list(weights)[finite.index(False)]
         raise CheckpointError(f"the generator's '{name}' holds NaN or infinity; judge an earlier checkpoint's model")
     labels = _labels_like(collection, num_generated)
+    space = Space(generator, len(collection.classes))
 
     def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-        return generate(generator, indices, [int(labels[index]) for index in indices], truncation)
+        return generate(space, indices, [int(labels[index]) for index in indices], truncation)
 
     return Subject(
         pictures=pictures,

@@ -14,7 +14,6 @@ from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, point_from
 from artgan.generation.space import Space
 from artgan.images import SUFFIX_OF, captioned_grid, save_picture, save_png, to_uint8
-from artgan.models.contract import GeneratorNetwork
 from artgan.progress import Listener, Progress, silent
 from artgan.tables import nearest
 
@@ -47,7 +46,8 @@ def chunk_size(space: Space) -> int:
     padded: a point then gives the same bytes alone and among others.
     """
     kind = "cuda" if space.device.type == "cuda" else "cpu"
-    return max(1, min(_MAX_CHUNK[kind], _CHUNK_PIXELS[kind] // (space.height_px * space.width_px)))
+    fitting = max(1, min(_MAX_CHUNK[kind], _CHUNK_PIXELS[kind] // (space.height_px * space.width_px)))
+    return 1 << (fitting.bit_length() - 1)  # a power of two: whole chunks make up the judge's batches
 
 
 def render(space: Space, points: Iterable[Point]) -> Iterator[np.ndarray]:
@@ -80,12 +80,12 @@ def _run(space: Space, points: list[Point], size: int) -> np.ndarray:
 
 
 def generate(
-    generator: GeneratorNetwork, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float = 1.0
+    space: Space, seeds: Sequence[int], labels: Sequence[int] | None = None, truncation: float = 1.0
 ) -> Iterator[np.ndarray]:
     """Yield the picture of each seed, in order.
 
     Args:
-        generator: in evaluation mode, on its device; it runs in float32.
+        space: of a generator in evaluation mode, on its device; it runs in float32.
         seeds: one per picture.
         labels: the class of each picture; zeros by default.
         truncation: 1 keeps the model's whole variety, 0 gives the mean picture of the class.
@@ -94,7 +94,6 @@ def generate(
         uint8 `[H, W, 3]`.
     """
     labels = [0] * len(seeds) if labels is None else list(labels)
-    space = Space(generator, max(labels, default=0) + 1)
     points = (Point(seed, classes=((label, 1.0),), truncation=truncation) for seed, label in zip(seeds, labels, strict=True))
     yield from render(space, points)
 

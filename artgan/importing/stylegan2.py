@@ -16,6 +16,7 @@ from torch import Tensor
 from artgan.errors import CheckpointError
 from artgan.generation.model_folder import ModelCard, save_model
 from artgan.generation.sample import generate
+from artgan.generation.space import Space
 from artgan.images import grid
 from artgan.models.stylegan2_generator import Generator, channels_at
 from artgan.sealed import misfits
@@ -55,7 +56,7 @@ def import_pkl(source: Path, out: Path) -> list[str]:
     classes = tuple(f"class {index}" for index in range(arguments["num_classes"]))
     collection = {"name": source.stem, "pixel_hash": "imported", "count": "an unknown number of"}
     labels = [seed % max(1, len(classes)) for seed in range(_SHEET_SEEDS)]
-    sheet = grid(np.stack(list(generate(generator, range(_SHEET_SEEDS), labels))))
+    sheet = grid(np.stack(list(generate(Space(generator, len(classes)), range(_SHEET_SEEDS), labels))))
     save_model(out, generator, ModelCard("stylegan2", arguments, classes, 0, collection), sheet)
     count = sum(parameter.numel() for parameter in generator.parameters()) / 1e6
     return [

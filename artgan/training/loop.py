@@ -56,20 +56,22 @@ def train(
     outputs = Outputs(session, judge, log, on_progress, stop_requested)
     clock = Stopwatch(state.training_seconds)
     apply_learning_rates(session)
+    began_at = session.resumed_at
     try:
         while True:
             outcome = _outcome(session, clock, minutes, stop_requested, outputs)
-            if (outcome or _is_due(session, training.log_every_kimg, outcome)) and not _log_point(
+            if (outcome or _is_due(session, training.log_every_kimg, outcome, began_at)) and not _log_point(
                 session, log, clock, minutes, on_progress, ending=bool(outcome)
             ):
-                continue  # from a checkpoint
+                began_at = state.images_seen  # from a checkpoint
+                continue
             with clock.paused():
-                if _is_due(session, training.sample_every_kimg, outcome):
+                if _is_due(session, training.sample_every_kimg, outcome, began_at):
                     outputs.sheet()
-                evaluate = _is_due(session, training.evaluate_every_kimg, outcome, owed=outputs.owes_evaluation)
+                evaluate = _is_due(session, training.evaluate_every_kimg, outcome, began_at, owed=outputs.owes_evaluation)
                 if evaluate and not outputs.evaluate():
                     outcome = Outcome.STOPPED  # whoever asks for it may not wait: save at once
-                if outcome or _is_due(session, training.checkpoint_every_kimg, outcome):
+                if outcome or _is_due(session, training.checkpoint_every_kimg, outcome, began_at):
                     outputs.checkpoint()
                 if outcome:
                     outputs.finish(outcome.value)
@@ -108,9 +110,9 @@ def _outcome(
     return outcomes[agreed] if agreed >= 0 else None
 
 
-def _is_due(session: Session, every_kimg: float, outcome: Outcome | None, *, owed: bool = False) -> bool:
-    """Return whether an interval ends here or the run does; where this session began, only what its work is still `owed`."""
-    if session.state.images_seen == session.resumed_at and not owed:
+def _is_due(session: Session, every_kimg: float, outcome: Outcome | None, began_at: int, *, owed: bool = False) -> bool:
+    """Return whether an interval ends here or the run does; at the checkpoint of the last start only what is still `owed`."""
+    if session.state.images_seen == began_at and not owed:
         return False
     crossed = due(every_kimg, session.state.images_seen, session.config.training.batch_size)
     return crossed or outcome is Outcome.FINISHED

@@ -45,6 +45,7 @@ class PiecewiseSteps:
         """
         torch._foreach_copy_(self.copies, self.buffers)
         while True:
+            lack = None
             try:
                 scalars = step(self.state, self.context, *inputs)
             except (MemoryError, RuntimeError) as error:
@@ -56,7 +57,9 @@ class PiecewiseSteps:
                     ) from error
                 if not is_out_of_memory(error):
                     raise
-                self._halve(error)
+                lack = (str(error) or type(error).__name__).splitlines()[0][:120]
+            if lack is not None:  # the error itself is gone, and with it the step whose tensors it held
+                self._halve(lack)
                 continue
             self._undo(next(value for name, value in scalars.items() if name.startswith("skipped/")))
             return scalars
@@ -67,7 +70,7 @@ class PiecewiseSteps:
         torch._foreach_mul_(self.buffers, 1 - undone)
         torch._foreach_add_(self.buffers, torch._foreach_mul(self.copies, undone))
 
-    def _halve(self, error: Exception) -> None:
+    def _halve(self, lack: str) -> None:
         multiple = self.state.discriminator.batch_multiple
         smaller = self.context.micro_batch // 2 // multiple * multiple
         odd = self.context.local_batch % multiple  # some images would be judged together with others than in the whole batch
@@ -75,9 +78,9 @@ class PiecewiseSteps:
             whole = f", all {self.context.local_batch} in the generator" if self.state.generator.couples_batch else ""
             first = f"set training.batch_size to a multiple of {multiple}, which can be taken in pieces, or " if odd else ""
             raise ConfigError(
-                f"out of memory at {self.context.micro_batch} images at a time{whole} ({str(error).splitlines()[0][:120]}): "
-                f"{first}lower training.micro_batch, training.batch_size, model.width or the collection's resolution"
-            ) from error
+                f"out of memory at {self.context.micro_batch} images at a time{whole} ({lack}): {first}"
+                f"lower training.micro_batch, training.batch_size, model.width or the collection's resolution"
+            )
         self.context.micro_batch = smaller
         for optimizer in (self.state.optimizer_generator, self.state.optimizer_discriminator):
             for group in optimizer.param_groups:

@@ -17,6 +17,7 @@ from artgan.evaluation.reference import Reference
 from artgan.evaluation.sharing import Team
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
+from artgan.generation.space import Space
 from artgan.images import grid, save_png
 from artgan.metrics.memorization import nearest_rows
 from artgan.models.contract import GeneratorNetwork
@@ -188,7 +189,7 @@ class Outputs:
         mine, length = team.share(_SHEET_SEEDS)
         labels = [seed % num_classes if num_classes else 0 for seed in mine]
         made = np.zeros((length, collection.height, collection.width, 3), np.uint8)
-        for index, picture in enumerate(generate(self._generator(), mine, labels)):
+        for index, picture in enumerate(generate(Space(self._generator(), num_classes), mine, labels)):
             made[index] = picture
         gathered = team.gather(torch.from_numpy(made).to(self.session.device))
         return torch.cat(gathered)[:_SHEET_SEEDS].cpu().numpy()

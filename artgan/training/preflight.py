@@ -48,6 +48,23 @@ def preflight(session: Session, say: Say) -> Preflight:
         ConfigError: not even the smallest piece of a batch fits into memory.
         StorageError: the disk cannot hold the run's checkpoints.
     """
+    micro_batch, seconds_per_step, peak_bytes = _try_steps(session, say)
+    if session.device.type == "cuda":  # else it keeps what these steps took, from a collection that would fit and from the log
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(session.device)
+    vital_gb, disk_gb, free_gb = _disk(session)
+    seconds_per_kimg = seconds_per_step / session.config.training.batch_size * 1000
+    result = Preflight(micro_batch, seconds_per_kimg, peak_bytes / 1e9, disk_gb, free_gb)
+    if free_gb < vital_gb:
+        raise StorageError(
+            f"run {session.run}: its checkpoints and models take about {vital_gb:.2g} GB, and {free_gb:.2g} GB are free; free "
+            f"space, lower training.keep_checkpoints, or choose another place for --run"
+        )
+    return result
+
+
+def _try_steps(session: Session, say: Say) -> tuple[int, float, int]:
+    """Return the images that fit at a time, the mean seconds of a step, and the peak memory without the copy of the state."""
     state, copied_bytes = copy.deepcopy(session.state), _state_bytes(session.state)
     context = build_context(session, state, compiled=False)
     steps = PiecewiseSteps(state, context, say)
@@ -71,15 +88,7 @@ def preflight(session: Session, say: Say) -> Preflight:
     for place, share in kinds_of_steps(context).items():
         times = 2 if share >= 0.5 else 1  # what else the machine does in that moment counts once
         mean += share * min(seconds_of_step(place) for _ in range(times))
-    vital_gb, disk_gb, free_gb = _disk(session)
-    memory_gb = (_peak_bytes(session.device) - copied_bytes) / 1e9
-    result = Preflight(context.micro_batch, mean / context.batch_size * 1000, memory_gb, disk_gb, free_gb)
-    if free_gb < vital_gb:
-        raise StorageError(
-            f"run {session.run}: its checkpoints and models take about {vital_gb:.2g} GB, and {free_gb:.2g} GB are free; free "
-            f"space, lower training.keep_checkpoints, or choose another place for --run"
-        )
-    return result
+    return context.micro_batch, mean, _peak_bytes(session.device) - copied_bytes
 
 
 def describe(session: Session, found: Preflight) -> list[str]:

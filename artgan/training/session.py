@@ -14,6 +14,8 @@ from artgan.config import RunConfig, config_from_dict, dump_config, with_values
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision
 from artgan.errors import CheckpointError, ConfigError, StorageError
+from artgan.evaluation.protocol import digest
+from artgan.evaluation.sharing import Team
 from artgan.exclusive import only_one
 from artgan.models import BATCH_MULTIPLES
 from artgan.training.checkpoint import Checkpoint, load_newest
@@ -78,7 +80,8 @@ def open_session(
     Raises:
         CheckpointError: the checkpoint is damaged, or the collection, the configuration or the backbone's weights are not the
             run's own.
-        ConfigError: a device, precision or combination that cannot be; a batch larger than the collection.
+        ConfigError: a device, precision or combination that cannot be; a batch larger than the collection; processes that would
+            not do the same.
         StorageError: the run folder is not writable.
     """
     world = world or World()
@@ -94,6 +97,7 @@ def open_session(
     if checkpoint:
         _check_weights(config, state, checkpoint)
         _put(state, checkpoint)
+    _check_agreement(config, collection, state, device)
     try:
         if write and world.is_first:
             run.mkdir(parents=True, exist_ok=True)
@@ -195,6 +199,22 @@ def _check_weights(config: RunConfig, state: TrainState, checkpoint: Checkpoint)
             f"run {checkpoint.folder.parent.parent} was trained with other weights of {config.model.backbone} (sha256 "
             f"{str(theirs)[:12]}, now {str(ours)[:12]}): name the folder that has the run's own with --weights-dir, or choose "
             f"another --run"
+        )
+
+
+def _check_agreement(config: RunConfig, collection: Collection, state: TrainState, device: torch.device) -> None:
+    """Refuse processes that would sum gradients of different runs, as where a machine does not see the run's folder."""
+    ours = {
+        "config": config.model_dump(mode="json"),
+        "pixel_hash": collection.pixel_hash,
+        "images_seen": state.images_seen,
+        "weights_sha256": state.discriminator.weights_sha256,
+    }
+    if not Team(shared=True).all_same(digest(ours), device):
+        raise ConfigError(
+            f"the processes of this run do not agree: this one has {state.images_seen:,} images seen of {collection.name} "
+            f"({collection.pixel_hash[:12]}), {config.training.precision}. Give all machines the same configuration, "
+            f"collection, weights and run folder"
         )
 
 

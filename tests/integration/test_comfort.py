@@ -304,6 +304,8 @@ def test_a_breakdown_goes_back_to_the_checkpoint_with_half_the_rate(collection, 
     assert session.state.optimizer_generator.param_groups[0]["lr"] == pytest.approx(config_rate(session) / 2)
     seen = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "train"]
     assert seen == [8, 16, 24, 32, 40, 48]
+    judged = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "metrics"]
+    assert judged == [24, 48]  # the one at the checkpoint once
     assert load_newest(tmp_path / "checkpoints").info["learning_rate_factor"] == 0.5
     assert open_session(config, collection, tmp_path).state.learning_rate_factor == 0.5
 

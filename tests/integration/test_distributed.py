@@ -86,6 +86,34 @@ def test_two_processes_equal_one(collection_folder, tmp_path):
         assert np.abs(one - two).max() <= 1, values
 
 
+DISAGREEING = """
+import sys
+from pathlib import Path
+from artgan.config import load_config
+from artgan.datasets.collection import open_collection
+from artgan.errors import ConfigError
+from artgan.training.distributed import join_world
+from artgan.training.session import open_session
+
+config, out, collection = map(Path, sys.argv[1:])
+with join_world() as world:
+    try:
+        open_session(load_config(config, [f"seed={world.rank}"]), open_collection(collection), out, world)
+    except ConfigError as error:
+        (out / str(world.rank)).write_text(str(error))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_would_not_do_the_same_are_refused(collection_folder, tmp_path):
+    (tmp_path / "config.yaml").write_text(dump_config(combined(CASES[-2])))
+    (tmp_path / "program.py").write_text(DISAGREEING)
+    words = [str(tmp_path / "program.py"), str(tmp_path / "config.yaml"), str(tmp_path), str(collection_folder)]
+    assert launch(2, *words).wait(timeout=120) == 0
+    for rank in "01":
+        assert "the processes of this run do not agree: this one has 0 images seen" in (tmp_path / rank).read_text()
+
+
 def children_of(process_id):
     """Return the ids of all processes below one, from /proc."""
     found = []

@@ -122,7 +122,7 @@ def test_a_point_is_the_same_picture_in_any_company(space):
     together = list(render(space, points))
     alone = [next(render(space, [point])) for point in reversed(points)]
     assert all(np.array_equal(a, b) for a, b in zip(together, reversed(alone), strict=True))
-    seeds = list(generate(space.generator, range(11)))
+    seeds = list(generate(space, range(11)))
     assert all(np.array_equal(a, b) for a, b in zip(seeds, together[:11], strict=True))
     assert chunk_size(space) == 8
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from artgan.augment.diffaugment import DiffAugment
 from artgan.datasets.sampler import Batches, epoch_rows
-from artgan.devices import choose_device
+from artgan.devices import choose_device, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.objectives.hinge import Hinge
 from artgan.training.checkpoint import list_checkpoints, load_newest, save_checkpoint
@@ -231,7 +231,28 @@ def test_each_process_of_a_machine_works_on_a_gpu_of_its_own(monkeypatch):
     assert current == [torch.device("cuda:1")]  # the first one is current already
     with pytest.raises(ConfigError, match=r"'cuda:2': this machine has 2 CUDA device"):
         choose_device("cuda:2")
+    with pytest.raises(ConfigError, match=r"'cuda:0' is one GPU for several processes: give cuda"):
+        choose_device("cuda:0", 1)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert str(choose_device("cuda", 3)) == "cuda"  # of a launcher that shows each process its own alone
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_device("auto") == CPU
     with pytest.raises(ConfigError, match=r"'cuda': this machine has no CUDA device; use auto or cpu"):
         choose_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ConfigError("out of memory at 4 images at a time"), False),
+    ],
+)
+def test_a_lack_of_memory_is_known_by_its_words(error, expected):
+    assert is_out_of_memory(error) is expected
