@@ -26,7 +26,13 @@ def build_context(session: Session, state: TrainState | None = None, *, compiled
     local_batch = training.batch_size // session.world.size
     return StepContext(
         objective=resolve(OBJECTIVES, objective.name, "objective")(),
-        passes=Passes(state.generator, state.discriminator, training.compile if compiled is None else compiled),
+        passes=Passes(
+            state.generator,
+            state.discriminator,
+            session.device,
+            session.precision,
+            training.compile if compiled is None else compiled,
+        ),
         world=session.world,
         seed=config.seed,
         batch_size=training.batch_size,

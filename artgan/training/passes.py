@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from artgan.devices import autocast
 from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
 from artgan.objectives.penalties import path_lengths, squared_slopes
 
@@ -13,17 +14,26 @@ class Passes:
     """Functions of the networks that the steps call.
 
     A compiled network cannot be differentiated twice, so penalties are passes of their own, with the first derivative taken
-    inside by `torch.func.grad`.
+    inside by `torch.func.grad`. It is not to run under autocast, which therefore ends within them.
 
     Args:
         generator, discriminator: the networks.
+        device, precision: of the arithmetic in penalties; that of the others is their caller's.
         compiled: compile every pass at its first call.
     """
 
     BACKEND = "inductor"
 
-    def __init__(self, generator: GeneratorNetwork, discriminator: DiscriminatorNetwork, compiled: bool) -> None:
+    def __init__(
+        self,
+        generator: GeneratorNetwork,
+        discriminator: DiscriminatorNetwork,
+        device: torch.device,
+        precision: torch.dtype,
+        compiled: bool,
+    ) -> None:
         self.generator, self.discriminator = generator, discriminator
+        self.device, self.precision = device, precision
         if compiled:
             for name in ("judge", "synthesize", "slopes", "lengths"):
                 setattr(self, name, torch.compile(getattr(self, name), dynamic=False, backend=self.BACKEND))
@@ -40,11 +50,21 @@ class Passes:
 
     def slopes(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return the discriminator's squared slope at each image, `[N]`."""
-        return squared_slopes(lambda x: self.discriminator(x, labels), images)
+
+        def score(x: Tensor) -> Tensor:
+            with autocast(self.device, self.precision):
+                return self.discriminator(x, labels)
+
+        return squared_slopes(score, images)
 
     def lengths(self, styles: Tensor, keys: Tensor, noise: Tensor) -> Tensor:
         """Return the generator's path length at each image, `[N]`."""
-        return path_lengths(lambda w: self.generator.synthesis(w, keys), styles, noise)
+
+        def synthesis(w: Tensor) -> Tensor:
+            with autocast(self.device, self.precision):
+                return self.generator.synthesis(w, keys)
+
+        return path_lengths(synthesis, styles, noise)
 
 
 def is_compiler_error(error: Exception) -> bool:

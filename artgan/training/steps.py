@@ -152,9 +152,7 @@ def _penalties(context: StepContext, seen_real: Tensor, seen_fake: Tensor, label
     penalties = {}
     for name, gamma, seen in (("r1", context.r1_gamma, seen_real), ("r2", context.r2_gamma, seen_fake)):
         if gamma > 0:
-            with autocast(context.device, context.precision):
-                slopes = context.passes.slopes(seen, labels)
-            penalties[f"penalty/{name}"] = gamma / 2 * slopes.mean()
+            penalties[f"penalty/{name}"] = gamma / 2 * context.passes.slopes(seen, labels).mean()
     return penalties
 
 
@@ -171,7 +169,7 @@ def _path_length(state: TrainState, context: StepContext, labels: Tensor) -> dic
         keys = inputs.keys[here]
         with autocast(context.device, context.precision):
             styles = _precise(_styles(context, inputs, labels, here))
-            lengths = context.passes.lengths(styles, keys, keyed_noise(keys, -1, (3, *state.image_size)).to(styles.dtype))
+        lengths = context.passes.lengths(styles, keys, keyed_noise(keys, -1, (3, *state.image_size)).to(styles.dtype))
         penalty = state.path_length.penalty(_precise(lengths))
         (share * _PATH_LENGTH_EVERY * context.path_length_weight * penalty).backward()
         mean_length = mean_length + share * lengths.detach().mean()

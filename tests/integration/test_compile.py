@@ -48,7 +48,7 @@ def test_a_compiled_path_length_equals_the_plain_one(collection, tmp_path, monke
     latents, noise = torch.randn(2, 16, generator=draws), torch.randn(2, 3, 32, 32, generator=draws)
     keys, found = torch.tensor([3, 5]), []
     for compiled in (False, True):
-        passes = Passes(generator, state.discriminator, compiled)
+        passes = Passes(generator, state.discriminator, torch.device("cpu"), torch.float32, compiled)
         lengths = passes.lengths(generator.per_layer(generator.mapping(latents)), keys, noise)
         slopes = torch.autograd.grad((lengths - 1).square().mean(), list(generator.parameters()), allow_unused=True)
         found.append((lengths.detach(), *(slope for slope in slopes if slope is not None)))
