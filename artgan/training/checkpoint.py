@@ -48,7 +48,7 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
     Raises:
         StorageError: no space or not writable; the checkpoints that are there stay.
     """
-    target = folder / f"{_PREFIX}{info['images_seen']:012d}"
+    target = folder / _name(info["images_seen"])
     if not _is_whole(target):
         _write(target, tensors, info)
     for old in list_checkpoints(folder)[:-keep]:
@@ -84,6 +84,13 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
 
 
+def discard_newest(folder: Path, images_seen: int) -> None:
+    """Delete the newest checkpoint if it is of so many images and not the only one."""
+    checkpoints = list_checkpoints(folder)
+    if len(checkpoints) > 1 and checkpoints[-1].name == _name(images_seen):
+        _delete(checkpoints[-1])
+
+
 def load_newest(folder: Path) -> Checkpoint | None:
     """Read and verify the newest checkpoint; None when there is none.
 
@@ -111,6 +118,10 @@ def _load(folder: Path) -> Checkpoint:
         return Checkpoint(folder, load_file(folder / "state.safetensors"), info)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{folder / 'state.safetensors'} cannot be read: {error}") from error
+
+
+def _name(images_seen: int) -> str:
+    return f"{_PREFIX}{images_seen:012d}"
 
 
 def _is_whole(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import math
 from collections.abc import Callable
 from enum import Enum
 
@@ -56,14 +57,16 @@ def train(
     outputs = Outputs(session, judge, log, on_progress, stop_requested)
     clock = Stopwatch(state.training_seconds)
     apply_learning_rates(session)
-    began_at = session.resumed_at
+    began_at, returned_to = session.resumed_at, None
     try:
         while True:
             outcome = _outcome(session, clock, minutes, stop_requested, outputs)
-            if (outcome or _is_due(session, training.log_every_kimg, outcome, began_at)) and not _log_point(
-                session, log, clock, minutes, on_progress, ending=bool(outcome)
-            ):
-                began_at = state.images_seen  # from a checkpoint
+            try:
+                if outcome or _is_due(session, training.log_every_kimg, outcome, began_at):
+                    _log_point(session, log, clock, minutes, on_progress)
+            except Breakdown as breakdown:
+                _go_back(session, log, breakdown, returned_to, on_progress)
+                began_at = returned_to = state.images_seen
                 continue
             with clock.paused():
                 if _is_due(session, training.sample_every_kimg, outcome, began_at):
@@ -118,10 +121,28 @@ def _is_due(session: Session, every_kimg: float, outcome: Outcome | None, began_
     return crossed or outcome is Outcome.FINISHED
 
 
-def _log_point(
-    session: Session, log: RunLog, clock: Stopwatch, minutes: float | None, on_progress: Listener, ending: bool
-) -> bool:
-    """Write the means since the last log point; return False where training broke down and goes on from a checkpoint."""
+def _go_back(session: Session, log: RunLog, breakdown: Breakdown, returned_to: int | None, on_progress: Listener) -> None:
+    """Go on from a checkpoint, and say so; raise the breakdown where there is none."""
+    broken_at = session.state.images_seen
+    if not roll_back(session, returned_to):
+        raise breakdown
+    apply_learning_rates(session)
+    state = session.state
+    log.rewind(state.images_seen)
+    note = (
+        f"{str(breakdown).partition('. ')[0]}: back to {state.images_seen:,} with {state.learning_rate_factor:g} times the "
+        f"learning rates"
+    )
+    log.note(state.images_seen, "warning", {"about": "breakdown", "text": note, "broken_at": broken_at})
+    on_progress(Progress("watchdog", state.images_seen / 1000, None, "kimg", note))
+
+
+def _log_point(session: Session, log: RunLog, clock: Stopwatch, minutes: float | None, on_progress: Listener) -> None:
+    """Write the means since the last log point.
+
+    Raises:
+        Breakdown: training makes no finite numbers any more.
+    """
     state = session.state
     total_images = round(session.config.training.total_kimg * 1000)
     spent = clock.session_seconds()
@@ -129,21 +150,12 @@ def _log_point(
     extra = {"images_per_second": rate, "training_minutes": state.training_seconds / 60}
     if session.device.type == "cuda":
         extra["gpu_memory_gb"] = torch.cuda.max_memory_allocated(session.device) / 1e9
-    try:
-        scalars = log.flush(state.images_seen, extra)
-    except Breakdown as breakdown:
-        if ending or not roll_back(session):
-            raise
-        apply_learning_rates(session)
-        log.rewind(state.images_seen)
-        note = f"{str(breakdown).partition('. ')[0]}: back to {state.images_seen / 1000:,.1f} kimg with half the learning rates"
-        on_progress(Progress("watchdog", state.images_seen / 1000, None, "kimg", note))
-        return False
+    scalars = log.flush(state.images_seen, extra)
     log.status("training", state.images_seen, total_images)
     if scalars:
         skipped = scalars["skipped/discriminator"] + scalars["skipped/generator"]
-        note = f"loss D {scalars['loss/discriminator']:.2f} G {scalars['loss/generator']:.2f}, {rate:.0f} images/s"
+        losses = [scalars.get(f"loss/{name}", math.nan) for name in ("discriminator", "generator")]
+        note = f"loss D {losses[0]:.2f} G {losses[1]:.2f}, {rate:.0f} images/s"
         note += f", {skipped:.0%} of steps skipped: gradients were not finite" if skipped else ""
         reachable = total_images if minutes is None else state.images_seen + rate * max(0.0, minutes * 60 - spent)
         on_progress(Progress("training", state.images_seen / 1000, min(total_images, reachable) / 1000, "kimg", note))
-    return True

@@ -18,6 +18,7 @@ from artgan.training.distributed import World
 
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
+_BAD_STEPS = 2  # in a row: one step may go wrong, and is skipped
 
 
 class Breakdown(ArtganError):
@@ -40,6 +41,7 @@ class RunLog:
         self.run, self.world = run, world
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, Tensor] = {}
+        self._steps: dict[str, int] = {}  # since the last log point at which something was finite, or a step not skipped
         if not world.is_first:
             return
         try:
@@ -56,12 +58,15 @@ class RunLog:
             finite = value.isfinite()
             self._sums[name] = self._sums.get(name, 0) + torch.where(finite, value, 0)
             self._counts[name] = self._counts.get(name, 0) + finite
+            self._steps[name] = self._steps.get(name, 0) + 1
 
     def flush(self, images_seen: int, extra: dict[str, float]) -> dict[str, float]:
         """Write and return the means since the last log point: the one place where the loop waits for the device.
 
+        What was finite in no step, such as the penalty of the one step that has it, is left out.
+
         Raises:
-            Breakdown: a scalar was finite in no step, or no step updated a network.
+            Breakdown: a scalar was finite in none of the last two steps that had it or more, or as many updated no network.
         """
         names = list(self._sums)
         if not names:
@@ -70,8 +75,11 @@ class RunLog:
         counts = self.world.total(torch.stack([self._counts[name].double() for name in names])) / self.world.size
         scalars = dict(zip(names, (sums / counts).tolist(), strict=True))
         self._sums, self._counts = {}, {}
-        broken = [name for name, value in scalars.items() if not math.isfinite(value)]
-        idle = [name for name, value in scalars.items() if name.startswith("skipped/") and value > 0.999]
+        absent = [name for name, value in scalars.items() if not math.isfinite(value)]
+        skipped = [name for name, value in scalars.items() if name.startswith("skipped/") and value > 0.999]
+        for name in {*names} - {*absent, *skipped}:
+            del self._steps[name]
+        broken, idle = ([name for name in bad if self._steps[name] >= _BAD_STEPS] for bad in (absent, skipped))
         if broken or idle:
             problem = f"{', '.join(broken)} is not finite" if broken else "no step has finite gradients"
             raise Breakdown(
@@ -79,7 +87,7 @@ class RunLog:
                 f"again to go on from the last checkpoint; if it happens again, lower the learning rates or use "
                 f"--set training.precision=float32 in a new run"
             )
-        scalars |= extra
+        scalars = {name: value for name, value in scalars.items() if name not in absent} | extra
         if self.world.is_first:
             self._write(images_seen, {"kind": "train"} | scalars)
             for name, value in scalars.items():

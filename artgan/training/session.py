@@ -18,7 +18,7 @@ from artgan.evaluation.protocol import digest
 from artgan.evaluation.sharing import Team
 from artgan.exclusive import only_one
 from artgan.models import BATCH_MULTIPLES
-from artgan.training.checkpoint import Checkpoint, load_newest
+from artgan.training.checkpoint import Checkpoint, discard_newest, load_newest
 from artgan.training.distributed import World
 from artgan.training.resolve import resolve_config
 from artgan.training.state import TrainState, build_state, load_tensors
@@ -107,11 +107,20 @@ def open_session(
     return Session(run, config, collection, device, precision, state, state.images_seen, world)
 
 
-def roll_back(session: Session) -> bool:
+def roll_back(session: Session, ruined: int | None) -> bool:
     """Put the newest checkpoint's tensors back and halve the learning rates; False where there is none to go back to.
 
     A step is a function of its place, so the same step at the same rate would break down again.
+
+    Args:
+        session: an open run.
+        ruined: images seen of the checkpoint that training came back to before, if it did: breaking down from there once
+            more, it goes to the one before it, and that one is deleted.
     """
+    if ruined is not None:
+        if session.world.is_first:
+            discard_newest(session.run / CHECKPOINTS, ruined)
+        session.world.highest(0)  # none reads before it is gone
     checkpoint = load_newest(session.run / CHECKPOINTS)
     factor = session.state.learning_rate_factor / 2
     if checkpoint is None or factor < _SMALLEST_FACTOR:

@@ -15,16 +15,13 @@ from artgan.datasets.collection import open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.errors import ConfigError
-from artgan.evaluation import Judge
-from artgan.progress import Progress
 from artgan.training import watchdog
 from artgan.training.checkpoint import load_newest
 from artgan.training.context import build_context
-from artgan.training.loop import Outcome, train
+from artgan.training.loop import Outcome
 from artgan.training.passes import Passes
 from artgan.training.preflight import describe, preflight
 from artgan.training.preview import preview_augmentation
-from artgan.training.run_log import read_metrics
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.steps import kinds_of_steps
@@ -246,72 +243,6 @@ def test_overfitting_is_the_papers_ratio(sources, tmp_path):
     fake = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
     assert watchdog.overfitting(ByHeart(known), collection, fake, False) == pytest.approx(1)
     assert watchdog.overfitting(ByHeart(real), collection, fake, False) == pytest.approx(0)
-
-
-def poison(session, steps):
-    """Make the gradients of some steps not a number, as a blow-up does."""
-    context_of = build_context(session)
-    judge, count = type(context_of.passes).judge, [0]
-
-    def judging(self, images, labels, auxiliary):
-        logits, loss = judge(self, images, labels, auxiliary)
-        if auxiliary:
-            count[0] += 1
-        return (logits * float("nan") if count[0] in steps else logits), loss
-
-    return judging
-
-
-def test_a_step_without_finite_gradients_is_skipped_and_counted(collection, tmp_path, monkeypatch):
-    config = tiny(model__discriminator="fastgan")
-    session = open_session(config, collection, tmp_path)
-    monkeypatch.setattr("artgan.training.passes.Passes.judge", poison(session, {3}))
-    assert train(session, Judge("random", collection, torch.device("cpu"))) is Outcome.FINISHED
-    lines = [line for line in read_metrics(tmp_path) if line["kind"] == "train"]
-    assert [line["skipped/discriminator"] for line in lines] == [0, 0.5, 0, 0, 0, 0]
-    assert all(tensor.isfinite().all() for tensor in state_tensors(session.state).values())
-
-
-def test_a_generator_that_is_not_finite_once_leaves_no_trace(collection, tmp_path):
-    """Batch norm takes its running statistics on the way, before anyone knows that the step will be skipped."""
-    config = tiny(model__discriminator="fastgan")
-    session, calls = open_session(config, collection, tmp_path), [0]
-
-    def blow_up(module, inputs):
-        calls[0] += 1
-        return inputs[0] * (float("nan") if calls[0] in (5, 10) else 1.0)  # in a step of D, and in one of G
-
-    session.state.generator.stages[0].convs[0].norm.register_forward_pre_hook(blow_up)
-    assert train(session, Judge("random", collection, torch.device("cpu"))) is Outcome.FINISHED
-    lines = [line for line in read_metrics(tmp_path) if line["kind"] == "train"]
-    assert [line["skipped/discriminator"] for line in lines] == [0, 0.5, 0, 0, 0, 0]
-    assert [line["skipped/generator"] for line in lines] == [0, 0, 0.5, 0, 0, 0]
-    assert all(tensor.isfinite().all() for tensor in load_newest(tmp_path / "checkpoints").tensors.values())
-    assert session.state.generator.base_norm.num_batches_tracked == 24 - 2
-
-
-def test_a_breakdown_goes_back_to_the_checkpoint_with_half_the_rate(collection, tmp_path, monkeypatch):
-    config = tiny(model__discriminator="fastgan")
-    session = open_session(config, collection, tmp_path)
-    monkeypatch.setattr("artgan.training.passes.Passes.judge", poison(session, {7, 8}))  # from 24 to 32 images
-    said: list[Progress] = []
-    judge = Judge("random", collection, torch.device("cpu"))
-    assert train(session, judge, on_progress=said.append) is Outcome.FINISHED
-    told = [event.note for event in said if "training broke down" in event.note]
-    assert len(told) == 1
-    assert "back to 0.0 kimg with half the learning rates" in told[0]
-    assert session.state.learning_rate_factor == 0.5
-    assert session.state.optimizer_generator.param_groups[0]["lr"] == pytest.approx(config_rate(session) / 2)
-    seen = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "train"]
-    assert seen == [8, 16, 24, 32, 40, 48]
-    judged = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "metrics"]
-    assert judged == [24, 48]  # the one at the checkpoint once
-    assert load_newest(tmp_path / "checkpoints").info["learning_rate_factor"] == 0.5
-    assert open_session(config, collection, tmp_path).state.learning_rate_factor == 0.5
-
-
-def config_rate(session):
-    return session.config.training.generator_lr
 
 
 def test_patience_ends_a_run_that_gets_no_better(collection, tmp_path, monkeypatch):
