@@ -32,7 +32,7 @@ from artgan.tables import check_name, nearest
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Kimg = Annotated[float, Field(ge=0.001)]  # one image at least
+Kimg = Annotated[float, Field(ge=0.001, le=1e9)]  # one image at least
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -301,14 +301,35 @@ def load_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
             with file and line, dotted path, what was expected and what was got.
     """
     document = parse_document(path) if path else Document({}, {}, "")
-    data, places = document.data, dict(document.places)
+    data, places = document.data, dict(document.places) | _put_overrides(document.data, overrides)
+    return _validated(data, places, document.source)
+
+
+def check_overrides(overrides: Iterable[str]) -> None:
+    """Check each override by itself; whether it goes with the others is known only beside a whole configuration.
+
+    Raises:
+        ConfigError: some are wrong; one message names all of them.
+    """
+    data: dict[str, Any] = {}
+    places = _put_overrides(data, overrides)
+    try:
+        RunConfig.model_validate_json(json.dumps(data))
+    except ValidationError as failure:
+        if lines := [_describe(error, places, "") for error in failure.errors() if error["loc"]]:
+            raise ConfigError("\n".join(lines)) from None
+
+
+def _put_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, str]:
+    """Put `key=value` texts into a document, and return where each key now comes from."""
+    places = {}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"--set {override}: expected key=value, for example --set training.batch_size=16")
         _set_leaf(data, key.strip().split("."), parse_scalar(text), override)
         places[key.strip()] = f"--set {override}"
-    return _validated(data, places, document.source)
+    return places
 
 
 def config_from_dict(data: Mapping[str, Any], source: str) -> RunConfig:

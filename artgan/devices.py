@@ -12,8 +12,8 @@ from artgan.errors import ConfigError
 
 Network = TypeVar("Network", bound=nn.Module)
 
-# Of host and device; the last where the allocator left nothing for the workspaces of a library.
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
+# Of host and device; the last two where the allocator left nothing for a library.
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED", "could not create a primitive")
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:

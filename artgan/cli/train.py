@@ -39,10 +39,16 @@ def train(
         raise ConfigError(f"train needs {missing}: artgan train --collection collections/paintings --run runs/first")
     if minutes is not None:
         arguments.number("--minutes", minutes, 0.001, 1e6)
+    if preview_augment is not None and (preview_augment.suffix.lower() != ".png" or preview_augment.exists()):
+        problem = "is there already" if preview_augment.exists() else "is no name for a sheet"
+        raise ConfigError(f"--preview-augment {preview_augment} {problem}: give a new file such as augmented.png")
+    if run == Path():
+        raise ConfigError("--run is empty, or the folder that you are in: give a folder of its own, such as runs/first")
     own = run / "config.yaml" if run else None
     source = config or (own if own and own.is_file() else None)
     overrides = override or []
-    chosen = configuration.load_config(source, overrides)  # checked in any case, before anything heavy is imported
+    configuration.check_overrides(overrides)  # before anything heavy is imported; the rest of a choice comes later
+    chosen = configuration.load_config(source, overrides) if source or preview_augment else None
 
     from artgan.datasets.collection import open_collection
 
@@ -52,13 +58,14 @@ def train(
         from artgan.training.preview import preview_augmentation
 
         preview_augment.parent.mkdir(parents=True, exist_ok=True)
+        assert chosen is not None
         save_png(preview_augment, preview_augmentation(opened, chosen))
         print(f"open {preview_augment.resolve()}")
         return
     assert run is not None
     from artgan.training.start import Order, train_run
 
-    order = Order(opened, run, chosen if source else None, overrides, minutes, init, dry_run)
+    order = Order(opened, run, chosen, overrides, minutes, init, dry_run)
     first = int(os.environ.get("RANK", "0")) == 0
     with listener_for(quiet=context.obj.quiet or not first) as listen:
         outcome = train_run(order, say=context.obj.say, on_progress=listen)

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import artgan
-from artgan.errors import ArtganError, CheckpointError
+from artgan.errors import ArtganError, CheckpointError, StorageError
 from artgan.generation.model_card import model_card
 from artgan.generation.space import Space
 from artgan.models import GENERATORS
@@ -79,9 +79,26 @@ def save_model(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet
         generator: the EMA generator.
         card: its description.
         sheet: a grid of samples, uint8 `[H, W, 3]`.
+
+    Raises:
+        StorageError: no space or not writable; what is there stays.
     """
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
+    try:
+        _write(building, generator, card, sheet)
+        old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(building, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(building, ignore_errors=True)
+        raise StorageError(f"cannot save the model {folder}: {error}. Free space and run again") from error
+
+
+def _write(building: Path, generator: GeneratorNetwork, card: ModelCard, sheet: np.ndarray) -> None:
     building.mkdir(parents=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
     save_file(tensors, building / "model.safetensors", metadata={"format": "pt"})
@@ -90,12 +107,6 @@ def save_model(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet
     (building / "README.md").write_text(model_card(card), encoding="utf-8")
     Image.fromarray(sheet).save(building / "samples.png")
     seal(building)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(building, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def is_model_or_run(path: Path) -> bool:

@@ -136,9 +136,13 @@ def main(source: Path, out: Path) -> None:
     if not isinstance(content, dict) or not isinstance(content.get("G_ema"), Record):
         raise Refused("it holds no averaged generator 'G_ema'")
     generator = content["G_ema"]
-    about = {"class_name": generator.class_name, "arguments": repr(generator.state.get("_init_kwargs"))[:2000]}
     save_file(tensors_of(generator), out / "tensors.safetensors")
-    (out / "about.json").write_text(json.dumps(about), encoding="utf-8")
+    (out / "about.json").write_text(json.dumps({"class_name": _plain(generator.class_name)}), encoding="utf-8")
+
+
+def _plain(text: str) -> str:
+    """Return what a file says as one short line that a terminal only shows."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
 if __name__ == "__main__":
@@ -147,9 +151,11 @@ if __name__ == "__main__":
         (resource.RLIMIT_CPU, _SECONDS),
         (resource.RLIMIT_FSIZE, _FILE_BYTES),
     ):
-        resource.setrlimit(kind, (limit, limit))
+        allowed = resource.getrlimit(kind)[1]  # a job system may have set a lower one
+        lower = limit if allowed == resource.RLIM_INFINITY else min(limit, allowed)
+        resource.setrlimit(kind, (lower, lower))
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]))
     except Exception as error:  # whatever a hostile file brings about, the parent gets one line
-        print(f"{error}" if isinstance(error, Refused) else f"{type(error).__name__}: {error}"[:500], file=sys.stderr)
+        print(_plain(str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"), file=sys.stderr)
         sys.exit(1)

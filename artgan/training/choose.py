@@ -39,7 +39,9 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
         say: shows one line.
         on_progress: told about a download of weights.
     """
-    asked = load_config(None, overrides)
+    # The rest belongs with values of the choice, which are not known yet.
+    first = [override for override in overrides if override.partition("=")[0].strip() in _RECIPE_KEYS | {"training.device"}]
+    asked = load_config(None, first)
     device = choose_device(asked.training.device)
     works, size = len(collection.train_rows), f"{collection.width}x{collection.height} px"
     say(f"no config given; chosen for {works:,} works at {size} on {describe_device(device)}:")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 
 import torch
@@ -53,7 +54,7 @@ def train(
     batches = Batches(session.collection, config.seed, session.device, config.augment.horizontal_flip)
     context = build_context(session)
     steps = PiecewiseSteps(state, context, lambda text: on_progress(Progress("memory", 0, None, "", text)))
-    log = RunLog(session.run, state.images_seen, world)
+    log = RunLog(session.run, state.images_seen, world, config)
     outputs = Outputs(session, judge, log, on_progress, stop_requested)
     clock = Stopwatch(state.training_seconds)
     apply_learning_rates(session)
@@ -92,6 +93,10 @@ def train(
             update_ema(state.ema, state.generator, decay)
             state.images_seen += training.batch_size
             state.training_seconds = clock.seconds()
+    except BaseException:
+        with suppress(Exception):  # what went wrong may be the disk
+            log.status("failed", state.images_seen, round(training.total_kimg * 1000))
+        raise
     finally:
         log.close()
 

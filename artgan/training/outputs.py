@@ -5,6 +5,7 @@ Several processes share the pictures and the judging; the first one writes.
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from artgan.config import dump_config
 from artgan.devices import describe_device
+from artgan.errors import CheckpointError
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.evaluation.reference import Reference
 from artgan.evaluation.sharing import Team
@@ -98,7 +100,7 @@ class Outputs:
         self._protocol_hash = line["protocol_hash"]
         self.log.metrics(session.state.images_seen, line, session.state.training_seconds / 60)
         best = session.run / "model" / "best"
-        previous = load_model(best).card.metrics if (best / "config.json").is_file() else None
+        previous = self._metrics_of(best) if (best / "config.json").is_file() else None
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
         if comparable is None or kid_bound(line) < kid_bound(comparable):
             self._save_model("best", pictures, line)
@@ -108,6 +110,14 @@ class Outputs:
         self._watch(pictures)
         save_png(session.run / NEAREST_FILE, grid(pairs, columns=8))
         self._page("training")
+
+    def _metrics_of(self, model: Path) -> dict[str, Any] | None:
+        """Return the evaluation of a model of the run; of a damaged one none, so that it is replaced."""
+        try:
+            return load_model(model).card.metrics
+        except CheckpointError as error:
+            self._tell("watchdog", f"{error}: the present model takes its place")
+            return None
 
     def checkpoint(self) -> None:
         """Save everything to go on from, and the averaged generator as the latest model."""

@@ -14,7 +14,7 @@ from artgan.progress import format_seconds
 from artgan.training.choose import Say
 from artgan.training.context import build_context
 from artgan.training.micro_batches import PiecewiseSteps
-from artgan.training.session import Session
+from artgan.training.session import CHECKPOINTS, Session
 from artgan.training.state import TrainState, state_tensors
 from artgan.training.steps import discriminator_step, generator_step, kinds_of_steps
 
@@ -126,7 +126,7 @@ def _state_bytes(state: TrainState) -> int:
 
 
 def _disk(session: Session) -> tuple[float, float, float]:
-    """Return GB of checkpoints and models, of these with all sheets to the end, and free ones."""
+    """Return GB that checkpoints and models still take, these with all sheets to the end, and free ones."""
     training = session.config.training
     weights = sum(tensor.nbytes for tensor in state_tensors(session.state).values())
     # Adam's two moments are not there yet in a new run: as large as the trained weights each.
@@ -140,7 +140,10 @@ def _disk(session: Session) -> tuple[float, float, float]:
     models = 2 * sum(tensor.nbytes for tensor in session.state.ema.state_dict().values())
     height, width = session.state.image_size
     sheet = _SHEET_PICTURES * height * width * _SHEET_BYTES_PER_PIXEL
-    sheets = training.total_kimg / training.sample_every_kimg * 2 * sheet  # once as a file, once for TensorBoard
-    vital = (training.keep_checkpoints + 1) * checkpoint + models
+    left_kimg = max(0.0, training.total_kimg - session.state.images_seen / 1000)
+    sheets = left_kimg / training.sample_every_kimg * 2 * sheet  # once as a file, once for TensorBoard
+    there = sum(file.stat().st_size for name in (CHECKPOINTS, "model") for file in (session.run / name).rglob("*.safetensors"))
+    # What is there will be replaced, each by one that is written beside it first.
+    vital = max((training.keep_checkpoints + 1) * checkpoint + models - there, checkpoint + models / 2)
     place = next(folder for folder in (session.run, *session.run.absolute().parents) if folder.exists())
     return vital / 1e9, (vital + sheets) / 1e9, shutil.disk_usage(place).free / 1e9

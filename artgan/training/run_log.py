@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from artgan.config import RunConfig, dump_config
 from artgan.errors import ArtganError, StorageError
 from artgan.training.distributed import World
 
@@ -35,10 +36,11 @@ class RunLog:
         run: the run folder.
         images_seen: where this session starts.
         world: the processes; the first one writes, and all of them take part in `flush`.
+        config: resolved; it is left in the run.
     """
 
-    def __init__(self, run: Path, images_seen: int, world: World) -> None:
-        self.run, self.world = run, world
+    def __init__(self, run: Path, images_seen: int, world: World, config: RunConfig) -> None:
+        self.run, self.world, self.config = run, world, config
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}  # since the last log point at which something was finite, or a step not skipped
@@ -46,6 +48,7 @@ class RunLog:
             return
         try:
             (run / "samples").mkdir(parents=True, exist_ok=True)
+            (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             _drop_lines_after(run / METRICS_FILE, images_seen)
             self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
             self._events = SummaryWriter(str(run), purge_step=images_seen + 1)
@@ -97,7 +100,7 @@ class RunLog:
     def rewind(self, images_seen: int) -> None:
         """Drop everything beyond a checkpoint that training goes back to."""
         self.close()
-        self.__init__(self.run, images_seen, self.world)  # type: ignore[misc]
+        self.__init__(self.run, images_seen, self.world, self.config)  # type: ignore[misc]
 
     def note(self, images_seen: int, kind: str, content: dict[str, Any]) -> None:
         """Write a line of another kind: what the watchdog measured, what a transfer loaded."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from artgan.config import RunConfig, config_from_dict, dump_config, with_values
+from artgan.config import RunConfig, config_from_dict, with_values
 from artgan.datasets.collection import Collection
-from artgan.devices import choose_device, choose_precision
+from artgan.devices import choose_device, choose_precision, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.evaluation.protocol import digest
 from artgan.evaluation.sharing import Team
@@ -65,24 +65,20 @@ class Session:
     micro_batch: int | None = None
 
 
-def open_session(
-    config: RunConfig, collection: Collection, run: Path, world: World | None = None, *, write: bool = True
-) -> Session:
-    """Start a run, or go on from its newest checkpoint.
+def open_session(config: RunConfig, collection: Collection, run: Path, world: World | None = None) -> Session:
+    """Start a run, or go on from its newest checkpoint; nothing is written yet.
 
     Args:
         config: what is asked for; what it leaves open is filled in.
         collection: what to train on.
         run: the run folder.
         world: the processes of the run, by default this one alone.
-        write: make the folder and leave the resolved configuration there.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or the collection, the configuration or the backbone's weights are not the
             run's own.
-        ConfigError: a device, precision or combination that cannot be; a batch larger than the collection; processes that would
-            not do the same.
-        StorageError: the run folder is not writable.
+        ConfigError: a device, precision or combination that cannot be; a batch larger than the collection; networks that do not
+            fit into memory; processes that would not do the same.
     """
     world = world or World()
     device = choose_device(config.training.device, world.local_rank)
@@ -93,17 +89,19 @@ def open_session(
     precision = choose_precision(config.training.precision, device)
     config = with_values(config, {"training.precision": str(precision).removeprefix("torch.")})
     _check_batch(config, collection, world)
-    state = build_state(config, collection, device)
+    try:
+        state = build_state(config, collection, device)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            "out of memory while building the networks: lower model.width, model.discriminator_width, model.latent_dim or "
+            "model.backbone_input_px"
+        ) from error
     if checkpoint:
         _check_weights(config, state, checkpoint)
         _put(state, checkpoint)
     _check_agreement(config, collection, state, device)
-    try:
-        if write and world.is_first:
-            run.mkdir(parents=True, exist_ok=True)
-            (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
     return Session(run, config, collection, device, precision, state, state.images_seen, world)
 
 

@@ -1,8 +1,8 @@
 """Before and around the loop: choose what is not configured, try a few steps, say what will happen, train, say how it ended."""
 
 import json
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from artgan.config import RunConfig
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, describe_device
+from artgan.errors import ArtganError, ConfigError
 from artgan.evaluation import Judge
 from artgan.progress import Listener, format_seconds, silent
 from artgan.training.choose import Say, choose_config
@@ -18,7 +19,7 @@ from artgan.training.distributed import World, join_world
 from artgan.training.loop import Outcome, train
 from artgan.training.preflight import describe, preflight
 from artgan.training.session import Session, only_trainer, open_session, stop_on_signals
-from artgan.training.transfer import start_from
+from artgan.training.transfer import check_frozen, start_from
 
 INIT_FILE = "init.json"
 _SIGNALS_UNDER_A_LAUNCHER = 3
@@ -62,8 +63,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
         if not world.is_first:
             say, on_progress = _say_nothing, silent
         patience = 1 if world.size == 1 else _SIGNALS_UNDER_A_LAUNCHER
-        lock = only_trainer(order.run) if world.is_first and not order.dry else nullcontext()
-        with lock, stop_on_signals(patience) as stop_requested:
+        with _alone(order, world), stop_on_signals(patience) as stop_requested:
             config = order.config or choose_config(order.collection, order.overrides, say, on_progress)
             device = choose_device(config.training.device, world.local_rank)
             judge = Judge(config.evaluation.features, order.collection, device, shared=world.size > 1)
@@ -79,14 +79,31 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
         return outcome
 
 
+@contextmanager
+def _alone(order: Order, world: World) -> Iterator[None]:
+    """Hold the run's lock in the first process; where it cannot be had, the others end without a word of their own."""
+    with ExitStack() as stack:
+        refusal = None
+        if world.is_first and not order.dry:
+            try:
+                stack.enter_context(only_trainer(order.run))
+            except ArtganError as error:
+                refusal = error
+        if world.highest(int(refusal is not None)):
+            raise refusal or SystemExit(ConfigError.exit_code)
+        yield
+
+
 def _open(order: Order, config: RunConfig, world: World, judge: Judge, say: Say) -> Session:
     """Open the run, put in what it starts from, and try a few steps."""
-    session = open_session(config, order.collection, order.run, world, write=not order.dry)
+    session = open_session(config, order.collection, order.run, world)
     _say_plan(session, judge, say)
     if order.init and session.resumed_at:
         say("--init is left out: the run goes on from its own checkpoint")
-    elif order.init:
-        transfers = start_from(session, order.init)
+    transfers = start_from(session, order.init) if order.init and not session.resumed_at else []
+    if not session.resumed_at:
+        check_frozen(session, transfers)
+    if transfers:
         for transfer in transfers:
             say(f"--init {order.init}: {transfer}")
         if world.is_first and not order.dry:
@@ -116,6 +133,7 @@ def _say_plan(session: Session, judge: Judge, say: Say) -> None:
         f"{objective.name} objective"
         + (f", {', '.join(penalties)}" if penalties else ", no penalties")
         + f"; learning rates {config.training.generator_lr:g} and {config.training.discriminator_lr:g}"
+        + (f", times {state.learning_rate_factor:g} since training broke down" if state.learning_rate_factor < 1 else "")
     )
     device = describe_device(session.device)
     say(f"{device}, {config.training.precision}, torch {torch.__version__}, judged by {judge.features}")

@@ -254,7 +254,7 @@ def variants(arguments: argparse.Namespace, collection: Collection, folder: Path
 
     def add(title: str, change: Callable[[Session], None] | None = None, **values: object) -> None:
         more = {key.replace("__", "."): value for key, value in values.items()}
-        session = open_session(with_values(RunConfig(), base | more), collection, folder / title, write=False)
+        session = open_session(with_values(RunConfig(), base | more), collection, folder / title)
         if change:
             change(session)
         found[title] = artgan_trainer(session)

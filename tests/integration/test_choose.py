@@ -73,6 +73,15 @@ def test_what_is_given_wins_over_the_choice(works):
         chosen(works("cpu", 2280, 64, 64), "objective.path_length_weight=2")
 
 
+def test_what_is_given_is_held_against_the_choice_and_not_against_bare_defaults(works):
+    """Sixteen images are the default's batch, and five thousand its distance of sheets."""
+    given = ("training.micro_batch=32", "training.log_every_kimg=10")
+    config, _ = chosen(works("cuda", 2280, 256, 256), *given)
+    assert (config.training.batch_size, config.training.micro_batch) == (64, 32)
+    with pytest.raises(ConfigError, match=r"training\.micro_batch = 32 is larger than training\.batch_size = 16"):
+        chosen(works("cpu", 2280, 64, 64), "training.micro_batch=32")
+
+
 def test_a_small_collection_fits_into_a_batch(works):
     config, said = chosen(works("cuda", 37, 256, 256))
     assert config.training.batch_size == 37

@@ -1,7 +1,6 @@
-"""What stands around training: plans, previews, transfer, warnings, roll-back, the page."""
+"""What stands around training: plans, previews, warnings, the page."""
 
 import dataclasses
-import json
 import re
 from types import SimpleNamespace
 
@@ -14,9 +13,8 @@ from artgan.config import RunConfig, load_config, with_values
 from artgan.datasets.collection import open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
-from artgan.errors import ConfigError
+from artgan.errors import ConfigError, StorageError
 from artgan.training import watchdog
-from artgan.training.checkpoint import load_newest
 from artgan.training.context import build_context
 from artgan.training.loop import Outcome
 from artgan.training.passes import Passes
@@ -25,9 +23,8 @@ from artgan.training.preview import preview_augmentation
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.steps import kinds_of_steps
-from artgan.training.transfer import start_from
 from tests.integration.test_cli import SET, artgan, refused
-from tests.integration.test_resume import assert_same, combined, run, squeezenet_weights, stop_after, tiny
+from tests.integration.test_resume import assert_same, combined, run, stop_after, tiny
 
 
 def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, tmp_path, monkeypatch):
@@ -121,6 +118,24 @@ def test_a_disk_that_is_too_small_is_said_before_training(collection_folder, tmp
     monkeypatch.setattr("shutil.disk_usage", lambda path: namedtuple("Usage", "total used free")(10, 10, 0))
     words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", *SET)
     refused(capsys, 5, r"its checkpoints and models take about .* GB, and 0 GB are free", *words)
+    assert not (tmp_path / "run" / "config.yaml").exists()  # whoever tries again with other values starts afresh
+
+
+def test_a_run_goes_on_where_there_is_room_for_what_it_replaces(collection, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    state, _ = run(tiny(), collection, tmp_path)
+    session = open_session(tiny(training__total_kimg=0.096), collection, tmp_path)
+    room = sum(tensor.nbytes for tensor in state_tensors(state).values()) * 1.5  # a checkpoint and a model
+    monkeypatch.setattr("shutil.disk_usage", lambda path: namedtuple("Usage", "total used free")(room, 0, room))
+    preflight(session, print)
+    with pytest.raises(StorageError, match=r"its checkpoints and models take about"):
+        preflight(open_session(tiny(), collection, tmp_path / "new"), print)
+
+
+def test_networks_that_no_memory_holds_are_one_clear_line(collection, tmp_path):
+    with pytest.raises(ConfigError, match=r"out of memory while building the networks: lower model\.width"):
+        open_session(tiny(model__width=1_000_000), collection, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
@@ -138,71 +153,18 @@ def test_the_preview_needs_no_run(collection_folder, tmp_path, capsys):
     assert picture_of(tmp_path / "new" / "sheet.png").shape[1] >= 8 * 32
 
 
+def test_a_preview_takes_the_place_of_no_file(collection_folder, tmp_path, capsys):
+    """A config given in its place, most easily."""
+    (tmp_path / "my.yaml").write_text("seed: 1\n")
+    words = ("train", "--collection", collection_folder, "--preview-augment")
+    refused(capsys, 2, r"my\.yaml is there already: give a new file such as augmented\.png", *words, tmp_path / "my.yaml")
+    refused(capsys, 2, r"sheet is no name for a sheet: give a new file", *words, tmp_path / "sheet")
+    assert (tmp_path / "my.yaml").read_text() == "seed: 1\n"
+
+
 def picture_of(path):
     with Image.open(path) as image:
         return np.asarray(image)
-
-
-def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_path):
-    first, _ = run(tiny(model__discriminator="fastgan"), collection, tmp_path / "first")
-    prepare([sources], tmp_path / "larger", Recipe(64, 64))
-    larger = open_collection(tmp_path / "larger")
-    config = tiny(model__discriminator="fastgan", model__conditional=True)
-    session = open_session(config, larger, tmp_path / "second")
-    generator, discriminator = start_from(session, tmp_path / "first")
-    assert "stages.2.convs.0.conv.weight" in generator.taken
-    assert {name for name in generator.left if name.startswith("stages.3")}
-    assert any("embedding" in name for name in generator.left)
-    assert torch.equal(
-        session.state.generator.state_dict()["stages.0.convs.0.conv.weight"],
-        first.ema.state_dict()["stages.0.convs.0.conv.weight"],
-    )
-    assert discriminator.network == "discriminator"
-    assert discriminator.taken
-    assert re.search(r"generator: \d+ of \d+ tensors taken over; starting anew: \d+, ", str(generator))
-    with pytest.raises(ConfigError, match=r"is a fastgan generator, this run has model\.generator = 'r3gan'"):
-        start_from(open_session(tiny(model__generator="r3gan"), larger, tmp_path / "third"), tmp_path / "first")
-
-
-def test_transfer_takes_heads_only_for_the_features_they_read_and_no_statistics(collection, sources, tmp_path, monkeypatch):
-    prepare([sources], tmp_path / "larger", Recipe(64, 64))
-    larger = open_collection(tmp_path / "larger")
-    squeezenet_weights(tmp_path / "weights", 0)
-    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights"))
-    first, _ = run(tiny(), collection, tmp_path / "first")
-    session = open_session(tiny(), larger, tmp_path / "second")
-    statistics = session.state.discriminator.standardize[0].mean.clone()
-    _, discriminator = start_from(session, tmp_path / "first")
-    assert any(name.startswith("heads.") for name in discriminator.taken)
-    assert set(discriminator.left) == {name for name in session.state.discriminator.state_dict() if "standardize" in name}
-    assert torch.equal(session.state.discriminator.standardize[0].mean, statistics)
-    assert not torch.equal(statistics, first.discriminator.standardize[0].mean)
-    other = open_session(tiny(model__backbone="squeezenet1_1"), larger, tmp_path / "third")
-    _, discriminator = start_from(other, tmp_path / "first")
-    assert not discriminator.taken
-
-
-def test_init_is_a_flag_and_frozen_stages_stay(collection_folder, collection, tmp_path, capsys):
-    run(tiny(model__discriminator="fastgan"), collection, tmp_path / "first")
-    frozen = ["--set=model.discriminator=fastgan", "--set=training.freeze_stages=1"]
-    frozen += [word for word in SET if "backbone" not in word]
-    words = ("train", "--collection", collection_folder, "--run", tmp_path / "second", *frozen)
-    assert artgan(*words, "--init", tmp_path / "first") == 0
-    assert "tensors taken over" in capsys.readouterr().out
-    assert json.loads((tmp_path / "second" / "init.json").read_text())["source"] == str(tmp_path / "first")
-    before, after = (load_newest(tmp_path / name / "checkpoints").tensors for name in ("first", "second"))
-    stem = [name for name in before if name.startswith("discriminator.stem") and name.endswith("original")]
-    assert stem
-    assert all(torch.equal(before[name], after[name]) for name in stem)
-    moved = [name for name in before if name.startswith("discriminator.downs") and name.endswith("original")]
-    assert not any(torch.equal(before[name], after[name]) for name in moved)
-
-
-def test_more_frozen_stages_than_there_are_is_refused(collection, tmp_path):
-    config = tiny(model__discriminator="fastgan", training__freeze_stages=3)  # the stem, and from 32 to 16 to 8 px
-    open_session(config, collection, tmp_path)
-    with pytest.raises(ConfigError, match=r"freeze_stages = 4: the fastgan discriminator has 3 stages at this resolution"):
-        open_session(with_values(config, {"training.freeze_stages": 4}), collection, tmp_path)
 
 
 def test_diversity_is_the_mean_distance():

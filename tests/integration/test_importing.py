@@ -5,6 +5,7 @@ import os
 import pickle
 import pickletools
 import re
+import subprocess
 import sys
 import types
 from collections import OrderedDict
@@ -19,6 +20,7 @@ from artgan.generation.model_folder import load_model
 from artgan.importing import unpickle
 from artgan.importing.stylegan2 import _NAMES, import_pkl
 from artgan.models.stylegan2_generator import Generator
+from tests.conftest import ROOT
 from tests.integration.test_cli import artgan
 
 SOURCE = "raise SystemExit('the source inside the file was run')"
@@ -200,6 +202,38 @@ def test_the_command_says_why_and_exits_with_4(tmp_path, capsys):
     assert re.search(r"is refused: it refers to (posix|nt)\.system, which a generator does not need", error)
     assert not (tmp_path / "canary").exists()
     assert artgan("model", "import", tmp_path / "missing.pkl", "--out", tmp_path / "model") == 4
+
+
+def test_a_refusal_cannot_speak_to_the_terminal(tmp_path, capsys):
+    path = tmp_path / "file.pkl"
+    path.write_bytes(b"cos\nsystem\x1b]0;title\x07\x1b[2J\n.")
+    assert artgan("model", "import", path, "--out", tmp_path / "model") == 4
+    error = capsys.readouterr().err
+    assert "is refused: it refers to os.system?]0;title??[2J" in error
+    assert "\x1b" not in error
+
+
+def test_a_small_file_that_grows_without_end_is_not_followed(their_modules, tmp_path):
+    """Lists of lists of lists: 2^40 entries where somebody writes them out."""
+    grown = []
+    for _ in range(40):
+        grown = [grown, grown]
+    record = nest({"mapping.fc0.weight": torch.zeros(2, 2)})
+    record.attributes["_init_kwargs"] = grown
+    path = tmp_path / "file.pkl"
+    path.write_bytes(pickle.dumps({"G_ema": record}))
+    unpickle.main(path, tmp_path)
+    assert (tmp_path / "about.json").stat().st_size < 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of other systems differ")
+def test_the_reader_lives_under_lower_limits(generator, their_modules, tmp_path):
+    """A job system may have set some; a process cannot raise them again."""
+    tensors = {their_name(name): tensor.detach().clone() for name, tensor in generator.state_dict().items()}
+    path = write(tmp_path / "look.pkl", tensors)
+    command = f"ulimit -v 8000000; ulimit -f 1000000; {sys.executable} -m artgan.importing.unpickle {path} {tmp_path}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_list_of_names_is_exact():

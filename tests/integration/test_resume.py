@@ -1,5 +1,6 @@
 """Training, stopping and going on: the same tensors as if nothing had happened."""
 
+import errno
 import json
 import os
 import random
@@ -19,7 +20,7 @@ from artgan.datasets.collection import open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.sampler import Batches
-from artgan.errors import ArtganError, CheckpointError, ConfigError
+from artgan.errors import ArtganError, CheckpointError, ConfigError, StorageError
 from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
 from artgan.models import DISCRIMINATORS
@@ -393,3 +394,22 @@ def test_ctrl_c_saves_and_exits_130(collection_folder, tmp_path):
     assert status["state"] == "stopped"
     assert load_newest(tmp_path / "run" / "checkpoints").info["images_seen"] == status["images_seen"]
     assert load_file(tmp_path / "run" / "model" / "latest" / "model.safetensors")
+
+
+def test_a_damaged_best_model_is_replaced_and_a_failure_stands_in_the_status(collection, tmp_path, monkeypatch):
+    run(tiny(), collection, tmp_path)
+    weights = tmp_path / "model" / "best" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    said = []
+    run(tiny(training__total_kimg=0.096), collection, tmp_path, on_progress=said.append)
+    assert any("the present model takes its place" in event.note for event in said)
+    load_model(tmp_path / "model" / "best")
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("artgan.generation.model_folder.save_file", full)
+    with pytest.raises(StorageError, match=r"cannot save the model .*: .*No space left"):
+        run(tiny(training__total_kimg=0.144), collection, tmp_path)
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+    load_model(tmp_path / "model" / "latest")
