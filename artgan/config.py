@@ -211,7 +211,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _intervals_meet(self) -> "RunConfig":
-        """A sheet, a metric or a checkpoint must fall on a log point, where the losses were just checked to be finite."""
+        """A sheet, a metric or a checkpoint must fall on a log point, where a breakdown would just have been noticed."""
         training = self.training
         for name in ("sample_every_kimg", "evaluate_every_kimg", "checkpoint_every_kimg"):
             if round(getattr(training, name) * 1000) % round(training.log_every_kimg * 1000):  # in images, as they are counted
@@ -318,6 +318,8 @@ def check_overrides(overrides: Iterable[str]) -> None:
     except ValidationError as failure:
         if lines := [_describe(error, places, "") for error in failure.errors() if error["loc"]]:
             raise ConfigError("\n".join(lines)) from None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"--set: {error}") from None
 
 
 def _put_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Which device, which precision, which memory layout."""
 
+import os
 import resource
 import sys
 from contextlib import AbstractContextManager
@@ -19,8 +20,8 @@ _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILE
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`; without a number, the process's own of its machine.
 
-    Some launchers let each process see its own GPU alone. A numbered GPU becomes the current one: page-locking memory would
-    else hold a part of the first GPU in every process.
+    Some launchers, other than torchrun, let each process see its own GPU alone. A numbered GPU becomes the current one:
+    page-locking memory would else hold a part of the first GPU in every process.
 
     Raises:
         ConfigError: a CUDA device is asked for that this machine lacks, or one for several processes.
@@ -28,7 +29,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     available = torch.cuda.device_count()
     if name == "auto":
         name = "cuda" if available else "cpu"
-    device = torch.device(f"cuda:{local_rank}" if name == "cuda" and local_rank and available != 1 else name)
+    sees_its_own = available == 1 and "LOCAL_WORLD_SIZE" not in os.environ  # which torchrun sets
+    device = torch.device(f"cuda:{local_rank}" if name == "cuda" and local_rank and not sees_its_own else name)
     if local_rank and name.startswith("cuda:"):
         raise ConfigError(f"training.device = '{name}' is one GPU for several processes: give cuda, and each takes its own")
     if device.type == "cuda" and (device.index or 0) >= available:

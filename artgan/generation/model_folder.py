@@ -91,7 +91,12 @@ def save_model(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             os.replace(folder, old)
-        os.replace(building, folder)
+        try:
+            os.replace(building, folder)
+        except OSError:
+            if old.exists():
+                os.replace(old, folder)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(building, ignore_errors=True)

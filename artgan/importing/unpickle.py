@@ -1,4 +1,4 @@
-"""The child process that reads a StyleGAN2-ADA or StyleGAN3 .pkl: tensors and constructor arguments out, nothing executed.
+"""The child process that reads a StyleGAN2-ADA or StyleGAN3 .pkl: tensors and the name of their class out, nothing executed.
 
 Such a file is a pickle that carries its own source code and asks to have it run. Here every name that the file may refer to
 stands in one exact list, and each entry is code of ours or a container: the class it describes becomes an inert record,

@@ -19,7 +19,7 @@ from artgan.sealed import flush_to_disk, read_sealed_json, seal, verify_seal
 
 FORMAT_VERSION = 1
 _PREFIX = "images-"
-_BUILDING, _DELETING = ".building-", ".deleting-"
+_BUILDING, _DELETING, _RUINED = ".building-", ".deleting-", "ruined-"
 _SPACE_FACTOR = 1.2
 
 
@@ -48,7 +48,7 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
     Raises:
         StorageError: no space or not writable; the checkpoints that are there stay.
     """
-    target = folder / _name(info["images_seen"])
+    target = folder / checkpoint_name(info["images_seen"])
     if not _is_whole(target):
         _write(target, tensors, info)
     for old in list_checkpoints(folder)[:-keep]:
@@ -84,11 +84,11 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
 
 
-def discard_newest(folder: Path, images_seen: int) -> None:
-    """Delete the newest checkpoint if it is of so many images and not the only one."""
-    checkpoints = list_checkpoints(folder)
-    if len(checkpoints) > 1 and checkpoints[-1].name == _name(images_seen):
-        _delete(checkpoints[-1])
+def set_aside(checkpoint: Path) -> None:
+    """Give a checkpoint that training breaks down from another name, so that the one before it is the newest."""
+    aside = checkpoint.with_name(f"{_RUINED}{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    os.replace(checkpoint, aside)
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -103,13 +103,18 @@ def load_newest(folder: Path) -> Checkpoint | None:
         return None
     newest = checkpoints[-1]
     try:
-        return _load(newest)
+        return load_checkpoint(newest)
     except CheckpointError as error:
         older = f"to go on from {checkpoints[-2].name}" if len(checkpoints) > 1 else "to start from the beginning"
         raise CheckpointError(f"{error}. Restore it from a copy, or delete {newest} {older}") from error
 
 
-def _load(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read and verify one checkpoint.
+
+    Raises:
+        CheckpointError: it is damaged or of a newer format.
+    """
     verify_seal(folder)
     info = read_sealed_json(folder / "state.json")
     if info.get("format") != FORMAT_VERSION:
@@ -120,7 +125,8 @@ def _load(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder / 'state.safetensors'} cannot be read: {error}") from error
 
 
-def _name(images_seen: int) -> str:
+def checkpoint_name(images_seen: int) -> str:
+    """Return the name of a checkpoint's folder."""
     return f"{_PREFIX}{images_seen:012d}"
 
 

@@ -26,6 +26,7 @@ _CPU_MAX_PX = 128
 # On a GPU: what suits pictures of up to so many pixels; their batches shrink as pictures grow.
 _BY_PIXELS = ((256 * 256, "small_256"), (512 * 512, "small_512"))
 _LARGEST, _MANY, _MANY_MAX_PX = "small_1024", "large_256", 256
+_ASKED_FIRST = {"model.discriminator", "model.backbone", "training.device"}
 # Whoever gives one of these has a recipe in mind.
 _RECIPE_KEYS = {"model.generator", "model.discriminator", "model.backbone", "objective.name", "augment.name"}
 
@@ -39,9 +40,8 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say, on
         say: shows one line.
         on_progress: told about a download of weights.
     """
-    # The rest belongs with values of the choice, which are not known yet.
-    first = [override for override in overrides if override.partition("=")[0].strip() in _RECIPE_KEYS | {"training.device"}]
-    asked = load_config(None, first)
+    # What the choice goes by; the rest belongs with values that are not known yet.
+    asked = load_config(None, [override for override in overrides if override.partition("=")[0].strip() in _ASKED_FIRST])
     device = choose_device(asked.training.device)
     works, size = len(collection.train_rows), f"{collection.width}x{collection.height} px"
     say(f"no config given; chosen for {works:,} works at {size} on {describe_device(device)}:")

@@ -14,7 +14,7 @@ from artgan.training.context import build_context
 from artgan.training.ema import ema_decay, update_ema
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.outputs import Outputs
-from artgan.training.run_log import Breakdown, RunLog
+from artgan.training.run_log import BREAKDOWN, Breakdown, RunLog
 from artgan.training.schedules import Stopwatch, due
 from artgan.training.session import Session, apply_learning_rates, roll_back
 from artgan.training.steps import discriminator_step, generator_step
@@ -67,6 +67,7 @@ def train(
                     _log_point(session, log, clock, minutes, on_progress)
             except Breakdown as breakdown:
                 _go_back(session, log, breakdown, returned_to, on_progress)
+                outputs.recount()
                 began_at = returned_to = state.images_seen
                 continue
             with clock.paused():
@@ -95,7 +96,8 @@ def train(
             state.training_seconds = clock.seconds()
     except BaseException:
         with suppress(Exception):  # what went wrong may be the disk
-            log.status("failed", state.images_seen, round(training.total_kimg * 1000))
+            if not outputs.finished:
+                log.status("failed", state.images_seen, round(training.total_kimg * 1000))
         raise
     finally:
         log.close()
@@ -138,7 +140,7 @@ def _go_back(session: Session, log: RunLog, breakdown: Breakdown, returned_to: i
         f"{str(breakdown).partition('. ')[0]}: back to {state.images_seen:,} with {state.learning_rate_factor:g} times the "
         f"learning rates"
     )
-    log.note(state.images_seen, "warning", {"about": "breakdown", "text": note, "broken_at": broken_at})
+    log.note(state.images_seen, "warning", {"about": BREAKDOWN, "text": note, "broken_at": broken_at})
     on_progress(Progress("watchdog", state.images_seen / 1000, None, "kimg", note))
 
 

@@ -45,7 +45,8 @@ class Outputs:
 
     Attributes:
         evaluations_since_best: how many evaluations in a row brought no better KID.
-        owes_evaluation: the run has none where this session goes on from, as after a stop in the middle of one.
+        owes_evaluation: the run has none where training goes on from, as after a stop in the middle of one.
+        finished: the session's end stands in the run.
     """
 
     def __init__(
@@ -60,10 +61,16 @@ class Outputs:
         self.on_progress, self.stop_requested = on_progress, stop_requested
         self.team = Team(session.world.size > 1)
         self._warned: set[str] = set()
+        self.finished = False
+        self.recount()
+
+    def recount(self) -> None:
+        """Read from the run's lines what was judged up to where training goes on."""
+        session = self.session
         judged = [line for line in read_metrics(session.run) if line["kind"] == "metrics"] if session.world.is_first else []
         self._protocol_hash = judged[-1]["protocol_hash"] if judged else ""
         self.evaluations_since_best = self._since_best()
-        owed = session.world.is_first and (judged[-1]["images_seen"] if judged else 0) < session.resumed_at
+        owed = session.world.is_first and (judged[-1]["images_seen"] if judged else 0) < session.state.images_seen
         self.owes_evaluation = bool(session.world.highest(int(owed)))
 
     def sheet(self) -> None:
@@ -131,8 +138,9 @@ class Outputs:
         """Write how the session ended, and the run's page; no process leaves before it is written."""
         images = round(self.session.config.training.total_kimg * 1000)
         if self.session.world.is_first:
-            self.log.status(status, self.session.state.images_seen, images)
             self._page(status)
+            self.log.status(status, self.session.state.images_seen, images)
+        self.finished = True
         self.session.world.highest(0)
 
     def _since_best(self) -> int:

@@ -19,6 +19,7 @@ from artgan.training.distributed import World
 
 METRICS_FILE = "metrics.jsonl"
 STATUS_FILE = "status.json"
+BREAKDOWN = "breakdown"  # what a warning is about that stays, however far back training goes
 _BAD_STEPS = 2  # in a row: one step may go wrong, and is skipped
 
 
@@ -159,7 +160,8 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 def _drop_lines_after(path: Path, images_seen: int) -> None:
     if not path.is_file():
         return
-    kept = [line for line in read_metrics(path.parent) if line["images_seen"] <= images_seen]
+    lines = read_metrics(path.parent)
+    kept = [line for line in lines if line["images_seen"] <= images_seen or line.get("about") == BREAKDOWN]
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
     os.replace(partial, path)

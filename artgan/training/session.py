@@ -18,7 +18,14 @@ from artgan.evaluation.protocol import digest
 from artgan.evaluation.sharing import Team
 from artgan.exclusive import only_one
 from artgan.models import BATCH_MULTIPLES
-from artgan.training.checkpoint import Checkpoint, discard_newest, load_newest
+from artgan.training.checkpoint import (
+    Checkpoint,
+    checkpoint_name,
+    list_checkpoints,
+    load_checkpoint,
+    load_newest,
+    set_aside,
+)
 from artgan.training.distributed import World
 from artgan.training.resolve import resolve_config
 from artgan.training.state import TrainState, build_state, load_tensors
@@ -113,18 +120,20 @@ def roll_back(session: Session, ruined: int | None) -> bool:
     Args:
         session: an open run.
         ruined: images seen of the checkpoint that training came back to before, if it did: breaking down from there once
-            more, it goes to the one before it, and that one is deleted.
+            more, it goes to the one before it, and that one is set aside.
     """
-    if ruined is not None:
-        if session.world.is_first:
-            discard_newest(session.run / CHECKPOINTS, ruined)
-        session.world.highest(0)  # none reads before it is gone
-    checkpoint = load_newest(session.run / CHECKPOINTS)
-    factor = session.state.learning_rate_factor / 2
-    if checkpoint is None or factor < _SMALLEST_FACTOR:
+    folder, factor = session.run / CHECKPOINTS, session.state.learning_rate_factor / 2
+    checkpoints = list_checkpoints(folder)
+    if not checkpoints or factor < _SMALLEST_FACTOR:
         return False
+    again = len(checkpoints) > 1 and ruined is not None and checkpoints[-1].name == checkpoint_name(ruined)
+    checkpoint = load_checkpoint(checkpoints[-2]) if again else load_newest(folder)
+    assert checkpoint is not None
     _put(session.state, checkpoint)
     session.state.learning_rate_factor = factor
+    session.world.highest(0)  # all have read what they need
+    if again and session.world.is_first:
+        set_aside(checkpoints[-1])
     return True
 
 

@@ -103,15 +103,14 @@ def _open(order: Order, config: RunConfig, world: World, judge: Judge, say: Say)
     transfers = start_from(session, order.init) if order.init and not session.resumed_at else []
     if not session.resumed_at:
         check_frozen(session, transfers)
-    if transfers:
-        for transfer in transfers:
-            say(f"--init {order.init}: {transfer}")
-        if world.is_first and not order.dry:
-            content = {"source": str(order.init), **{x.network: {"taken": x.taken, "left": x.left} for x in transfers}}
-            (order.run / INIT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for transfer in transfers:
+        say(f"--init {order.init}: {transfer}")
     found = preflight(session, say)
     for line in describe(session, found):
         say(line)
+    if transfers and world.is_first and not order.dry:
+        content = {"source": str(order.init), **{x.network: {"taken": x.taken, "left": x.left} for x in transfers}}
+        (order.run / INIT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return replace(session, micro_batch=found.micro_batch)
 
 

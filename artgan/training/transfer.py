@@ -103,8 +103,8 @@ def _take(
         source = stored.get(name)
         if source is not None and name.endswith(tuple(_CLASS_AXES)):
             missing = _take_classes(target, source, next(x for end, x in _CLASS_AXES.items() if name.endswith(end)), *classes)
-            left += [f"{name} ({', '.join(missing)})"] if missing else []
-            taken += [name] if len(missing) < len(classes[0]) else []
+            more = ", ..." if len(missing) > _NAMED else ""
+            (left if missing else taken).append(f"{name} ({', '.join(missing[:_NAMED])}{more})" if missing else name)
             continue
         fits = source is not None and source.shape == target.shape
         if fits:

@@ -1,11 +1,13 @@
 """Steps that go wrong: skipped one by one, and a way back where they do not stop."""
 
+import json
+
 import pytest
 import torch
 
 from artgan.evaluation import Judge
 from artgan.progress import Progress
-from artgan.training.checkpoint import list_checkpoints, load_newest
+from artgan.training.checkpoint import checkpoint_name, list_checkpoints, load_newest
 from artgan.training.context import build_context
 from artgan.training.loop import Outcome, train
 from artgan.training.passes import Passes
@@ -101,7 +103,24 @@ def test_a_breakdown_after_the_return_goes_back_further(collection, tmp_path, mo
     told = [event.note for event in said if "training broke down" in event.note]
     assert [note.partition(": back to ")[2].partition(" ")[0] for note in told] == ["32", "16"]
     assert session.state.learning_rate_factor == 0.25
-    assert [path.name[-2:] for path in list_checkpoints(tmp_path / "checkpoints")] == ["16", "32", "48"]
+    folder = tmp_path / "checkpoints"
+    assert [path.name[-2:] for path in list_checkpoints(folder)] == ["16", "32", "48"]
+    assert (folder / f"ruined-{checkpoint_name(32)}").is_dir()
+    noted = [(line["images_seen"], line["broken_at"]) for line in read_metrics(tmp_path) if line.get("about") == "breakdown"]
+    assert noted == [(32, 40), (16, 40)]
+    judged = [line["images_seen"] for line in read_metrics(tmp_path) if line["kind"] == "metrics"]
+    assert judged == [24, 48]
+
+
+def test_what_no_return_mends_keeps_its_checkpoints(collection, tmp_path, monkeypatch):
+    config = tiny(model__discriminator="fastgan", training__checkpoint_every_kimg=0.008, training__keep_checkpoints=9)
+    session = open_session(config, collection, tmp_path)
+    monkeypatch.setattr("artgan.training.passes.Passes.judge", poison(session, set(range(9, 99))))
+    with pytest.raises(Breakdown):
+        train(session, Judge("random", collection, torch.device("cpu")))
+    whole = [*list_checkpoints(tmp_path / "checkpoints"), *(tmp_path / "checkpoints").glob("ruined-*")]
+    assert sorted(path.name[-2:] for path in whole) == ["08", "16", "24", "32"]
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
 
 
 def test_one_penalty_that_is_not_finite_is_one_skipped_step(collection, tmp_path, monkeypatch):

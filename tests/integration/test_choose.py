@@ -82,6 +82,11 @@ def test_what_is_given_is_held_against_the_choice_and_not_against_bare_defaults(
         chosen(works("cpu", 2280, 64, 64), "training.micro_batch=32")
 
 
+def test_a_recipe_is_not_held_against_the_defaults_in_part(works):
+    given = ("objective.name=relativistic", "augment.name=ada", "augment.probability=0.3", "model.discriminator=fastgan")
+    assert chosen(works("cpu", 2280, 64, 64), *given)[0].augment.probability == 0.3
+
+
 def test_a_small_collection_fits_into_a_batch(works):
     config, said = chosen(works("cuda", 37, 256, 256))
     assert config.training.batch_size == 37

@@ -235,6 +235,9 @@ def test_each_process_of_a_machine_works_on_a_gpu_of_its_own(monkeypatch):
         choose_device("cuda:0", 1)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert str(choose_device("cuda", 3)) == "cuda"  # of a launcher that shows each process its own alone
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # torchrun shows all of them to each
+    with pytest.raises(ConfigError, match=r"'cuda': this machine has 1 CUDA device"):
+        choose_device("cuda", 3)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_device("auto") == CPU
     with pytest.raises(ConfigError, match=r"'cuda': this machine has no CUDA device; use auto or cpu"):
