@@ -97,7 +97,7 @@ class Conv2d(nn.Conv2d):
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Do what autocast does to a convolution: functions with derivatives of their own are hidden from it."""
     kind = x.device.type
-    if torch.is_autocast_enabled(kind):
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):  # "meta" has none
         dtype = torch.get_autocast_dtype(kind)
         return x.to(dtype), weight.to(dtype)
     return x, weight
