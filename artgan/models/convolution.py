@@ -55,9 +55,10 @@ class _Transposed(torch.autograd.Function):
 
     @staticmethod
     def forward(slopes: Tensor, weight: Tensor, steps: _Steps, sides: tuple[int, int]) -> Tensor:
-        x = torch.empty((len(slopes), weight.shape[1] * steps.groups, *sides), dtype=slopes.dtype, device=slopes.device)
-        if slopes.is_contiguous(memory_format=torch.channels_last):  # kernels go by the layout of what they are to fill
-            x = torch.empty_like(x, memory_format=torch.channels_last)
+        last = slopes.is_contiguous(memory_format=torch.channels_last)  # kernels go by the layout of what they are to fill
+        layout = torch.channels_last if last else torch.contiguous_format
+        shape = (len(slopes), weight.shape[1] * steps.groups, *sides)
+        x = torch.empty(shape, dtype=slopes.dtype, device=slopes.device, memory_format=layout)
         return steps.gradient(slopes, x, weight, by_x=True)
 
     @staticmethod
@@ -88,7 +89,10 @@ def conv_transpose2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 
 class Conv2d(nn.Conv2d):
-    """A convolutional layer of that kind, without bias."""
+    """A convolutional layer of that kind; there is no bias."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int | tuple[int, int], padding: int = 0, groups: int = 1):
+        super().__init__(channels_in, channels_out, kernel, padding=padding, groups=groups, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
         return conv2d(input, self.weight, self.stride[0], int(self.padding[0]), self.groups)

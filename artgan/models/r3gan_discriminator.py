@@ -43,7 +43,7 @@ class Discriminator(DiscriminatorNetwork):
         )
         self.low_pass = LowPass()
         last = channels[-1]
-        self.basis = Conv2d(last, last, (rows, columns), groups=last, bias=False)
+        self.basis = Conv2d(last, last, (rows, columns), groups=last)
         nn.init.normal_(self.basis.weight, std=1 / math.sqrt(rows * columns))
         self.logit = nn.Linear(last, last if num_classes else 1, bias=False)
         nn.init.normal_(self.logit.weight, std=1 / math.sqrt(last))

@@ -33,7 +33,7 @@ def channels_at(width: int, shorter_px: int) -> int:
 
 def convolution(channels_in: int, channels_out: int, kernel: int, gain: float, groups: int = 1) -> Conv2d:
     """Return a convolution without bias, weights from N(0, gain^2 / fan_in)."""
-    layer = Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, groups=groups, bias=False)
+    layer = Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, groups=groups)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
     return layer
 
