@@ -22,7 +22,7 @@ from artgan.errors import DataError, StorageError
 TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-_METADATA_KEY = "artgan"
+METADATA_KEY = "artgan"
 _METADATA_LIMIT = 1 << 20
 SUFFIX_OF = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 _ENCODERS: dict[str, dict[str, Any]] = {
@@ -152,7 +152,7 @@ def encode_picture(
         options["icc_profile"] = icc_profile
     if metadata is not None and image_format == "png":
         info = PngImagePlugin.PngInfo()
-        info.add_itxt(_METADATA_KEY, json.dumps(metadata, sort_keys=True))
+        info.add_itxt(METADATA_KEY, json.dumps(metadata, sort_keys=True))
         info.add_itxt("parameters", parameters_line(metadata))
         info.add_itxt("XML:com.adobe.xmp", xmp(source_type, metadata))
         options["pnginfo"] = info
@@ -169,7 +169,7 @@ def encode_picture(
 
 def user_comment(metadata: Mapping[str, Any]) -> bytes:
     """Return the Exif entry that carries the metadata, as `read_metadata` finds it."""
-    return _EXIF_ASCII + f"{_METADATA_KEY} {json.dumps(metadata, sort_keys=True)}".encode()
+    return _EXIF_ASCII + f"{METADATA_KEY} {json.dumps(metadata, sort_keys=True)}".encode()
 
 
 def _exif(metadata: Mapping[str, Any]) -> Image.Exif:
@@ -216,7 +216,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
     try:
         with Image.open(path) as image:
             image.load()  # text chunks may follow the pixels
-            text = image.info.get(_METADATA_KEY) or _exif_text(image)
+            text = image.info.get(METADATA_KEY) or _exif_text(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     if not isinstance(text, str):
@@ -228,7 +228,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
         if not isinstance(metadata, dict):
             raise ValueError(f"a {type(metadata).__name__}, not an object")
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: the '{_METADATA_KEY}' entry of this picture is not readable ({error})") from error
+        raise DataError(f"{path}: the '{METADATA_KEY}' entry of this picture is not readable ({error})") from error
     return metadata
 
 
@@ -238,7 +238,7 @@ def _exif_text(image: Image.Image) -> str | None:
         comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment) or exif.get(ExifTags.Base.UserComment)
     except _UNREADABLE_EXIF:
         return None
-    start = _EXIF_ASCII + f"{_METADATA_KEY} ".encode()
+    start = _EXIF_ASCII + f"{METADATA_KEY} ".encode()
     if not isinstance(comment, bytes) or not comment.startswith(start):
         return None
     return comment[len(start) :].decode("ascii", "replace")

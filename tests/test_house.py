@@ -25,6 +25,7 @@ FLOORS = [
         "seeding",
         "progress",
         "sealed",
+        "overview",
         "images",
         "devices",
         "decode",

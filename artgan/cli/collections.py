@@ -99,6 +99,8 @@ def prepare(
         f"{summary.duplicates} duplicates, {summary.rejected.total()} rejected"
         + (f", {summary.dropped} dropped without a label" if summary.dropped else "")
     )
+    for reason, count in summary.passed_over.most_common(5):
+        context.obj.say(f"  passed over {count}: {reason}")
     for reason, count in summary.rejected.most_common(5):
         context.obj.say(f"  rejected {count}: {reason}")
     context.obj.say(f"  classes: {', '.join(summary.classes) or 'none'}")

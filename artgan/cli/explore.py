@@ -73,6 +73,7 @@ def project(
     from artgan.generation.sample import picture_metadata, render
     from artgan.generation.video import encode_video, enlarged
     from artgan.images import grid, save_png
+    from artgan.overview import save_sheet
 
     model = load_model(target, choose_device(device))
     wanted = decode_file(picture).pixels
@@ -84,7 +85,8 @@ def project(
     pixels = next(render(model.space, [point]))
     save_png(out / "projection.png", pixels, picture_metadata(model, point))
     start = next(render(model.space, [Point(found.start_seed)]))
-    save_png(out / "sheet.png", grid(np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels]), columns=3))
+    shown = np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels])
+    save_sheet(out / "sheet.png", grid(shown, columns=3), "wanted, start and found")
     if frames:
         note = json.dumps({"projection": picture.name, "model_hash": model.sha256})
         (out / f"search.{video}").write_bytes(encode_video(enlarged(frames, 256), video, 30, note))

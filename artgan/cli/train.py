@@ -54,12 +54,12 @@ def train(
 
     opened = open_collection(collection)
     if preview_augment is not None:
-        from artgan.images import save_png
+        from artgan.overview import save_sheet
         from artgan.training.preview import preview_augmentation
 
         preview_augment.parent.mkdir(parents=True, exist_ok=True)
         assert chosen is not None
-        save_png(preview_augment, preview_augmentation(opened, chosen))
+        save_sheet(preview_augment, preview_augmentation(opened, chosen), "augmented works")
         print(f"open {preview_augment.resolve()}")
         return
     assert run is not None

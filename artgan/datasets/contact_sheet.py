@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from artgan.decode import WHITE
+from artgan.overview import save_sheet
 
 _MAX_PICTURES = 100
 _TILE_PX = 96
@@ -31,7 +32,7 @@ def write_contact_sheet(path: Path, images: Path, rows: Sequence[Mapping[str, An
     for place in range(count):
         picture = Image.fromarray(pixels[place]).resize(tile, Image.Resampling.LANCZOS)
         sheet.paste(picture, (place % columns * tile[0], place // columns * tile[1]))
-    sheet.save(path)
+    save_sheet(path, np.asarray(sheet), "collection")
 
 
 def _read_rows(path: Path, rows: Sequence[int]) -> np.ndarray:

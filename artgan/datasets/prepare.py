@@ -23,11 +23,12 @@ from artgan.datasets.journal import Entry, files_done, open_journal
 from artgan.datasets.labels import apply_label_files
 from artgan.datasets.recipe import Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders
 from artgan.datasets.rights import stated_rights
-from artgan.datasets.settle import DROPPED, KEPT, REJECTED, Summary, settle
+from artgan.datasets.settle import DROPPED, KEPT, PASSED_OVER, REJECTED, Summary, settle
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import decode
 from artgan.errors import DataError, StorageError
 from artgan.exclusive import only_one
+from artgan.overview import SHEET_REASON, is_sheet
 from artgan.processes import leave_with_parent
 from artgan.progress import Listener, Progress, silent
 
@@ -143,6 +144,8 @@ def _prepare_file(task: _Task) -> list[Entry]:
     try:
         data = file.read()
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        if is_sheet(data):
+            return [(line | {"status": PASSED_OVER, "reason": SHEET_REASON}, None)]
         picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width) * recipe.tiles)
     except OSError as error:
         return _rejected(line, f"cannot be read: {error.strerror}")

@@ -19,7 +19,7 @@ from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
 
-KEPT, REJECTED, DUPLICATE, DROPPED = "kept", "rejected", "duplicate", "dropped"
+KEPT, REJECTED, DUPLICATE, DROPPED, PASSED_OVER = "kept", "rejected", "duplicate", "dropped", "passed over"
 _COPY_BYTES = 16 << 20
 
 
@@ -34,6 +34,7 @@ class Summary:
     duplicates: int
     dropped: int
     rejected: Counter[str]
+    passed_over: Counter[str]
     rights: tuple[str, ...]
 
 
@@ -57,7 +58,8 @@ def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, r
     shutil.rmtree(final, ignore_errors=True)
     final.mkdir()
     _write_lines(final / "index.jsonl", lines)
-    _check_rejects(summary, sum(map(first_of_file, lines)), recipe, final, out)
+    num_files = sum(first_of_file(line) for line in lines if line["status"] != PASSED_OVER)
+    _check_rejects(summary, num_files, recipe, final, out)
     _take_rows(journal / "images.npy", final / "images.npy", old_rows)
     write_contact_sheet(final / "contact_sheet.png", final / "images.npy", kept)
     content = {
@@ -169,13 +171,14 @@ def _summarize(out: Path, lines: list[Line], rights: list[str]) -> Summary:
         duplicates=sum(line["status"] == DUPLICATE and first_of_file(line) for line in lines),
         dropped=sum(line["status"] == DROPPED for line in lines),
         rejected=Counter(line["reason"] for line in lines if line["status"] == REJECTED),
+        passed_over=Counter(line["reason"] for line in lines if line["status"] == PASSED_OVER),
         rights=tuple(rights),
     )
 
 
 def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path, out: Path) -> None:
     rejected = summary.rejected.total()
-    share = rejected / num_files
+    share = rejected / max(1, num_files)
     if share <= recipe.max_reject and summary.count >= 2:
         return
     kept_index = out.with_name(f"{out.name}.rejected.jsonl")

@@ -27,6 +27,7 @@ from artgan.metrics.manifold import manifold_scores
 from artgan.metrics.memorization import authenticity, copying_score, nearest_rows
 from artgan.metrics.sliced import monge_distance
 from artgan.models.contract import GeneratorNetwork
+from artgan.overview import is_sheet
 from artgan.progress import Listener, silent
 
 DISTANCES, MANIFOLD, COPYING = "distances", "manifold", "copying"
@@ -144,13 +145,20 @@ def _pixels(file: SourceFile) -> np.ndarray:
         raise DataError(f"{file.where}: {error}") from error
 
 
+def _is_sheet(file: SourceFile) -> bool:
+    if isinstance(file.path, Path) and file.member is None:
+        return is_sheet(file.path)
+    return Path(file.name).suffix.lower() == ".png" and is_sheet(file.read())
+
+
 def folder_subject(collection: Collection, folder: Path, num_generated: int | None) -> Subject:
     """Return the pictures below a folder, made alike in the way of `prepare`; subfolders named as classes give their labels.
 
     Raises:
         DataError: fewer pictures than `num_generated`; on reading, a file that is not a readable picture.
     """
-    files = [file for file in find_files([folder]) if Path(file.name).suffix.lower() in SUFFIXES]
+    named = [file for file in find_files([folder]) if Path(file.name).suffix.lower() in SUFFIXES]
+    files = [file for file in named if not _is_sheet(file)]
     count = len(files) if num_generated is None else num_generated
     if len(files) < max(count, 2):
         raise DataError(

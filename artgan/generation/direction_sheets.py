@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point
 from artgan.generation.sample import render
-from artgan.images import captioned_grid, save_png
+from artgan.images import captioned_grid
+from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 
 _COLUMNS = 7
@@ -40,6 +41,7 @@ def save_directions(model: Model, out: Path, seeds: Sequence[int], amount: float
         points = [replace(Point(seed), moves=((name, float(value)),)) for name in found for value in amounts]
         captions = [f"{name} {value:+.3g}" for name in found for value in amounts]
         sheets.append(out / f"seed-{seed:04d}.png")
-        save_png(sheets[-1], captioned_grid(np.stack(list(render(model.space, points))), captions, _COLUMNS))
+        pixels = captioned_grid(np.stack(list(render(model.space, points))), captions, _COLUMNS)
+        save_sheet(sheets[-1], pixels, "directions")
         on_progress(Progress("drawing", index + 1, len(seeds), "sheets"))
     return sheets

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -25,6 +24,7 @@ from artgan.generation.model_card import model_card
 from artgan.generation.space import Space
 from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
+from artgan.overview import encode_sheet
 from artgan.sealed import misfits, read_sealed_json, seal, verify_seal
 from artgan.tables import resolve
 
@@ -110,7 +110,7 @@ def _write(building: Path, generator: GeneratorNetwork, card: ModelCard, sheet: 
     content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **asdict(card)}
     (building / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (building / "README.md").write_text(model_card(card), encoding="utf-8")
-    Image.fromarray(sheet).save(building / "samples.png")
+    (building / "samples.png").write_bytes(encode_sheet(sheet, "samples"))
     seal(building)
 
 

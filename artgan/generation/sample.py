@@ -13,7 +13,8 @@ from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, point_from
 from artgan.generation.space import Space
-from artgan.images import SUFFIX_OF, captioned_grid, save_picture, save_png, to_uint8
+from artgan.images import SUFFIX_OF, captioned_grid, save_picture, to_uint8
+from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 from artgan.tables import nearest
 
@@ -157,7 +158,7 @@ def save_samples(
             shown.append(pixels)
         on_progress(Progress("sampling", index + 1, len(points), "pictures"))
     texts = [caption(model, point) for point in points[:_SHEET_PICTURES]] if captions else None
-    save_png(out / "grid.png", captioned_grid(np.stack(shown), texts, columns))
+    save_sheet(out / "grid.png", captioned_grid(np.stack(shown), texts, columns), "samples")
     return paths
 
 

@@ -10,10 +10,9 @@ from PIL import Image
 
 from artgan.decode import SUFFIXES, decode_file
 from artgan.errors import DataError
+from artgan.overview import SHEET_REASON, is_sheet
 from artgan.refine.style_card import StyleSource
 from artgan.sealed import file_sha256
-
-_MADE_BY_US = ("grid.png", "sheet.png")
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,15 @@ class MappedPictures:
 def find_pictures(inputs: Sequence[Path]) -> list[Path]:
     """Return the picture files that a user means, sorted: files as they are, folders with what lies directly in them.
 
+    Overview sheets of artgan's own are passed over: a run over the folder that `sample` wrote takes its pictures alone.
+
     Raises:
-        DataError: an input is missing, or it is a folder without a picture directly in it.
+        DataError: an input is missing, or it is a folder without a picture directly in it, or there are sheets alone.
     """
     found: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            inside = [item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and item.name not in _MADE_BY_US]
-            pictures = [item for item in inside if item.is_file()]
+            pictures = [item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and item.is_file()]
             if not pictures:
                 deeper = sum(item.is_dir() for item in path.iterdir())
                 hint = f"; folders are not searched, name those of its {deeper} that are meant" if deeper else ""
@@ -57,7 +57,10 @@ def find_pictures(inputs: Sequence[Path]) -> list[Path]:
             found.append(path)
         else:
             raise DataError(f"{path}: no such picture or folder")
-    return sorted(dict.fromkeys(found), key=lambda path: (path.name, str(path)))
+    works = [path for path in found if not is_sheet(path)]
+    if found and not works:
+        raise DataError(f"{found[0]}: {SHEET_REASON}. Give the pictures that it shows, or a copy of it without its metadata")
+    return sorted(dict.fromkeys(works), key=lambda path: (path.name, str(path)))
 
 
 def style_of_files(path: Path) -> StyleSource:

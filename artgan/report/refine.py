@@ -14,8 +14,9 @@ import artgan
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.decode import decode_file
 from artgan.devices import place
-from artgan.images import grid, save_png
+from artgan.images import grid
 from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
+from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import statistics_of
 from artgan.refine.files import Result
@@ -98,7 +99,8 @@ def write_report(
         "failed": {source.name: reason for source, reason in result.failed.items()},
     }
     (out / "refine.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    save_png(out / "sheet.png", before_after_sheet([pair[0] for pair in sheet], [pair[1] for pair in sheet]))
+    pixels = before_after_sheet([pair[0] for pair in sheet], [pair[1] for pair in sheet])
+    save_sheet(out / "sheet.png", pixels, "before and after")
     return report
 
 

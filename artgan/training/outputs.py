@@ -20,9 +20,10 @@ from artgan.evaluation.sharing import Team
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
-from artgan.images import grid, save_png
+from artgan.images import grid
 from artgan.metrics.memorization import nearest_rows
 from artgan.models.contract import GeneratorNetwork
+from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, format_seconds, silent
 from artgan.report.run import NEAREST_FILE, run_page
 from artgan.training import watchdog
@@ -115,7 +116,7 @@ class Outputs:
         self._tell("evaluated", f"{note} ({line['protocol']['features']})")
         self.evaluations_since_best = self._since_best()
         self._watch(pictures)
-        save_png(session.run / NEAREST_FILE, grid(pairs, columns=8))
+        save_sheet(session.run / NEAREST_FILE, grid(pairs, columns=8), "samples and the nearest training pictures")
         self._page("training")
 
     def _metrics_of(self, model: Path) -> dict[str, Any] | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from artgan.config import RunConfig, dump_config
 from artgan.errors import ArtganError, StorageError
+from artgan.overview import save_sheet
 from artgan.training.distributed import World
 
 METRICS_FILE = "metrics.jsonl"
@@ -116,8 +116,7 @@ class RunLog:
 
     def sheet(self, images_seen: int, sheet: np.ndarray) -> None:
         """Save a sheet of samples, uint8 `[H, W, 3]`."""
-        path = self.run / "samples" / f"images-{images_seen:012d}.png"
-        Image.fromarray(sheet).save(path)
+        save_sheet(self.run / "samples" / f"images-{images_seen:012d}.png", sheet, "samples")
         self._events.add_image("samples", sheet, images_seen, dataformats="HWC")
 
     def status(self, state: str, images_seen: int, total_images: int) -> None:

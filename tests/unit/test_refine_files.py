@@ -18,6 +18,7 @@ from PIL import ExifTags, Image
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import read_metadata, save_png
+from artgan.overview import save_sheet
 from artgan.refine import encode
 from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
 from artgan.refine.forecast import forecast
@@ -70,9 +71,13 @@ def contents(folder):
 
 
 def test_files_keep_their_metadata_and_carry_the_recipe(pictures, materials, tmp_path):
-    Image.fromarray(work("circles", 1)).save(pictures / "grid.png")
+    save_sheet(pictures / "grid.png", work("circles", 1), "samples")
     result = run([pictures], tmp_path / "out", materials)
     assert [path.name for path in result.written.values()] == [f"seed-{index:04d}.png" for index in range(5)]
+    with pytest.raises(DataError, match=r"grid\.png: an overview sheet"):
+        find_pictures([pictures / "grid.png"])
+    Image.fromarray(work("circles", 1)).save(pictures / "grid.png")
+    assert pictures / "grid.png" in find_pictures([pictures]), "a picture of the user's own that is called so"
     metadata = read_metadata(tmp_path / "out" / "seed-0001.png")
     assert metadata["seed"] == 1
     assert metadata["refine"]["recipe"]["style"]["style_layers"] == ["stage1", "stage2"]
