@@ -16,18 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from artgan.augment import AUGMENTATIONS
 from artgan.backbones import BACKBONES, DEFAULT_FEATURES, FEATURE_SPACES
 from artgan.errors import ConfigError
-from artgan.models import (
-    BATCH_MULTIPLES,
-    DISCRIMINATORS,
-    FREEZABLE_DISCRIMINATORS,
-    GENERATORS,
-    SEPARABLE_GENERATORS,
-    STYLED_GENERATORS,
-    UNBOUNDED_DISCRIMINATORS,
-)
-from artgan.objectives import OBJECTIVES, PAIRED_OBJECTIVES
+from artgan.models import DISCRIMINATORS, GENERATORS
+from artgan.objectives import OBJECTIVES
 from artgan.strict_yaml import Document, parse_document, parse_scalar
-from artgan.tables import check_name, nearest
+from artgan.tables import nearest
 
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -74,8 +66,11 @@ class ModelConfig(Section):
     """Width of the latents z and of the styles w."""
     mapping_layers: PositiveInt = 2
     """Layers from z to w; `r3gan` has none."""
-    style_mixing: Share | None = None
-    """Share of training images whose layers take the styles of two latents; by default 0.9 for `stylegan2`, else 0."""
+    style_mixing: Share | None = Field(
+        default=None,
+        description="Share of training images whose layers take the styles of two latents; by default "
+        f"{GENERATORS.values_of('style_mixing')}.",
+    )
     conditional: bool = False
     """Condition both networks on the collection's classes."""
     backbone: str = "squeezenet1_1"
@@ -86,17 +81,17 @@ class ModelConfig(Section):
     @field_validator("generator")
     @classmethod
     def _known_generator(cls, name: str) -> str:
-        return check_name(GENERATORS, name, "generator")
+        return GENERATORS.check(name)
 
     @field_validator("discriminator")
     @classmethod
     def _known_discriminator(cls, name: str) -> str:
-        return check_name(DISCRIMINATORS, name, "discriminator")
+        return DISCRIMINATORS.check(name)
 
     @field_validator("backbone")
     @classmethod
     def _known_backbone(cls, name: str) -> str:
-        return check_name(BACKBONES, name, "backbone")
+        return BACKBONES.check(name)
 
 
 class ObjectiveConfig(Section):
@@ -105,20 +100,25 @@ class ObjectiveConfig(Section):
     name: str = "hinge"
     """Which loss."""
     r1_gamma: NotNegative | None = None
-    """Weight of the gradient penalty on real images. By default 0.0002 * height * width / batch where the discriminator
-    (`stylegan2`, `r3gan`) or the objective (`relativistic`) needs it, else 0."""
+    """Weight of the gradient penalty on real images. By default 0.0002 * height * width / batch where nothing in the
+    discriminator bounds its slopes, or where the objective is paired; otherwise 0."""
     r2_gamma: NotNegative | None = None
-    """The same on generated images; by default that of `r1_gamma` for `relativistic`, else 0."""
-    penalty_every: PositiveInt | None = None
-    """Steps from one gradient penalty to the next, which then weighs as many times more; by default 1 for `relativistic`,
-    else 16."""
-    path_length_weight: NotNegative | None = None
-    """Weight of the path length penalty, taken every 4 steps on half the batch; by default 2 for `stylegan2`, else 0."""
+    """The same on generated images; by default that of `r1_gamma` where the objective is paired, otherwise 0."""
+    penalty_every: PositiveInt | None = Field(
+        default=None,
+        description="Steps from one gradient penalty to the next, which then weighs as many times more; by default "
+        f"{OBJECTIVES.values_of('penalty_every')}.",
+    )
+    path_length_weight: NotNegative | None = Field(
+        default=None,
+        description="Weight of the path length penalty, taken every 4 steps on half the batch; by default "
+        f"{GENERATORS.values_of('path_length_weight')}.",
+    )
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return check_name(OBJECTIVES, name, "objective")
+        return OBJECTIVES.check(name)
 
 
 class AugmentConfig(Section):
@@ -140,7 +140,7 @@ class AugmentConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return check_name(AUGMENTATIONS, name, "augmentation")
+        return AUGMENTATIONS.check(name)
 
 
 class TrainingConfig(Section):
@@ -152,11 +152,13 @@ class TrainingConfig(Section):
     """Images that one process holds at a time; gradients add up to those of the batch. By default as many as fit."""
     total_kimg: Kimg = 1000.0
     """Where training ends."""
-    generator_lr: Positive | None = None
-    """Adam's learning rate for the generator; by default 4e-4 for `fastgan`, 2.5e-3 for `stylegan2`, 2e-4 for `r3gan`."""
-    discriminator_lr: Positive | None = None
-    """Adam's learning rate for the discriminator; by default 4e-4 for `fastgan` and `projected`, 2.5e-3 for
-    `stylegan2`, 2e-4 for `r3gan`."""
+    generator_lr: Positive | None = Field(
+        default=None, description=f"Adam's learning rate for the generator; by default {GENERATORS.values_of('learning_rate')}."
+    )
+    discriminator_lr: Positive | None = Field(
+        default=None,
+        description=f"Adam's learning rate for the discriminator; by default {DISCRIMINATORS.values_of('learning_rate')}.",
+    )
     adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.0, 0.99)
     """Adam's decay rates."""
     ema_halflife_kimg: Positive = 3.0
@@ -231,33 +233,36 @@ class RunConfig(Section):
 
 def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
     model, objective, augment, training = config.model, config.objective, config.augment, config.training
-    generator, discriminator = model.generator, model.discriminator
-    multiple, micro = BATCH_MULTIPLES[discriminator], training.micro_batch or training.batch_size
+    generator, discriminator = GENERATORS.row(model.generator), DISCRIMINATORS.row(model.discriminator)
+    paired, follows = OBJECTIVES.row(objective.name).paired, AUGMENTATIONS.row(augment.name).follows
+    multiple, micro = discriminator.batch_multiple, training.micro_batch or training.batch_size
     cut = micro < training.batch_size
+    with_path_length = " or ".join(name for name, row in GENERATORS.items() if row.styled and row.separable)
+    bounded = " or ".join(DISCRIMINATORS.where("bounded"))
     return [
         (
-            bool(objective.path_length_weight) and generator not in set(STYLED_GENERATORS) & set(SEPARABLE_GENERATORS),
-            f"objective.path_length_weight = {objective.path_length_weight} needs the stylegan2 generator: {generator} "
-            + ("has no styles by layer" if generator not in STYLED_GENERATORS else "couples the images of a batch"),
+            bool(objective.path_length_weight) and not (generator.styled and generator.separable),
+            f"objective.path_length_weight = {objective.path_length_weight} needs the {with_path_length} generator: "
+            f"{model.generator} " + ("couples the images of a batch" if generator.styled else "has no styles by layer"),
         ),
         (
-            bool(model.style_mixing) and generator not in STYLED_GENERATORS,
-            f"model.style_mixing = {model.style_mixing}: the {generator} generator has one style for all; leave it out",
+            bool(model.style_mixing) and not generator.styled,
+            f"model.style_mixing = {model.style_mixing}: the {model.generator} generator has one style for all; leave it out",
         ),
         (
-            augment.name == "ada" and augment.probability is None and objective.name in PAIRED_OBJECTIVES,
-            f"augment.name = 'ada' follows the sign of logits, which means nothing under the {objective.name} objective: set "
-            f"augment.probability, for example 0.3, or take diffaugment",
+            follows and augment.probability is None and paired,
+            f"augment.name = '{augment.name}' follows the sign of logits, which means nothing under the {objective.name} "
+            f"objective: set augment.probability, for example 0.3, or take diffaugment",
         ),
         (
-            objective.r1_gamma == 0 and discriminator in UNBOUNDED_DISCRIMINATORS,
-            f"objective.r1_gamma = 0: nothing else holds the slopes of the {discriminator} discriminator; leave it out for a "
-            f"weight by resolution and batch, or take fastgan or projected",
+            objective.r1_gamma == 0 and not discriminator.bounded,
+            f"objective.r1_gamma = 0: nothing else holds the slopes of the {model.discriminator} discriminator; leave it out "
+            f"for a weight by resolution and batch, or take {bounded}",
         ),
         (
-            training.freeze_stages > 0 and discriminator not in FREEZABLE_DISCRIMINATORS,
-            f"training.freeze_stages = {training.freeze_stages}: the features of the {discriminator} discriminator are frozen "
-            f"already; leave it out",
+            training.freeze_stages > 0 and not discriminator.freezable,
+            f"training.freeze_stages = {training.freeze_stages}: the features of the {model.discriminator} discriminator are "
+            f"frozen already; leave it out",
         ),
         (
             micro > training.batch_size,
@@ -265,8 +270,8 @@ def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
         ),
         (
             cut and (micro % multiple > 0 or training.batch_size % multiple > 0),
-            f"training.micro_batch = {micro} cuts training.batch_size = {training.batch_size}: {discriminator} discriminators "
-            f"judge {multiple} images together, so both must be multiples of {multiple}",
+            f"training.micro_batch = {micro} cuts training.batch_size = {training.batch_size}: {model.discriminator} "
+            f"discriminators judge {multiple} images together, so both must be multiples of {multiple}",
         ),
     ]
 
@@ -274,16 +279,16 @@ def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
 def _without_effect(config: RunConfig) -> list[str]:
     """Say of each value that was changed although nothing reads it; most often a line beside it is missing."""
     model, augment = config.model, config.augment
-    projected, ada = model.discriminator == "projected", augment.name == "ada"
-    read = [
-        (model, "model.backbone", projected, f"the {model.discriminator} discriminator has none"),
-        (model, "model.backbone_input_px", projected, f"the {model.discriminator} discriminator has no backbone"),
-        (model, "model.mapping_layers", model.generator != "r3gan", "the r3gan generator has none"),
-        (augment, "augment.policies", not ada, "ada has a pipe"),
-        (augment, "augment.pipe", ada, f"{augment.name} has policies"),
-        (augment, "augment.probability", ada, f"{augment.name} always changes pictures"),
-        (augment, "augment.max_probability", ada, f"{augment.name} always changes pictures"),
+    backbone, options = DISCRIMINATORS.row(model.discriminator).backbone, AUGMENTATIONS.row(augment.name).options
+    mapping = GENERATORS.row(model.generator).mapping
+    read: list[tuple[Section, str, bool, str]] = [
+        (model, "model.backbone", backbone, f"the {model.discriminator} discriminator has none"),
+        (model, "model.backbone_input_px", backbone, f"the {model.discriminator} discriminator has no backbone"),
+        (model, "model.mapping_layers", mapping, f"the {model.generator} generator has none"),
     ]
+    reads = f"{augment.name} reads {', '.join(options)}"
+    for option in dict.fromkeys(option for row in AUGMENTATIONS.values() for option in row.options):
+        read.append((augment, f"augment.{option}", option in options, reads))
     problems = []
     for section, key, is_read, reason in read:
         name = key.partition(".")[2]

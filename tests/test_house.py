@@ -101,10 +101,9 @@ def test_tables_name_things_that_exist():
     from artgan.backbones import BACKBONES
     from artgan.models import DISCRIMINATORS, GENERATORS
     from artgan.objectives import OBJECTIVES
-    from artgan.tables import resolve
 
     for table in (AUGMENTATIONS, BACKBONES, DISCRIMINATORS, GENERATORS, OBJECTIVES):
-        assert all(callable(resolve(table, name, "entry")) for name in table)
+        assert all(callable(table.load(name)) for name in table)
 
 
 def test_public_names_can_be_imported():

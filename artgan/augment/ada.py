@@ -66,7 +66,7 @@ class Ada(Augmentation):
     Args:
         pipe: a name of `PIPES`.
         probability: fixed p, or None to follow the discriminator.
-        cap: the largest p that following reaches.
+        max_probability: the largest p that following reaches.
     """
 
     num_draws = 31
@@ -74,9 +74,9 @@ class Ada(Augmentation):
     sign_sum: Tensor
     sign_count: Tensor
 
-    def __init__(self, pipe: str, probability: float | None, cap: float) -> None:
+    def __init__(self, pipe: str, probability: float | None, max_probability: float) -> None:
         super().__init__()
-        self.pipe, self.cap, self.adaptive = PIPES[pipe], cap, probability is None
+        self.pipe, self.max_probability, self.adaptive = PIPES[pipe], max_probability, probability is None
         self.warp = Warp()
         self.register_buffer("probability", torch.tensor(probability or 0.0))
         self.register_buffer("sign_sum", torch.zeros(()))
@@ -95,7 +95,7 @@ class Ada(Augmentation):
         self.sign_count += 1
         due = self.sign_count >= _EVERY_STEPS
         step = torch.sign(self.sign_sum / _EVERY_STEPS - _TARGET) * (_EVERY_STEPS * batch_size / _FULL_SWING_IMAGES)
-        self.probability.copy_(torch.where(due, (self.probability + step).clamp(0, self.cap), self.probability))
+        self.probability.copy_(torch.where(due, (self.probability + step).clamp(0, self.max_probability), self.probability))
         self.sign_sum.mul_(~due)
         self.sign_count.mul_(~due)
 

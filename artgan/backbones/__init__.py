@@ -1,18 +1,74 @@
 """Pretrained feature networks behind one call: images -> {layer: features}.
 
-The table names a function `(name, layers, weights) -> Backbone` for each network, or family of networks;
+A row names a function `(name, layers, weights) -> Backbone` for a network, or a family of networks;
 `artgan.backbones.backbone.load_backbone` is the front door. The same networks serve as judges (metrics), style losses
 (refine) and projected discriminators.
 """
 
-BACKBONES = {
-    "inception_fid_2015": "artgan.backbones.inception:build",
-    "random": "artgan.backbones.random_net:build",
-    "squeezenet1_1": "artgan.backbones.torchvision_nets:build_squeezenet1_1",
-    "timm/": "artgan.backbones.timm_nets:build",
-    "vgg16": "artgan.backbones.torchvision_nets:build_vgg16",
-    "vgg19": "artgan.backbones.torchvision_nets:build_vgg19",
-}
+from dataclasses import dataclass
+
+from artgan.tables import Row, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneRow(Row):
+    """What is known of a network, or of a family of networks, which tell it themselves.
+
+    Attributes:
+        taps: layers that the projected discriminator mixes, from fine to coarse, about one a halving.
+        style_layers, content_layers: that give a good look by default; the first ones see fine strokes, the last ones
+            larger forms.
+        content_weight: where a look leaves it open. The content layers of some networks say less about form than VGG's: at
+            VGG's weight faces dissolve.
+        projection_layers: whose distance a projection makes small.
+    """
+
+    taps: tuple[str, ...] = ()
+    style_layers: tuple[str, ...] = ()
+    content_layers: tuple[str, ...] = ()
+    content_weight: float = 0.01
+    projection_layers: tuple[str, ...] = ()
+
+
+_VGG_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+BACKBONES = Table(
+    "backbone",
+    {
+        "inception_fid_2015": BackboneRow("artgan.backbones.inception:build", taps=("64", "192", "768", "2048")),
+        "random": BackboneRow(
+            "artgan.backbones.random_net:build",
+            taps=("stage2", "stage3", "stage4", "stage5"),
+            style_layers=("stage1", "stage2", "stage3"),
+            content_layers=("stage2",),
+            content_weight=0.2,
+            projection_layers=("stage1", "stage2", "stage3"),
+        ),
+        # Style layers a stage shallower than VGG's: with fire6 and fire9 among them strokes dissolve into noise.
+        "squeezenet1_1": BackboneRow(
+            "artgan.backbones.torchvision_nets:build_squeezenet1_1",
+            taps=("relu1", "fire3", "fire5", "fire9"),
+            style_layers=("relu1", "fire2", "fire3", "fire4", "fire5"),
+            content_layers=("fire5",),
+            content_weight=0.06,
+            projection_layers=("relu1", "fire3", "fire5", "fire7"),
+        ),
+        "timm/": BackboneRow("artgan.backbones.timm_nets:build"),
+        "vgg16": BackboneRow(
+            "artgan.backbones.torchvision_nets:build_vgg16",
+            taps=("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+            style_layers=_VGG_STYLE,
+            content_layers=("relu4_2",),
+            projection_layers=("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+        ),
+        "vgg19": BackboneRow(
+            "artgan.backbones.torchvision_nets:build_vgg19",
+            taps=("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
+            style_layers=_VGG_STYLE,
+            content_layers=("relu4_2",),
+            projection_layers=("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
+        ),
+    },
+)
 
 # Feature space -> backbone, layer, and the side that pictures are resized to. Beside these, `timm/NAME` and `NETWORK:LAYER`
 # are feature spaces, at the network's own side.

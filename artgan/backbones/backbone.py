@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from artgan import weights
 from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError, WeightsError
-from artgan.tables import nearest, resolve
+from artgan.tables import nearest
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -163,6 +163,6 @@ def load_backbone(name: str, layers: Sequence[str], *, device: torch.device | st
         ConfigError: unknown backbone or layer.
         WeightsError: no weights at hand, or the file lacks a layer.
     """
-    build = resolve(BACKBONES, name, "backbone")
+    build = BACKBONES.load(name)
     located = weights.locate(name) if weights.has_weights(name) else None
     return build(name, tuple(layers), located).to(device)

@@ -26,7 +26,6 @@ from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
 from artgan.overview import encode_sheet
 from artgan.sealed import misfits, read_sealed_json, seal, verify_seal
-from artgan.tables import resolve
 
 FORMAT_VERSION = 1
 
@@ -149,7 +148,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     try:
         card = _card_from(content)
         with torch.device("meta"):  # whatever sizes the card claims, memory is taken by the tensors of the file alone
-            generator = resolve(GENERATORS, card.architecture, "generator")(**card.arguments)
+            generator = GENERATORS.load(card.architecture)(**card.arguments)
         tensors = load_file(folder / "model.safetensors")
         if problem := misfits(generator.state_dict(), tensors):
             raise ValueError(problem)

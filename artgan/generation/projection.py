@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from artgan.backbones import BACKBONES
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.devices import place
 from artgan.generation.point import Point
@@ -21,12 +22,6 @@ from artgan.generation.space import Space
 from artgan.images import to_float, to_uint8
 from artgan.progress import Listener, Progress, silent
 
-LAYERS = {
-    "squeezenet1_1": ("relu1", "fire3", "fire5", "fire7"),
-    "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
-    "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
-    "random": ("stage1", "stage2", "stage3"),
-}
 _NUM_STARTS = 256
 _FEATURE_SIDE_PX = 128
 _LEARNING_RATE = 0.1
@@ -41,7 +36,7 @@ class Settings:
     Attributes:
         steps: of Adam.
         per_layer: W+ instead of W.
-        backbone: of the distance, a key of `LAYERS`.
+        backbone: of the distance, a name of `BACKBONES` with projection layers.
         pixel_weight: of the pixels' mean squared difference beside the features'.
     """
 
@@ -137,7 +132,7 @@ class _Distance:
     """Feature and pixel distance to one target; one number for each picture."""
 
     def __init__(self, space: Space, target: np.ndarray, settings: Settings) -> None:
-        backbone = load_backbone(settings.backbone, LAYERS[settings.backbone])
+        backbone = load_backbone(settings.backbone, BACKBONES.row(settings.backbone).projection_layers)
         assert isinstance(backbone, Backbone)
         self.backbone = place(backbone, space.device)
         self.pixel_weight = settings.pixel_weight

@@ -1,36 +1,107 @@
-"""Generators and discriminators, by name.
+"""Generators and discriminators, by name, each with all that a configuration must know of it.
 
-A generator is built from `(height_px, width_px, width, latent_dim, mapping_layers, num_classes)` and maps latents to
-images; a discriminator splits into `features(images)`, `logits(features, labels)` and `auxiliary_loss(features, images)`,
-so that a step can keep features that need no gradient. What each takes is in its docstring.
-
-What the configuration must know of an architecture before anything heavy is imported stands beside its name.
+A generator is built from `(height_px, width_px, width, latent_dim, mapping_layers, num_classes)` and maps latents to images. A
+discriminator is built by `from_spec` (`models.contract`) and splits into `features(images)`, `logits(features, labels)` and
+`auxiliary_loss(features, images)`, so that a step can keep features that need no gradient.
 """
 
-GENERATORS = {
-    "fastgan": "artgan.models.fastgan_generator:Generator",
-    "r3gan": "artgan.models.r3gan_generator:Generator",
-    "stylegan2": "artgan.models.stylegan2_generator:Generator",
-}
+from dataclasses import dataclass
 
-DISCRIMINATORS = {
-    "fastgan": "artgan.models.fastgan_discriminator:Discriminator",
-    "projected": "artgan.models.projected:Discriminator",
-    "r3gan": "artgan.models.r3gan_discriminator:Discriminator",
-    "stylegan2": "artgan.models.stylegan2_discriminator:Discriminator",
-}
+from artgan.tables import Row, Table
 
-# Layers take styles of their own, so that two latents can be mixed and a path length means something.
-STYLED_GENERATORS = ("fastgan", "stylegan2")
-# An image's gradient involves no other image of the batch.
-SEPARABLE_GENERATORS = ("r3gan", "stylegan2")
-# Nothing within the network holds its slopes: a gradient penalty must.
-UNBOUNDED_DISCRIMINATORS = ("r3gan", "stylegan2")
-# Stages from the image side can be frozen for transfer.
-FREEZABLE_DISCRIMINATORS = ("fastgan", "r3gan", "stylegan2")
-# Pieces of a batch, over steps or processes, are multiples of this.
-BATCH_MULTIPLES = {"fastgan": 4, "projected": 1, "r3gan": 1, "stylegan2": 4}
-# Adam's learning rate where the configuration leaves it open.
-LEARNING_RATES = {"fastgan": 4e-4, "projected": 4e-4, "r3gan": 2e-4, "stylegan2": 2.5e-3}
-# Share of images whose layers take the styles of two latents, where the configuration leaves it open.
-STYLE_MIXING = {"fastgan": 0.0, "r3gan": 0.0, "stylegan2": 0.9}
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorRow(Row):
+    """What is known of a generator.
+
+    Attributes:
+        learning_rate: Adam's, where the configuration leaves it open.
+        styled: layers take styles of their own, so that two latents can be mixed and a path length means something.
+        separable: an image's gradient involves no other image of the batch.
+        mapping: it has layers from z to w, as many as configured.
+        style_mixing: share of images whose layers take the styles of two latents, where the configuration leaves it open.
+        path_length_weight: of that penalty, where the configuration leaves it open.
+    """
+
+    learning_rate: float
+    styled: bool
+    separable: bool
+    mapping: bool
+    style_mixing: float = 0.0
+    path_length_weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorRow(Row):
+    """What is known of a discriminator.
+
+    Attributes:
+        learning_rate: Adam's, where the configuration leaves it open.
+        batch_multiple: pieces of a batch, over steps or processes, are multiples of it.
+        bounded: something within the network holds its slopes; otherwise a gradient penalty must.
+        freezable: stages from the image side can be frozen for transfer.
+        backbone: it sees pictures through a pretrained network.
+    """
+
+    learning_rate: float
+    batch_multiple: int
+    bounded: bool
+    freezable: bool
+    backbone: bool = False
+
+
+GENERATORS = Table(
+    "generator",
+    {
+        "fastgan": GeneratorRow(
+            "artgan.models.fastgan_generator:Generator", learning_rate=4e-4, styled=True, separable=False, mapping=True
+        ),
+        "r3gan": GeneratorRow(
+            "artgan.models.r3gan_generator:Generator", learning_rate=2e-4, styled=False, separable=True, mapping=False
+        ),
+        "stylegan2": GeneratorRow(
+            "artgan.models.stylegan2_generator:Generator",
+            learning_rate=2.5e-3,
+            styled=True,
+            separable=True,
+            mapping=True,
+            style_mixing=0.9,
+            path_length_weight=2.0,
+        ),
+    },
+)
+
+DISCRIMINATORS = Table(
+    "discriminator",
+    {
+        "fastgan": DiscriminatorRow(
+            "artgan.models.fastgan_discriminator:Discriminator",
+            learning_rate=4e-4,
+            batch_multiple=4,
+            bounded=True,
+            freezable=True,
+        ),
+        "projected": DiscriminatorRow(
+            "artgan.models.projected:Discriminator",
+            learning_rate=4e-4,
+            batch_multiple=1,
+            bounded=True,
+            freezable=False,
+            backbone=True,
+        ),
+        "r3gan": DiscriminatorRow(
+            "artgan.models.r3gan_discriminator:Discriminator",
+            learning_rate=2e-4,
+            batch_multiple=1,
+            bounded=False,
+            freezable=True,
+        ),
+        "stylegan2": DiscriminatorRow(
+            "artgan.models.stylegan2_discriminator:Discriminator",
+            learning_rate=2.5e-3,
+            batch_multiple=4,
+            bounded=False,
+            freezable=True,
+        ),
+    },
+)

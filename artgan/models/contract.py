@@ -1,7 +1,9 @@
 """What the loop, sampling and evaluation expect of a generator and of a discriminator."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,28 @@ class GeneratorNetwork(nn.Module, ABC):
         return styles if styles.ndim == 3 else styles[:, None].expand(-1, self.num_styles, -1)
 
 
+@dataclass(frozen=True)
+class DiscriminatorSpec:
+    """What a run knows when it builds its discriminator; an architecture takes what it needs.
+
+    Attributes:
+        height_px, width_px: of the images.
+        width: feature channels.
+        num_classes: 0 for unconditional.
+        backbone: name of the pretrained network to see through.
+        input_px: shorter side at which it sees pictures; None for architectures without one.
+        pictures: gives so many training pictures, or all if there are fewer, `[N, 3, H, W]` in [-1, 1].
+    """
+
+    height_px: int
+    width_px: int
+    width: int
+    num_classes: int
+    backbone: str
+    input_px: int | None
+    pictures: Callable[[int], Tensor]
+
+
 class DiscriminatorNetwork(nn.Module, ABC):
     """Images to logits by way of features, so that a step can reuse features or take them without a gradient.
 
@@ -58,6 +82,21 @@ class DiscriminatorNetwork(nn.Module, ABC):
 
     batch_multiple: int = 1
     weights_sha256: str | None = None
+
+    @classmethod
+    def from_spec(cls, spec: DiscriminatorSpec) -> Self:
+        """Build a new run's discriminator on the CPU; by default from the sizes alone.
+
+        Raises:
+            ConfigError: sizes, or a backbone, that cannot be.
+            WeightsError: no weights for the backbone.
+        """
+        return cls(
+            height_px=spec.height_px,
+            width_px=spec.width_px,
+            width=spec.width,
+            num_classes=spec.num_classes,
+        )
 
     @abstractmethod
     def features(self, images: Tensor) -> Features:

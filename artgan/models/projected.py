@@ -15,24 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artgan import seeding
-from artgan.backbones import timm_nets
-from artgan.backbones.backbone import Backbone
+from artgan.backbones import BACKBONES, timm_nets
+from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.devices import is_out_of_memory
 from artgan.errors import ConfigError
-from artgan.models.contract import DiscriminatorNetwork, Features
+from artgan.models.contract import DiscriminatorNetwork, DiscriminatorSpec, Features
 from artgan.models.layers import LEAKY_SLOPE, LogitConv, spectral_conv
 
-# Layers that are mixed, from fine to coarse, about one a halving; models of timm tell theirs.
-TAPS = {
-    "inception_fid_2015": ("64", "192", "768", "2048"),
-    "squeezenet1_1": ("relu1", "fire3", "fire5", "fire9"),
-    "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
-    "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_4"),
-    "random": ("stage2", "stage3", "stage4", "stage5"),
-}
 _MIXED_CHANNELS = (64, 64, 128, 256)
 _HEAD_PX = 4
 _SEED = 0
+_CALIBRATION_PICTURES = 128
 _CALIBRATED_AT_ONCE = 8  # at 1024 px 128 pictures would take tens of GB
 
 
@@ -80,10 +73,18 @@ class Discriminator(DiscriminatorNetwork):
         self.standardize = nn.ModuleList(Standardize(channels) for channels in widths)
         self.heads = nn.ModuleList(Head(c, width, x.shape[-1], num_classes) for x, c in zip(maps, widths, strict=True))
 
+    @classmethod
+    def from_spec(cls, spec: DiscriminatorSpec) -> "Discriminator":
+        backbone = load_backbone(spec.backbone, cls.taps(spec.backbone))
+        assert spec.input_px is not None
+        network = cls(backbone=backbone, input_px=spec.input_px, width=spec.width, num_classes=spec.num_classes)
+        network.calibrate(spec.pictures(_CALIBRATION_PICTURES))
+        return network
+
     @staticmethod
     def taps(backbone_name: str) -> tuple[str, ...]:
         """Return the layers that the discriminator needs of a backbone: at most four."""
-        return TAPS[backbone_name] if backbone_name in TAPS else _one_a_halving(timm_nets.strides(backbone_name))
+        return BACKBONES.row(backbone_name).taps or _one_a_halving(timm_nets.strides(backbone_name))
 
     def _mixed(self, images: Tensor) -> list[Tensor]:
         """Return the mixed features of each scale, from fine to coarse, before standardisation."""

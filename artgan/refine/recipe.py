@@ -14,20 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError
 from artgan.strict_yaml import Document, parse_document, parse_scalar, shipped_documents
-from artgan.tables import check_name, nearest
+from artgan.tables import nearest
 
 MIN_SIDE_PX = 32
-# Layers that give a good look by default. The backbones see fine strokes in the first layers, larger forms in the last.
-# SqueezeNet's are a stage shallower than VGG's: with fire6 and fire9 among them strokes dissolve into noise.
-DEFAULT_LAYERS = {
-    "vgg19": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu4_2",)),
-    "vgg16": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu4_2",)),
-    "squeezenet1_1": (("relu1", "fire2", "fire3", "fire4", "fire5"), ("fire5",)),
-    "random": (("stage1", "stage2", "stage3"), ("stage2",)),
-}
-# The content layers of other backbones say less about form than VGG's: at VGG's weight faces dissolve.
-DEFAULT_CONTENT_WEIGHT = {"squeezenet1_1": 0.06, "random": 0.2}
-_FALLBACK_CONTENT_WEIGHT = 0.01
 
 _WITHOUT_FLAG = {
     "style.variation_weight",
@@ -268,18 +257,17 @@ def _flag(key: str) -> str:
 
 
 def _with_layers(style: StyleLook) -> StyleLook:
-    check_name(BACKBONES, style.backbone, "backbone")
-    default = DEFAULT_LAYERS.get(style.backbone)
-    if default is None and not (style.style_layers and style.content_layers):
+    row = BACKBONES.row(style.backbone)
+    if not row.style_layers and not (style.style_layers and style.content_layers):
         raise ConfigError(
             f"--backbone {style.backbone}: has no style layers of its own; name some with --style-layers and --content-layers, "
-            f"or choose one of {', '.join(DEFAULT_LAYERS)}"
+            f"or choose one of {', '.join(name for name, row in BACKBONES.items() if row.style_layers)}"
         )
-    style_layers, content_layers = default or ((), ())
-    weight = style.content_weight
-    if weight is None:
-        weight = DEFAULT_CONTENT_WEIGHT.get(style.backbone, _FALLBACK_CONTENT_WEIGHT)
-    layers = {"style_layers": style.style_layers or style_layers, "content_layers": style.content_layers or content_layers}
+    weight = row.content_weight if style.content_weight is None else style.content_weight
+    layers = {
+        "style_layers": style.style_layers or row.style_layers,
+        "content_layers": style.content_layers or row.content_layers,
+    }
     return style.model_copy(update={**layers, "content_weight": weight})
 
 

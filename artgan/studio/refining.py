@@ -9,7 +9,7 @@ from artgan import weights
 from artgan.errors import DataError
 from artgan.progress import Listener
 from artgan.refine.pipeline import Series, refine
-from artgan.refine.recipe import DEFAULT_LAYERS, Recipe, load_recipe, shipped_looks
+from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
 
 _SHOWN = (
     "style.strength",
@@ -95,7 +95,7 @@ def refined(pictures: list[np.ndarray], style: np.ndarray | None, recipe: Recipe
 
 def usable_backbones() -> list[str]:
     """Return the backbones that can be used without a download, the lightest first."""
-    known = [name for name in ("squeezenet1_1", "vgg16", "vgg19") if name in DEFAULT_LAYERS and weights.find(name)]
+    known = [name for name in ("squeezenet1_1", "vgg16", "vgg19") if weights.find(name)]
     return [*known, "random"]
 
 

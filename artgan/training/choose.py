@@ -13,7 +13,7 @@ from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, describe_device
 from artgan.errors import WeightsError
 from artgan.evaluation import backbone_and_layer
-from artgan.models import BATCH_MULTIPLES
+from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener
 from artgan.strict_yaml import shipped_documents
 
@@ -86,13 +86,13 @@ def _name(collection: Collection, device: torch.device, discriminator: str, say:
             f"- {collection.width}x{collection.height} px is for a GPU: what a CPU can train was measured at 64 px "
             f"(docs/results.md). Prepare the works with --resolution 64 to try it here"
         )
-    # The fastgan discriminator's width costs as the generator's does; heads on features cost little.
-    return "no_weights_64" if discriminator == "fastgan" else "kaokore_cpu_64"
+    # A discriminator's width costs as the generator's does; heads on features cost little.
+    return "kaokore_cpu_64" if DISCRIMINATORS.row(discriminator).backbone else "no_weights_64"
 
 
 def _batch(config: RunConfig, works: int) -> int:
     """Return the configuration's batch, or as much of the collection as goes into one."""
-    multiple = BATCH_MULTIPLES[config.model.discriminator]
+    multiple = DISCRIMINATORS.row(config.model.discriminator).batch_multiple
     return max(1, min(config.training.batch_size, works // multiple * multiple or works))
 
 

@@ -1,7 +1,6 @@
 """From a configuration to what the steps need."""
 
 from artgan.objectives import OBJECTIVES
-from artgan.tables import resolve
 from artgan.training.passes import Passes
 from artgan.training.session import Session
 from artgan.training.state import TrainState
@@ -25,7 +24,7 @@ def build_context(session: Session, state: TrainState | None = None, *, compiled
     assert config.model.style_mixing is not None
     local_batch = training.batch_size // session.world.size
     return StepContext(
-        objective=resolve(OBJECTIVES, objective.name, "objective")(),
+        objective=OBJECTIVES.load(objective.name)(),
         passes=Passes(
             state.generator,
             state.discriminator,

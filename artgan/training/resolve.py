@@ -3,12 +3,11 @@
 from typing import Any
 
 from artgan.config import RunConfig, with_values
-from artgan.models import LEARNING_RATES, STYLE_MIXING, UNBOUNDED_DISCRIMINATORS
-from artgan.objectives import PAIRED_OBJECTIVES, PENALTY_EVERY
+from artgan.models import DISCRIMINATORS, GENERATORS
+from artgan.objectives import OBJECTIVES
 
 _GAMMA = 0.0002
 _BACKBONE_MIN_PX = 128
-_PATH_LENGTH_WEIGHT = {"stylegan2": 2.0}
 
 
 def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
@@ -19,20 +18,21 @@ def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
 def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfig:
     """Return the configuration with every value that was left open filled in; precision and device are others' to choose."""
     model, objective, training = config.model, config.objective, config.training
-    paired = objective.name in PAIRED_OBJECTIVES
-    needed = paired or model.discriminator in UNBOUNDED_DISCRIMINATORS
+    generator, discriminator = GENERATORS.row(model.generator), DISCRIMINATORS.row(model.discriminator)
+    loss = OBJECTIVES.row(objective.name)
+    needed = loss.paired or not discriminator.bounded
     gamma = default_gamma(height_px, width_px, training.batch_size) if needed else 0.0
     r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
     # As in the paper, only ever enlarged: what reducing takes away the discriminator would not see, and nothing else punish.
-    input_px = max(_BACKBONE_MIN_PX, min(height_px, width_px)) if model.discriminator == "projected" else None
+    input_px = max(_BACKBONE_MIN_PX, min(height_px, width_px)) if discriminator.backbone else None
     defaults: dict[str, tuple[Any, Any]] = {
         "model.backbone_input_px": (model.backbone_input_px, input_px),
-        "model.style_mixing": (model.style_mixing, STYLE_MIXING[model.generator]),
+        "model.style_mixing": (model.style_mixing, generator.style_mixing),
         "objective.r1_gamma": (objective.r1_gamma, gamma),
-        "objective.r2_gamma": (objective.r2_gamma, r1_gamma if paired else 0.0),
-        "objective.penalty_every": (objective.penalty_every, PENALTY_EVERY[objective.name]),
-        "objective.path_length_weight": (objective.path_length_weight, _PATH_LENGTH_WEIGHT.get(model.generator, 0.0)),
-        "training.generator_lr": (training.generator_lr, LEARNING_RATES[model.generator]),
-        "training.discriminator_lr": (training.discriminator_lr, LEARNING_RATES[model.discriminator]),
+        "objective.r2_gamma": (objective.r2_gamma, r1_gamma if loss.paired else 0.0),
+        "objective.penalty_every": (objective.penalty_every, loss.penalty_every),
+        "objective.path_length_weight": (objective.path_length_weight, generator.path_length_weight),
+        "training.generator_lr": (training.generator_lr, generator.learning_rate),
+        "training.discriminator_lr": (training.discriminator_lr, discriminator.learning_rate),
     }
     return with_values(config, {key: value for key, (given, value) in defaults.items() if given is None})

@@ -17,7 +17,7 @@ from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.evaluation.protocol import digest
 from artgan.evaluation.sharing import Team
 from artgan.exclusive import only_one
-from artgan.models import BATCH_MULTIPLES
+from artgan.models import DISCRIMINATORS
 from artgan.training.checkpoint import (
     Checkpoint,
     checkpoint_name,
@@ -257,7 +257,7 @@ def _check_batch(config: RunConfig, collection: Collection, world: World) -> Non
             f"training.batch_size = {batch} is larger than the training split of {collection.folder} "
             f"({available} pictures): lower it with --set training.batch_size={max(1, available // 2)}"
         )
-    multiple = BATCH_MULTIPLES[config.model.discriminator] * world.size
+    multiple = DISCRIMINATORS.row(config.model.discriminator).batch_multiple * world.size
     if world.size > 1 and batch % multiple:
         raise ConfigError(
             f"training.batch_size = {batch} cannot be shared by {world.size} processes: with the "

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from artgan import seeding
 from artgan.augment import AUGMENTATIONS
 from artgan.augment.contract import Augmentation
-from artgan.backbones.backbone import load_backbone
 from artgan.config import RunConfig
 from artgan.datasets.collection import Collection
 from artgan.datasets.sampler import epoch_rows
@@ -19,12 +18,10 @@ from artgan.devices import place
 from artgan.errors import CheckpointError, ConfigError
 from artgan.images import to_float
 from artgan.models import DISCRIMINATORS, GENERATORS
-from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
+from artgan.models.contract import DiscriminatorNetwork, DiscriminatorSpec, GeneratorNetwork
 from artgan.objectives.penalties import PathLength
 from artgan.sealed import misfits
-from artgan.tables import resolve
 
-_CALIBRATION_IMAGES = 128
 _MODULES = ("generator", "discriminator", "ema", "augment", "path_length")
 _OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
 
@@ -109,7 +106,7 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.stream_key(config.seed, "init/generator") % 2**63)
         arguments = generator_arguments(config, collection)
-        generator = resolve(GENERATORS, config.model.generator, "generator")(**arguments)
+        generator = GENERATORS.load(config.model.generator)(**arguments)
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
@@ -133,24 +130,25 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
 
 def build_augmentation(config: RunConfig) -> Augmentation:
     """Build the augmentation of a new run."""
-    augment = config.augment
-    build = resolve(AUGMENTATIONS, augment.name, "augmentation")
-    if augment.name == "ada":
-        return build(augment.pipe, augment.probability, augment.max_probability)
-    return build(augment.policies)
+    row = AUGMENTATIONS.row(config.augment.name)
+    return row.load()(**{option: getattr(config.augment, option) for option in row.options})
 
 
 def _build_discriminator(config: RunConfig, collection: Collection) -> DiscriminatorNetwork:
-    build = resolve(DISCRIMINATORS, config.model.discriminator, "discriminator")
-    arguments = {"width": config.model.discriminator_width, "num_classes": num_classes(config, collection)}
-    if config.model.discriminator == "projected":
-        backbone = load_backbone(config.model.backbone, build.taps(config.model.backbone))
-        assert config.model.backbone_input_px is not None
-        discriminator = build(backbone=backbone, input_px=config.model.backbone_input_px, **arguments)
-        rows = epoch_rows(collection.train_rows, config.seed, 0, min(_CALIBRATION_IMAGES, len(collection.train_rows)))
-        discriminator.calibrate(to_float(torch.from_numpy(collection.images[rows])))
-        return discriminator
-    return build(height_px=collection.height, width_px=collection.width, **arguments)
+    def pictures(count: int) -> Tensor:
+        rows = epoch_rows(collection.train_rows, config.seed, 0, min(count, len(collection.train_rows)))
+        return to_float(torch.from_numpy(collection.images[rows]))
+
+    spec = DiscriminatorSpec(
+        height_px=collection.height,
+        width_px=collection.width,
+        width=config.model.discriminator_width,
+        num_classes=num_classes(config, collection),
+        backbone=config.model.backbone,
+        input_px=config.model.backbone_input_px,
+        pictures=pictures,
+    )
+    return DISCRIMINATORS.load(config.model.discriminator).from_spec(spec)
 
 
 def _freeze(discriminator: DiscriminatorNetwork, config: RunConfig) -> None:

@@ -8,9 +8,9 @@ import torch
 from artgan.backbones.backbone import load_backbone
 from artgan.config import config_from_dict
 from artgan.errors import ConfigError
-from artgan.models import BATCH_MULTIPLES, DISCRIMINATORS, FREEZABLE_DISCRIMINATORS, GENERATORS
+from artgan.models import DISCRIMINATORS, GENERATORS
+from artgan.models.contract import DiscriminatorSpec
 from artgan.models.layers import step_power_iterations
-from artgan.tables import resolve
 from artgan.training.resolve import resolve_config
 
 SIZES = [(32, 32), (64, 64), (48, 32), (40, 56)]
@@ -25,22 +25,18 @@ def wake(network):
     return network
 
 
-def make_generator(name, height=32, width=32, num_classes=0):
+def make_generator(name, height=32, width=32, num_classes=0, mapping_layers=2):
     torch.manual_seed(0)
-    build = resolve(GENERATORS, name, "generator")
-    sizes = {"height_px": height, "width_px": width, "width": 8, "latent_dim": 16, "mapping_layers": 2}
+    build = GENERATORS.load(name)
+    sizes = {"height_px": height, "width_px": width, "width": 8, "latent_dim": 16, "mapping_layers": mapping_layers}
     return build(**sizes, num_classes=num_classes)
 
 
 def make_discriminator(name, height=32, width=32, num_classes=0, input_px=64):
     torch.manual_seed(0)
-    build = resolve(DISCRIMINATORS, name, "discriminator")
-    if name == "projected":
-        backbone = load_backbone("random", build.taps("random"))
-        network = build(backbone=backbone, input_px=input_px, width=8, num_classes=num_classes)
-        network.calibrate(torch.rand(8, 3, height, width) * 2 - 1)
-        return network.eval()
-    return build(height_px=height, width_px=width, width=8, num_classes=num_classes).eval()
+    pictures = torch.rand(8, 3, height, width) * 2 - 1
+    spec = DiscriminatorSpec(height, width, 8, num_classes, "random", input_px, lambda count: pictures)
+    return DISCRIMINATORS.load(name).from_spec(spec).eval()
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -127,6 +123,15 @@ def test_noise_is_the_keys_and_none_is_fixed(name):
         assert not torch.allclose(keyed[0], keyed[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_row_says_what_the_generator_is(name):
+    generator, row = make_generator(name, 64, 64), GENERATORS[name]
+    assert (generator.num_styles > 1) == row.styled
+    assert generator.couples_batch != row.separable
+    deeper = make_generator(name, 64, 64, mapping_layers=3)
+    assert (len(list(deeper.parameters())) > len(list(generator.parameters()))) == row.mapping
+
+
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("num_classes", [0, 3])
@@ -205,24 +210,24 @@ def test_an_images_logits_depend_on_its_group_alone(name):
     whole = network(images)
     parts = torch.cat([network(part) for part in images.split(network.batch_multiple)])
     assert torch.allclose(whole, parts, rtol=0, atol=1e-12)
-    assert network.batch_multiple == BATCH_MULTIPLES[name]
+    assert network.batch_multiple == DISCRIMINATORS[name].batch_multiple
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_the_stages_that_can_be_frozen_come_from_the_image_side(name):
     network = make_discriminator(name, 64, 64)
-    assert bool(network.stages()) == (name in FREEZABLE_DISCRIMINATORS)
+    assert bool(network.stages()) == DISCRIMINATORS[name].freezable
     for stage in network.stages()[:2]:
         stage.requires_grad_(False)
     frozen = [key for key, parameter in network.named_parameters() if not parameter.requires_grad]
-    assert bool(frozen) == (name in FREEZABLE_DISCRIMINATORS)
+    assert bool(frozen) == DISCRIMINATORS[name].freezable
 
 
-@pytest.mark.parametrize("name", FREEZABLE_DISCRIMINATORS)
+@pytest.mark.parametrize("name", DISCRIMINATORS.where("freezable"))
 @pytest.mark.parametrize("side", [64, 128, 256])
 def test_a_layer_has_one_name_at_every_resolution(name, side):
     """A run at twice the resolution takes over all but what meets the image, at a width where no two sides look alike."""
-    build = resolve(DISCRIMINATORS, name, "discriminator")
+    build = DISCRIMINATORS.load(name)
     with torch.device("meta"):
         smaller, larger = (build(height_px=px, width_px=px, width=64, num_classes=0).state_dict() for px in (side, 2 * side))
     lost = [key for key, tensor in smaller.items() if key not in larger or larger[key].shape != tensor.shape]
@@ -245,8 +250,8 @@ def test_parameter_counts_are_the_papers(name, side, width, mapping_layers, gene
     sizes = {"height_px": side, "width_px": side, "width": width, "num_classes": 0}
     with torch.device("meta"):
         latent_dim = 64 if name == "r3gan" else 512
-        generator = resolve(GENERATORS, name, "generator")(**sizes, latent_dim=latent_dim, mapping_layers=mapping_layers)
-        discriminator = resolve(DISCRIMINATORS, name, "discriminator")(**sizes)
+        generator = GENERATORS.load(name)(**sizes, latent_dim=latent_dim, mapping_layers=mapping_layers)
+        discriminator = DISCRIMINATORS.load(name)(**sizes)
     for network, millions in ((generator, generator_millions), (discriminator, discriminator_millions)):
         count = sum(parameter.numel() for parameter in network.parameters()) / 1e6
         assert count == pytest.approx(millions, rel=0.02)
@@ -255,13 +260,13 @@ def test_parameter_counts_are_the_papers(name, side, width, mapping_layers, gene
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_large_rectangle_can_be_built(name):
     with torch.device("meta"):
-        build = resolve(GENERATORS, name, "generator")
+        build = GENERATORS.load(name)
         generator = build(height_px=256, width_px=320, width=8, latent_dim=16, mapping_layers=2, num_classes=0).eval()
         assert generator(torch.empty(2, 16)).shape == (2, 3, 256, 320)
 
 
 def test_an_input_that_a_backbone_shrinks_to_nothing_is_refused():
-    build = resolve(DISCRIMINATORS, "projected", "discriminator")
+    build = DISCRIMINATORS.load("projected")
     with pytest.raises(ConfigError, match=r"model\.backbone_input_px = 8 is too small for random, .*: give 64 or more"):
         build(backbone=load_backbone("random", build.taps("random")), input_px=8, width=8, num_classes=0)
 
@@ -285,9 +290,7 @@ def test_calibration_standardizes_the_features_of_its_pictures():
 
 def test_a_state_dict_restores_a_projected_discriminator_with_its_calibration():
     network = make_discriminator("projected")
-    fresh = resolve(DISCRIMINATORS, "projected", "discriminator")(
-        backbone=network.backbone, input_px=64, width=8, num_classes=0
-    ).eval()
+    fresh = DISCRIMINATORS.load("projected")(backbone=network.backbone, input_px=64, width=8, num_classes=0).eval()
     fresh.load_state_dict(network.state_dict())
     images = torch.rand(4, 3, 32, 32) * 2 - 1
     assert torch.equal(network.logits(network.features(images)), fresh.logits(fresh.features(images)))

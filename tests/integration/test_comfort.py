@@ -255,8 +255,8 @@ def test_what_does_not_go_together_is_refused_with_the_reason():
     assert "model.backbone = random has no effect: the fastgan discriminator has none" in reason(
         model__discriminator="fastgan", model__backbone="random"
     )
-    assert "augment.probability = 0.3 has no effect: diffaugment always" in reason(augment__probability=0.3)
-    assert "augment.policies = ('cutout',) has no effect: ada has a pipe" in reason(
+    assert "augment.probability = 0.3 has no effect: diffaugment reads policies" in reason(augment__probability=0.3)
+    assert "augment.policies = ('cutout',) has no effect: ada reads pipe, probability, max_probability" in reason(
         augment__name="ada", augment__policies=["cutout"]
     )
     assert "model.mapping_layers = 8 has no effect" in reason(model__generator="r3gan", model__mapping_layers=8)

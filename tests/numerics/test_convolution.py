@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from artgan.models import UNBOUNDED_DISCRIMINATORS
+from artgan.models import DISCRIMINATORS
 from artgan.models.convolution import Conv2d, conv2d, conv_transpose2d
 from artgan.objectives.penalties import path_lengths, squared_slopes
 from tests.contract.test_networks import make_discriminator, make_generator, wake
@@ -67,7 +67,7 @@ def assert_few(run, penalty):
     assert 0 < counts[1] <= 6 * counts[0]
 
 
-@pytest.mark.parametrize("name", UNBOUNDED_DISCRIMINATORS)
+@pytest.mark.parametrize("name", DISCRIMINATORS.where("bounded", False))
 def test_a_slope_penalty_makes_no_convolution_for_each_channel(name):
     network, images = wake(make_discriminator(name, 64, 64)), torch.rand(4, 3, 64, 64)
     assert_few(lambda: network(images), lambda: squared_slopes(network, images).mean().backward())
@@ -83,7 +83,7 @@ def test_a_path_length_penalty_makes_no_convolution_for_each_channel():
     assert_few(lambda: network.synthesis(styles, keys), penalty)
 
 
-@pytest.mark.parametrize("name", UNBOUNDED_DISCRIMINATORS)
+@pytest.mark.parametrize("name", DISCRIMINATORS.where("bounded", False))
 def test_networks_under_penalties_have_no_other_convolutions(name):
     for network in (make_discriminator(name), make_generator(name)):
         assert all(isinstance(x, Conv2d) for x in network.modules() if isinstance(x, torch.nn.Conv2d))

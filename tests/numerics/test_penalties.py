@@ -11,7 +11,6 @@ from artgan.objectives import OBJECTIVES
 from artgan.objectives.nonsaturating import Nonsaturating
 from artgan.objectives.penalties import PathLength, path_lengths, squared_slopes
 from artgan.objectives.relativistic import Relativistic
-from artgan.tables import resolve
 from tests.contract.test_networks import make_discriminator, make_generator, wake
 
 STEP = 1e-5
@@ -157,7 +156,7 @@ def test_losses_have_their_textbook_values():
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_loss_of_a_batch_is_the_mean_of_its_pieces(name):
-    objective = resolve(OBJECTIVES, name, "objective")()
+    objective = OBJECTIVES.load(name)()
     real, fake = torch.randn(8, 3, dtype=torch.float64), torch.randn(8, 3, dtype=torch.float64)
     pieces = [objective.discriminator_loss(a, b) for a, b in zip(real.split(2), fake.split(2), strict=True)]
     assert torch.allclose(torch.stack(pieces).mean(), objective.discriminator_loss(real, fake), rtol=1e-12)
@@ -167,7 +166,7 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_pieces(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_losses_push_logits_apart(name):
-    objective = resolve(OBJECTIVES, name, "objective")()
+    objective = OBJECTIVES.load(name)()
     real, fake = torch.zeros(4, 1, requires_grad=True), torch.zeros(4, 1, requires_grad=True)
     objective.discriminator_loss(real, fake).backward()
     assert (real.grad < 0).all()
