@@ -15,7 +15,7 @@ _PUBLIC = {
     "train": "artgan.training.loop",
     "load_model": "artgan.generation.model_folder",
     "generate": "artgan.generation.sample",
-    "refine": "artgan.refine.pipeline",
+    "refine": "artgan.refine.run",
 }
 __all__ = [
     "__version__",

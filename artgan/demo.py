@@ -26,13 +26,12 @@ from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
 from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.progress import Listener, format_seconds
-from artgan.refine.files import forget_run, refine_files
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
 from artgan.refine.recipe import make_recipe
+from artgan.refine.run import RefineRequest, run_refine
 from artgan.refine.sources import style_of_files
 from artgan.report.page import curves, picture, render
-from artgan.report.refine import write_report
 from artgan.training.choose import Say
 from artgan.training.run_log import read_metrics
 from artgan.training.start import Order, train_run
@@ -115,7 +114,6 @@ def _config() -> RunConfig:
 
 def _refine(paths: Sequence[Path], out: Path, backbone: str, device: torch.device, on_progress: Listener) -> None:
     """Give some samples the look of one more picture of waves, which no training picture is."""
-    started = time.perf_counter()
     style = draw_work("waves", 7, 3)
     style.save(out / "style.png")
     look = make_recipe(
@@ -123,9 +121,7 @@ def _refine(paths: Sequence[Path], out: Path, backbone: str, device: torch.devic
     )
     source = style_of_files(out / "style.png")
     materials = Materials([source], [1.0], palette=sample_pixels(np.asarray(style)))
-    result = refine_files(paths, out / "refined", look, materials, device=device, on_progress=on_progress)
-    write_report(out / "refined", result, look, materials, device, time.perf_counter() - started)
-    forget_run(out / "refined")
+    run_refine(RefineRequest(paths, out / "refined", look, materials, device), on_progress=on_progress)
 
 
 def _refine_note(backbone: str) -> str:

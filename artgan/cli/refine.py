@@ -1,6 +1,5 @@
 """The verb refine."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from artgan.refine.files import Result
     from artgan.refine.materials import Materials
     from artgan.refine.recipe import Recipe
-    from artgan.refine.style_card import StyleSource
 
-_PALETTE_PICTURES = 500
 _EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color match --out refined"
 _LISTED_FAILURES = 8
 _SAMPLES_TO_FIT = 256
@@ -175,39 +172,12 @@ def _carried(picture: Path) -> dict[str, Any]:
 def _materials(
     look: "Recipe", styles: list[Path], weights: str, masks: list[Path], palette: str, network: Path | None
 ) -> "Materials":
-    from artgan.refine.grading import parse_palette, pool, sample_pixels
-    from artgan.refine.materials import Materials, check_materials
+    from artgan.refine.materials import gather_materials
 
     shares = [arguments.fraction("--style-weights", text) for text in arguments.names(weights)] or [1.0] * len(styles)
     if len(shares) != len(styles) or (shares and sum(shares) <= 0):
         raise ConfigError(f"--style-weights {weights}: expected {len(styles)} numbers above 0, one for each --style")
-    sources = [_style_source(path) for path in styles] if look.styles or look.color.mode == "match" else []
-    colors = None
-    if look.color.mode == "match" and (palette or sources):
-        if palette.startswith("#"):
-            colors = sample_pixels(parse_palette(palette))
-        else:
-            of = [_style_source(Path(palette))] if palette else sources
-            colors = pool([sample_pixels(picture) for source in of for picture in _some(source)])
-    name = (palette if palette.startswith("#") else Path(palette).name) if palette else None
-    materials = Materials(tuple(sources), tuple(shares), tuple(masks), colors, name, network)
-    check_materials(look, materials)
-    return materials
-
-
-def _style_source(path: Path) -> "StyleSource":
-    from artgan.datasets.collection import is_collection, open_collection
-    from artgan.refine.sources import style_of_array, style_of_files
-
-    if not is_collection(path):
-        return style_of_files(path)
-    collection = open_collection(path)
-    return style_of_array(path.name, path / "images.npy", collection.train_rows.tolist(), collection.pixel_hash)
-
-
-def _some(source: "StyleSource") -> Any:
-    step = max(1, -(-source.count // _PALETTE_PICTURES))
-    return (source.picture(index) for index in range(0, source.count, step))
+    return gather_materials(look, styles, shares, masks, palette, network)
 
 
 def _run(
@@ -225,12 +195,12 @@ def _run(
 ) -> None:
     from artgan.devices import choose_device
     from artgan.refine.feedforward import describe_network
-    from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
+    from artgan.refine.files import WORK_FOLDER
     from artgan.refine.forecast import forecast
-    from artgan.refine.grading import is_graded, write_cube
+    from artgan.refine.run import RefineRequest, run_refine
 
     device = choose_device(device_name)
-    if cube is not None and not is_graded(look.color):
+    if cube is not None and not look.color.is_mapped:
         raise ConfigError(f"--cube {cube}: this look has no color map for the series; --color match makes one")
     if look.style.engine == "feedforward" and materials.network is not None:
         options.say(describe_network(materials.network))
@@ -239,23 +209,9 @@ def _run(
         return
     going_on = (out / WORK_FOLDER).is_dir()
     arguments.output_folder(out, force or going_on)
-    started = time.monotonic()
+    request = RefineRequest(inputs, out, look, materials, device, jobs, share, cube)
     with listener_for(quiet=options.quiet) as listen:
-        result = refine_files(inputs, out, look, materials, device=device, jobs=jobs, shard=share, on_progress=listen)
-        if result.waiting:
-            options.say(f"shard {share[0]}/{share[1]} is done; {result.waiting} pictures of other shards are not yet styled")
-            _report_failures(result)
-            return
-        from artgan.report.refine import summary, write_report
-
-        report = write_report(out, result, look, materials, device, time.monotonic() - started, listen)
-    if cube is not None and result.color_map is not None:
-        write_cube(cube, result.color_map, look.description or "artgan")
-    forget_run(out)
-    options.say(summary(report))
-    options.say(
-        f"{len(result.written)} pictures in {out}; before and after: {out / 'sheet.png'}; numbers: {out / 'refine.json'}"
-    )
+        result = run_refine(request, say=options.say, on_progress=listen)
     _report_failures(result)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from artgan import seeding
-from artgan.refine.recipe import DetailLook
+from artgan.refine.steps.detail import DetailLook
 
 _BOOST_EPSILON = 0.05**2  # edges of more than about 0.05 in lightness count as edges and stay
 _BOOST_GAIN = 1.0  # of the texture at strength 1: twice as strong

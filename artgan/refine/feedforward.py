@@ -25,8 +25,8 @@ from artgan.images import to_float
 from artgan.progress import Listener, silent
 from artgan.refine.networks import Replicate
 from artgan.refine.optimize import Iterate
-from artgan.refine.pipeline import OnIterate
 from artgan.refine.recipe import Recipe, recipe_from_dict
+from artgan.refine.stylist import OnIterate
 from artgan.sealed import file_sha256, misfits, read_sealed_json, verify_seal
 
 WEIGHTS_FILE = "network.safetensors"

@@ -11,12 +11,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 import artgan
 from artgan.errors import ConfigError, DataError, StorageError
@@ -24,13 +27,13 @@ from artgan.exclusive import only_one
 from artgan.images import COMPOSITE, TRAINED, read_credits, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
-from artgan.refine.encode import write_whole
-from artgan.refine.finishing import Finisher, FinishTask
+from artgan.refine.encode import save, write_whole
 from artgan.refine.materials import Materials, applied, check_materials
-from artgan.refine.plan import Item, batches_of, plan
+from artgan.refine.plan import Item, plan
 from artgan.refine.recipe import Recipe
+from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.sources import find_pictures
-from artgan.refine.styling import Outcome, StyleTask, Styling, make_stylist
+from artgan.refine.store import FolderStore
 from artgan.refine.workers import over_processes
 
 WORK_FOLDER = ".unfinished"
@@ -93,18 +96,20 @@ def refine_files(
         raise DataError(_all_failed(failed))
     work = out / WORK_FOLDER
     _make(work)
-    styling = Styling(recipe, tuple(materials.styles), tuple(materials.weights), str(device), materials.network, work)
-    failed |= _style(items, styling, materials, device, jobs, shard, on_progress)
-    failed |= _failed_elsewhere(work, [item for item in items if item.path not in failed])
+    store = FolderStore(work)
+    passes = Passes(recipe, materials, str(device), store)
+    failed |= _first_pass(items, passes, store, jobs, shard, on_progress)
+    elsewhere = {item.path: store.failure(item.key) for item in items if item.path not in failed}
+    failed |= {path: reason for path, reason in elsewhere.items() if reason is not None}
     items = [item for item in items if item.path not in failed]
-    waiting = sum(not _is_styled(work, item) for item in items)
+    waiting = sum(not store.has(item.key) for item in items)
     if waiting:
         return Result(failed=failed, waiting=waiting)
     if not items:
         raise DataError(_all_failed(failed))
     busy = StorageError(f"{work}: another run is finishing this series; wait for it")
     with only_one(work / "finishing.lock", busy):
-        result = _finish(items, recipe, materials, out, jobs, on_progress)
+        result = _second_pass(items, passes, out, jobs, on_progress)
     result.failed |= failed
     return result
 
@@ -121,79 +126,110 @@ def _check_out(paths: Sequence[Path], out: Path) -> None:
             raise ConfigError(f"--out {out}: holds {path.name}, which is an input; the originals are never overwritten")
 
 
-def _style(
-    items: Sequence[Item],
-    styling: Styling,
-    materials: Materials,
-    device: torch.device,
-    jobs: int,
-    shard: tuple[int, int],
-    on_progress: Listener,
+def _first_pass(
+    items: Sequence[Item], passes: Passes, store: FolderStore, jobs: int, shard: tuple[int, int], on_progress: Listener
 ) -> dict[Path, str]:
-    """Give this shard's pictures their style; return the failures."""
+    """Take this shard's pictures through the first pass; return the failures."""
     mine = items[shard[0] - 1 :: shard[1]]
-    missing = [item for item in mine if not _is_styled(styling.work, item)]
+    missing = {item.key: item for item in mine if not store.has(item.key)}
     if not missing:
         return {}
-    batches = batches_of(mine, device) if styling.recipe.styles else [[item] for item in mine]
-    wanted = {item.key for item in missing}
-    batches = [batch for batch in batches if any(item.key in wanted for item in batch)]  # whole ones: results stay the same
-    tasks = [StyleTask(tuple((item.path, item.key) for item in batch), tuple(materials.masks)) for batch in batches]
-    jobs = jobs if device.type == "cpu" else 1
-    if styling.recipe.styles:
-        sizes = list(dict.fromkeys((item.height, item.width) for item in missing))
-        make_stylist(styling).prepare(sizes, on_progress)
-    done = len(mine) - sum(len(batch) for batch in batches)
+    device = torch.device(passes.device)
+    batches = batches_of(mine, device)
+    batches = [batch for batch in batches if any(item.key in missing for item in batch)]  # whole ones: results stay the same
+    passes.prepare(list(dict.fromkeys(item.size for item in missing.values())), on_progress)
+    done = len(mine) - sum(map(len, batches))
+    paths: dict[str, list[Path]] = {}
+    for item in mine:  # a batch may hold pictures that have been through already, and two files may be the same picture
+        paths.setdefault(item.key, []).append(item.path)
     failed: dict[Path, str] = {}
-    keys = {item.path: item.key for item in mine}  # a batch may hold pictures that have their style already
-    alone = jobs <= 1 or len(tasks) <= 1
-    listener = on_progress if alone else silent
-    for _, outcomes in over_processes(
-        partial(styling.worker, listener, done, len(mine)) if alone else styling.worker, tasks, jobs
-    ):
-        done += len(outcomes)
+    jobs = jobs if device.type == "cpu" else 1
+    alone = jobs <= 1 or len(batches) <= 1
+    make = partial(passes.first, on_progress if alone else silent, done, len(mine))
+    for index, reasons in over_processes(make, batches, jobs):
+        done += len(batches[index])
         on_progress(Progress("style", done, len(mine), "pictures"))
-        for outcome in outcomes:
-            if outcome.error is not None:
-                failed[outcome.path] = outcome.error
-                write_whole(_note_of_failure(styling.work, keys[outcome.path]), outcome.error.encode())
+        for key, reason in reasons.items():
+            failed |= dict.fromkeys(paths[key], reason)
+            store.put_failure(key, reason)
     return failed
 
 
-def _finish(items: Sequence[Item], recipe: Recipe, materials: Materials, out: Path, jobs: int, on_progress: Listener) -> Result:
-    """Fit color to the series and write the files."""
-    work = out / WORK_FOLDER
-    finisher = Finisher(recipe, materials.palette, work, tuple(item.key for item in items))
-    said = applied(recipe, materials)
-    journal = _Journal(work / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *[item.key for item in items]]))
-    result = Result(color_map=finisher.series_map())
-    tasks, sources = [], []
+@dataclass(frozen=True)
+class _Writing:
+    """One result: from which picture, where to, and what its file says about it."""
+
+    item: Item
+    target: Path
+    metadata: dict[str, Any]
+    source_type: str
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """What a process needs for the second pass: all of it pickles."""
+
+    passes: Passes
+    keys: tuple[str, ...]
+
+    def worker(self) -> Callable[[_Writing], str | None]:
+        """Fit to the series and return what writes a result: None, or the reason why it failed."""
+        finish = self.passes.second(self.keys)
+        output = self.passes.recipe.output
+
+        def work(writing: _Writing) -> str | None:
+            try:
+                profile = _profile_of(writing.item.path) if output.profile == "source" else None
+                pixels: np.ndarray = finish(writing.item)
+                save(writing.target, pixels, output.format, output.dither, profile, writing.metadata, writing.source_type)
+            except DataError as error:
+                return str(error)
+            return None
+
+        return work
+
+
+def _second_pass(items: Sequence[Item], passes: Passes, out: Path, jobs: int, on_progress: Listener) -> Result:
+    """Fit to the series and write the files."""
+    keys = tuple(item.key for item in items)
+    said = applied(passes.recipe, passes.materials)
+    journal = _Journal(out / WORK_FOLDER / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *keys]))
+    result = Result(color_map=passes.color_map(keys))
+    writings = []
     for item in items:
-        target = out / item.name
-        if journal.has(item.name) and target.is_file():
+        target = out / item.file_name
+        if journal.has(item.file_name) and target.is_file():
             result.written[item.path] = target
             continue
         try:
-            origin = read_metadata(item.path)
+            writings.append(_writing(item, target, said))
         except DataError as error:
             result.failed[item.path] = str(error)
-            continue
-        if origin is None:
-            origin = {"kind": "picture", "source": item.path.name, "version": artgan.__version__} | read_credits(item.path)
-        before = {"before": origin["refine"]} if "refine" in origin else {}
-        source_type = COMPOSITE if origin.get("kind") == "picture" else TRAINED
-        metadata = origin | {"refine": said | before}
-        tasks.append(FinishTask(item.path, item.key, target, metadata, source_type))
-        sources.append(item)
-    for index, reason in over_processes(finisher.worker, tasks, jobs):
+    for index, reason in over_processes(_Writer(passes, keys).worker, writings, jobs):
+        item = writings[index].item
         if reason is None:
-            result.written[sources[index].path] = tasks[index].target
-            journal.add(sources[index].name)
+            result.written[item.path] = writings[index].target
+            journal.add(item.file_name)
         else:
-            result.failed[sources[index].path] = reason
+            result.failed[item.path] = reason
         on_progress(Progress("color and detail", len(result.written) + len(result.failed), len(items), "pictures"))
     result.written = {item.path: result.written[item.path] for item in items if item.path in result.written}
     return result
+
+
+def _writing(item: Item, target: Path, said: dict[str, Any]) -> _Writing:
+    origin = read_metadata(item.path)
+    if origin is None:
+        origin = {"kind": "picture", "source": item.path.name, "version": artgan.__version__} | read_credits(item.path)
+    before = {"before": origin["refine"]} if "refine" in origin else {}
+    source_type = COMPOSITE if origin.get("kind") == "picture" else TRAINED
+    return _Writing(item, target, origin | {"refine": said | before}, source_type)
+
+
+def _profile_of(path: Path) -> bytes | None:
+    with Image.open(path) as image:
+        profile = image.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) and profile else None
 
 
 class _Journal:
@@ -210,20 +246,6 @@ class _Journal:
     def add(self, name: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{self.identity} {name}\n")
-
-
-def _is_styled(work: Path, item: Item) -> bool:
-    return Outcome.file(work, item.key).is_file()
-
-
-def _note_of_failure(work: Path, key: str) -> Path:
-    return work / f"{key}.failed"
-
-
-def _failed_elsewhere(work: Path, items: Sequence[Item]) -> dict[Path, str]:
-    """Return the pictures that another shard could not style, with its reasons: nobody waits for them."""
-    notes = {item.path: _note_of_failure(work, item.key) for item in items if not _is_styled(work, item)}
-    return {path: note.read_text(encoding="utf-8") for path, note in notes.items() if note.is_file()}
 
 
 def _make(folder: Path) -> None:

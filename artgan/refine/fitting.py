@@ -24,6 +24,7 @@ from artgan.devices import autocast, choose_precision, place, send
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.images import to_float
 from artgan.progress import Listener, Progress, silent
+from artgan.refine.canvas import resized
 from artgan.refine.feedforward import (
     ABOUT_FILE,
     WEIGHTS_FILE,
@@ -38,9 +39,10 @@ from artgan.refine.losses import mixture
 from artgan.refine.materials import Materials
 from artgan.refine.objective import Objective, Region
 from artgan.refine.optimize import resize
-from artgan.refine.pipeline import Stylist, resized
-from artgan.refine.recipe import MIN_SIDE_PX, Recipe
+from artgan.refine.recipe import Recipe
 from artgan.refine.sources import find_pictures
+from artgan.refine.steps.step import MIN_SIDE_PX
+from artgan.refine.stylist import Stylist
 from artgan.sealed import MANIFEST, file_sha256, misfits, seal
 
 _log = logging.getLogger(__name__)
@@ -114,7 +116,7 @@ def fit_network(
         raise ConfigError(f"--network {materials.network}: made for larger or smaller pictures than {side} px; leave it out")
     first_sha256 = network_sha256(materials.network) if materials.network else ""
     held_out, train = pictures[-_HELD_OUT:], pictures[:-_HELD_OUT]
-    stylist = Stylist(recipe, materials.styles, materials.weights, device)
+    stylist = Stylist(recipe.style, materials.styles, materials.weights, device, recipe.seed)
     stylist.prepare([(side, side)], on_progress)
     identity = _identity(recipe, materials, side, pictures)
     fit = _begin(folder, identity, first or _seeded_network(recipe.seed, halvings_for(side)), first_sha256, device)
@@ -139,7 +141,7 @@ def _train(
     regions = _regions(stylist, side)
     try:
         while time.monotonic() - started < 60 * minutes and (max_steps is None or fit.step < max_steps):
-            loss = _step(fit, send(_crop(pictures, side, stylist.recipe.seed, fit.step), stylist.device), regions, stylist)
+            loss = _step(fit, send(_crop(pictures, side, stylist.seed, fit.step), stylist.device), regions, stylist)
             if fit.step % 10 == 0 or fit.step == 1:
                 spent = (time.monotonic() - started) / 60
                 on_progress(Progress("fitting", spent, minutes, "minutes", f"step {fit.step:,}, loss {loss.item():.4f}"))

@@ -12,7 +12,7 @@ import numpy as np
 from artgan.errors import DataError
 from artgan.refine.color import Map, fit_histogram, fit_monge_kantorovich, fit_reinhard, fit_transport, keep_colors
 from artgan.refine.oklab import linear_from_oklab, oklab_from_linear, oklab_from_srgb, srgb_from_oklab
-from artgan.refine.recipe import ColorLook
+from artgan.refine.steps.color import ColorLook
 
 SAMPLES_PER_PICTURE = 16_384
 _MAX_POOLED = 1_000_000
@@ -62,13 +62,6 @@ def fit_grade(source: np.ndarray, palette: np.ndarray | None, look: ColorLook, s
         current = step(current)
         steps.append(step)
     return _chain(steps) if steps else None
-
-
-def is_graded(look: ColorLook) -> bool:
-    """Whether a look has a color map."""
-    return bool(
-        (look.mode == "match" and look.strength) or look.white_balance or look.contrast or look.saturation or look.vibrance
-    )
 
 
 def between(series: Map | None, own: Map | None, share: float) -> Map | None:

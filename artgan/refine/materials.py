@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 import artgan
-from artgan.errors import ConfigError
-from artgan.refine.feedforward import fitted_styles, network_sha256
+from artgan.datasets.collection import is_collection, open_collection
+from artgan.refine.feedforward import network_sha256
+from artgan.refine.grading import parse_palette, pool, sample_pixels
 from artgan.refine.recipe import Recipe
-from artgan.refine.sources import mask_identity
+from artgan.refine.sources import mask_identity, style_of_array, style_of_files
 from artgan.refine.style_card import StyleSource
+
+_PALETTE_PICTURES = 500
 
 
 @dataclass(frozen=True)
@@ -37,43 +40,62 @@ class Materials:
     network: Path | None = None
 
 
+def gather_materials(
+    recipe: Recipe,
+    styles: Sequence[Path],
+    weights: Sequence[float],
+    masks: Sequence[Path] = (),
+    palette: str = "",
+    network: Path | None = None,
+) -> Materials:
+    """Read what a recipe is applied with.
+
+    Args:
+        recipe: the look.
+        styles: pictures, folders of pictures or collections.
+        weights: of the styles, as many.
+        masks: pictures, or folders of them.
+        palette: a picture, a folder, a collection, or colors such as `#1b2a49,#d8c9a3`; empty takes the styles' colors.
+        network: a fitted network.
+
+    Raises:
+        DataError: something cannot be read.
+        ConfigError: it does not fit the recipe.
+    """
+    sources = [_style_source(path) for path in styles] if recipe.style.acts or recipe.color.mode == "match" else []
+    colors = None
+    if recipe.color.mode == "match" and (palette or sources):
+        if palette.startswith("#"):
+            colors = sample_pixels(parse_palette(palette))
+        else:
+            of = [_style_source(Path(palette))] if palette else sources
+            colors = pool([sample_pixels(picture) for source in of for picture in _some(source)])
+    name = (palette if palette.startswith("#") else Path(palette).name) if palette else None
+    materials = Materials(tuple(sources), tuple(weights), tuple(masks), colors, name, network)
+    check_materials(recipe, materials)
+    return materials
+
+
+def _style_source(path: Path) -> StyleSource:
+    if not is_collection(path):
+        return style_of_files(path)
+    collection = open_collection(path)
+    return style_of_array(path.name, path / "images.npy", collection.train_rows.tolist(), collection.pixel_hash)
+
+
+def _some(source: StyleSource) -> Iterator[np.ndarray]:
+    step = max(1, -(-source.count // _PALETTE_PICTURES))
+    return (source.picture(index) for index in range(0, source.count, step))
+
+
 def check_materials(recipe: Recipe, materials: Materials) -> None:
-    """Check that a recipe has what it needs.
+    """Check that a recipe has what its steps need.
 
     Raises:
         ConfigError: it lacks a style, a palette or a network, or masks and styles do not pair.
     """
-    look = recipe.style
-    if recipe.styles and look.engine == "optimize" and not materials.styles:
-        raise ConfigError("refine needs --style PICTURE|COLLECTION; for color and detail alone add --engine none")
-    if recipe.styles and look.engine == "feedforward" and materials.network is None:
-        raise ConfigError(
-            "--engine feedforward needs --network FOLDER, made by: artgan refine SAMPLES --style PICTURE --fit FOLDER"
-        )
-    if recipe.color.mode == "match" and materials.palette is None:
-        raise ConfigError("--color match needs --palette PICTURE|COLLECTION|COLORS, or --style to take the colors from")
-    if recipe.styles and look.engine == "feedforward" and materials.network is not None:
-        _check_network(materials.network, materials)
-    if len(materials.masks) not in (0, 1, len(materials.styles)):
-        raise ConfigError(
-            f"{len(materials.masks)} masks and {len(materials.styles)} styles: give one mask, or one for each style"
-        )
-    if len(materials.masks) > 1 and len(set(materials.weights)) > 1:
-        raise ConfigError("--style-weights with a mask for each style: the masks say how much each counts; leave one out")
-    if materials.masks and look.loss == "sliced":
-        raise ConfigError("--mask needs --style-loss gram, moments or wasserstein")
-    if look.nearest and all(style.count == 1 for style in materials.styles):
-        raise ConfigError("--nearest needs a collection or a folder as --style")
-
-
-def _check_network(network: Path, materials: Materials) -> None:
-    """Check that a fitted network paints the styles that are named, which its pictures are measured by."""
-    if len(materials.masks) > 1:
-        raise ConfigError("--engine feedforward takes one --mask: its network paints one look")
-    fitted = fitted_styles(network)
-    if materials.styles and [style.sha256 for style in materials.styles] != [sha256 for _, sha256 in fitted]:
-        names = ", ".join(name for name, _ in fitted)
-        raise ConfigError(f"--network {network}: was fitted to {names}; leave --style out, or give the same file")
+    for step in recipe.steps:
+        step.check(materials)
 
 
 def applied(recipe: Recipe, materials: Materials) -> dict[str, Any]:
@@ -97,7 +119,7 @@ def applied(recipe: Recipe, materials: Materials) -> dict[str, Any]:
 def look_hash(recipe: Recipe, materials: Materials) -> str:
     """Return the identity of everything that a styled picture depends on, besides the picture."""
     parts: dict[str, Any] = {"style": None, "size_px": recipe.output.size_px, "version": artgan.__version__}
-    if recipe.styles:
+    if recipe.style.acts:
         parts |= {
             "style": recipe.style.model_dump(mode="json"),
             "seed": recipe.seed,

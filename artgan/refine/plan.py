@@ -1,54 +1,76 @@
-"""The pictures of a run before it starts: names of their results, sizes, identities, and which go together."""
+"""The pictures of a run before it starts: names of their results, sizes, identities."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import numpy as np
 from PIL import Image
 
 from artgan.decode import decode_file
 from artgan.errors import DataError
+from artgan.refine.canvas import resized
 from artgan.refine.encode import SUFFIX
 from artgan.refine.materials import Materials, look_hash
-from artgan.refine.pipeline import check_size, size_after
 from artgan.refine.recipe import Recipe
-from artgan.refine.sources import find_pictures
+from artgan.refine.sources import find_pictures, mask_for
+from artgan.refine.steps.step import Size, scaled_size
 from artgan.sealed import file_sha256
-
-_BATCH_PIXELS_ON_GPU = 16 * 256 * 256
 
 
 @dataclass(frozen=True)
 class Item:
-    """One picture of a run: where it is, its result's file name, its identity, its size in the result, and its style's key."""
+    """One picture file of a run.
+
+    Attributes:
+        path: where it is.
+        file_name: of its result.
+        key: of everything that its first pass depends on.
+        size: (height, width) as the first step meets it.
+        size_px: the longer side of `size`, or None for the picture's own.
+        mask_files: of the run.
+    """
 
     path: Path
-    name: str
-    sha256: str
-    height: int
-    width: int
+    file_name: str
     key: str
+    size: Size
+    size_px: int | None
+    mask_files: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """Return what its grain is drawn from."""
+        return Path(self.file_name).stem
+
+    def pixels(self) -> np.ndarray:
+        """Decode and scale it: sRGB uint8 `[H, W, 3]`."""
+        return resized(decode_file(self.path).pixels, self.size_px)
+
+    def masks(self) -> list[np.ndarray]:
+        """Read its masks, float32 `[H, W]` in [0, 1]."""
+        return [mask_for(mask, self.path, self.size) for mask in self.mask_files]
 
 
 def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[list[Item], dict[Path, str]]:
     """Return the pictures to refine and those that cannot be, from their headers."""
     paths = find_pictures(inputs)
     look = look_hash(recipe, materials)
+    size_px, masks = recipe.output.size_px, tuple(materials.masks)
     items: list[Item] = []
     failed: dict[Path, str] = {}
-    for path, name in zip(paths, unique_names(paths, SUFFIX[recipe.output.format]), strict=True):
+    for path, file_name in zip(paths, unique_names(paths, SUFFIX[recipe.output.format]), strict=True):
         try:
-            height, width = size_after(*_header_size(path), recipe.output.size_px)
-            if recipe.styles:
-                check_size(height, width, path.name)
+            size = scaled_size(*_header_size(path), size_px)
+            for step in recipe.steps:
+                step.check_size(size, path.name)
             sha256 = file_sha256(path)
         except (DataError, OSError) as error:
             failed[path] = str(error)
             continue
-        key = hashlib.sha256(f"{look}:{sha256}:{path.stem if materials.masks else ''}".encode()).hexdigest()[:32]
-        items.append(Item(path, name, sha256, height, width, key))
+        key = hashlib.sha256(f"{look}:{sha256}:{path.stem if masks else ''}".encode()).hexdigest()[:32]
+        items.append(Item(path, file_name, key, size, size_px, masks))
     return items, failed
 
 
@@ -72,15 +94,3 @@ def _header_size(path: Path) -> tuple[int, int]:
     except Exception:  # whatever a damaged header makes Pillow raise; the careful way says what is wrong
         height, width = decode_file(path).pixels.shape[:2]
         return height, width
-
-
-def batches_of(items: Sequence[Item], device: torch.device) -> list[list[Item]]:
-    """Group pictures of one size: as many as a GPU likes, and one by one on a CPU, where a batch gains nothing."""
-    groups: dict[tuple[int, int], list[Item]] = {}
-    for item in items:
-        groups.setdefault((item.height, item.width), []).append(item)
-    batches = []
-    for (height, width), group in groups.items():
-        limit = 1 if device.type == "cpu" else max(1, _BATCH_PIXELS_ON_GPU // (height * width))
-        batches += [group[start : start + limit] for start in range(0, len(group), limit)]
-    return batches

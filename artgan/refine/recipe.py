@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from artgan.backbones import BACKBONES
 from artgan.errors import ConfigError
+from artgan.refine.steps.color import ColorLook
+from artgan.refine.steps.detail import DetailLook
+from artgan.refine.steps.step import MIN_SIDE_PX, Section, Size, Step, scaled_size
+from artgan.refine.steps.style import StyleLook
 from artgan.strict_yaml import Document, parse_document, parse_scalar, shipped_documents
 from artgan.tables import nearest
-
-MIN_SIDE_PX = 32
 
 _WITHOUT_FLAG = {
     "style.variation_weight",
@@ -27,94 +28,6 @@ _WITHOUT_FLAG = {
     "detail.boost_radius_px",
     "output.dither",
 }
-
-Unit = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """Strict and closed: a text is not a number, and an unknown key is an error."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class StyleLook(Section):
-    """The style step."""
-
-    engine: Literal["optimize", "feedforward", "none"] = "optimize"
-    """`optimize` solves for each picture, `feedforward` applies a fitted network, `none` leaves style out."""
-    strength: Unit = 1.0
-    """How far from the picture's own style statistics to the style's: 0 is the input, 1 the full look."""
-    backbone: str = "vgg19"
-    """The feature network."""
-    style_layers: tuple[str, ...] = ()
-    """Empty: the backbone's own."""
-    content_layers: tuple[str, ...] = ()
-    """Empty: the backbone's own."""
-    loss: Literal["moments", "gram", "wasserstein", "sliced"] = "moments"
-    """How style is measured."""
-    content: Literal["features", "self_similarity"] = "features"
-    """What of the picture is kept: features where they are, or only how they relate to each other."""
-    content_weight: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """Beside a style weight of 1; null: the backbone's own."""
-    variation_weight: Weight = 0.5
-    """Of total variation, beside a style weight of 1; it scales with the strength."""
-    optimizer: Literal["lbfgs", "adam"] = "lbfgs"
-    """L-BFGS with a history for each picture, or Adam with averaged iterates, which takes several times the steps."""
-    iterations: Annotated[int, Field(ge=1, le=100_000)] = 40
-    """Steps at each scale."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
-    """Of Adam, in units of the [0, 1] pixel range."""
-    patience: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """Stop a picture at a scale when its loss fell by less than 1 % over so many steps; 0 never stops early."""
-    scale_ratio: Annotated[float, Field(ge=1.2, le=4)] = 2.0
-    """Between neighbouring scales: 2, or 1.4142 for finer steps."""
-    style_scale: Annotated[float, Field(gt=0.05, le=8)] = 1.0
-    """Size of the style's strokes, relative to the picture; the style picture is never enlarged."""
-    pooling: Literal["max", "average"] = "max"
-    """Average pooling gives smoother pictures (VGG alone)."""
-    start: Literal["content", "style", "noise"] = "content"
-    """What the optimisation starts from."""
-    nearest: Annotated[int, Field(ge=0, le=1000)] = 0
-    """With a collection as style: take the style of so many works nearest to each picture; 0 takes the whole collection."""
-    tile_px: Annotated[int, Field(ge=0, le=8192)] = 0
-    """Work in tiles of this side, for pictures over memory, with the statistics of the whole picture; 0: untiled."""
-
-
-class ColorLook(Section):
-    """The color step: keep, white balance, match, contrast, saturation, in that order."""
-
-    mode: Literal["none", "keep", "match"] = "none"
-    """`keep` the picture's own hue and chroma, or `match` a palette."""
-    method: Literal["mkl", "reinhard", "sliced", "histogram"] = "mkl"
-    """Of `match`: linear Monge-Kantorovich map, means and deviations, iterated 1-D transport, or lightness histogram."""
-    strength: Unit = 1.0
-    """Of `keep` and `match`."""
-    per_picture: Unit = 0.0
-    """0: one map for the whole series; 1: one for each picture; between: between."""
-    white_balance: Unit = 0.0
-    """Remove a color cast (shades of gray); in art the cast is often the style."""
-    contrast: Unit = 0.0
-    """Stretch lightness towards the full range."""
-    saturation: Annotated[float, Field(ge=-1, le=1)] = 0.0
-    """-1 gray, 0 as it is, 1 twice the chroma."""
-    vibrance: Annotated[float, Field(ge=-1, le=1)] = 0.0
-    """As saturation, for muted colors most."""
-
-
-class DetailLook(Section):
-    """The detail step, on lightness alone."""
-
-    unsharp: Unit = 0.0
-    """Sharpens edges; halos are cut."""
-    unsharp_radius_px: Annotated[float, Field(ge=0.3, le=20)] = 1.2
-    boost: Unit = 0.0
-    """Guided-filter boost of texture; large edges stay."""
-    boost_radius_px: Annotated[int, Field(ge=1, le=64)] = 6
-    grain: Unit = 0.0
-    """Seeded film grain."""
-    canvas: Unit = 0.0
-    """A woven canvas."""
 
 
 class OutputLook(Section):
@@ -131,7 +44,7 @@ class OutputLook(Section):
 
 
 class Recipe(Section):
-    """A look."""
+    """A look. Its steps are its fields of that kind, in this order."""
 
     version: Literal[1] = 1
     """Of this schema."""
@@ -153,16 +66,6 @@ class Recipe(Section):
             )
         return output
 
-    @field_validator("style")
-    @classmethod
-    def _fits(cls, style: StyleLook) -> StyleLook:
-        additive = style.loss != "sliced" and style.content == "features"
-        if style.tile_px and not additive:
-            raise ValueError("tile_px needs the loss gram, moments or wasserstein and content: features, which are sums")
-        if style.tile_px and style.tile_px < 128:
-            raise ValueError(f"tile_px {style.tile_px}: expected 0 or 128 and more")
-        return style
-
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain JSON values."""
         return self.model_dump(mode="json")
@@ -172,9 +75,16 @@ class Recipe(Section):
         return yaml.safe_dump(self.as_dict(), sort_keys=False)
 
     @property
-    def styles(self) -> bool:
-        """Whether the style step does anything."""
-        return self.style.engine != "none" and self.style.strength > 0
+    def steps(self) -> list[Step]:
+        """All steps, in order, whether they act or not."""
+        return [value for _, value in self if isinstance(value, Step)]
+
+    def size_after(self, height: int, width: int) -> Size:
+        """Return the (height, width) of the result of a picture of this size."""
+        size = scaled_size(height, width, self.output.size_px)
+        for step in self.steps:
+            size = step.size_after(size) if step.acts else size
+        return size
 
 
 def load_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -236,7 +146,7 @@ def _resolved(document: Document, overrides: Mapping[str, Any]) -> Recipe:
         raise ConfigError("\n".join(lines)) from None
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{document.source or 'recipe'}: {error}") from None
-    return recipe.model_copy(update={"style": _with_layers(recipe.style)})
+    return recipe.model_copy(update={name: value.resolved() for name, value in recipe if isinstance(value, Step)})
 
 
 def _flag(key: str) -> str:
@@ -254,21 +164,6 @@ def _flag(key: str) -> str:
         "output.size_px": "size",
     }
     return "--" + names.get(key, leaf).replace("_", "-")
-
-
-def _with_layers(style: StyleLook) -> StyleLook:
-    row = BACKBONES.row(style.backbone)
-    if not row.style_layers and not (style.style_layers and style.content_layers):
-        raise ConfigError(
-            f"--backbone {style.backbone}: has no style layers of its own; name some with --style-layers and --content-layers, "
-            f"or choose one of {', '.join(name for name, row in BACKBONES.items() if row.style_layers)}"
-        )
-    weight = row.content_weight if style.content_weight is None else style.content_weight
-    layers = {
-        "style_layers": style.style_layers or row.style_layers,
-        "content_layers": style.content_layers or row.content_layers,
-    }
-    return style.model_copy(update={**layers, "content_weight": weight})
 
 
 def _describe(error: Any, places: Mapping[str, str], source: str) -> str:

@@ -24,7 +24,7 @@ from artgan.images import to_float
 from artgan.progress import Listener, silent, track
 from artgan.refine.losses import Statistics, mixture, statistics
 from artgan.refine.optimize import resize
-from artgan.refine.recipe import MIN_SIDE_PX
+from artgan.refine.steps.step import MIN_SIDE_PX
 from artgan.refine.tiles import tiled_statistics
 from artgan.weights import cache_dir
 

@@ -8,8 +8,8 @@ import torch
 from artgan import weights
 from artgan.errors import DataError
 from artgan.progress import Listener
-from artgan.refine.pipeline import Series, refine
 from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
+from artgan.refine.run import Series, refine
 
 _SHOWN = (
     "style.strength",
@@ -86,7 +86,7 @@ def refined(pictures: list[np.ndarray], style: np.ndarray | None, recipe: Recipe
     Raises:
         DataError: the recipe needs a style picture, and there is none.
     """
-    if style is None and (recipe.styles or recipe.color.mode == "match"):
+    if style is None and (recipe.style.acts or recipe.color.mode == "match"):
         raise DataError("this look needs a style picture: choose one first, or set engine to none and colors to none or keep")
     names = [f"picture {place + 1}" for place in range(len(pictures))]
     series = Series(pictures, names, style, [] if style is None else [style])

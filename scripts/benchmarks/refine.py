@@ -20,13 +20,16 @@ from artgan.decode import decode_file
 from artgan.devices import describe_device
 from artgan.errors import WeightsError
 from artgan.images import to_float
+from artgan.refine.canvas import canvas_of, resized
 from artgan.refine.feedforward import NetworkStylist, StyleNetwork
-from artgan.refine.grading import fit_grade, sample_pixels
+from artgan.refine.grading import sample_pixels
 from artgan.refine.losses import content_loss, statistics
+from artgan.refine.materials import Materials
 from artgan.refine.networks import pad_by_replication
-from artgan.refine.pipeline import Stylist, finish, resized
 from artgan.refine.recipe import make_recipe
+from artgan.refine.steps.step import Setting
 from artgan.refine.style_card import source_of_picture
+from artgan.refine.stylist import Stylist
 
 FULL = (["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"], ["relu4_2"])
 SHORT = (["relu1_1", "relu2_1", "relu3_1"], ["relu3_3"])
@@ -121,7 +124,7 @@ def style_race(content, style, side, steps):
         if reached <= wanted and name != "defaults":
             continue
         recipe = make_recipe(style__style_layers=style_layers, style__content_layers=content_layers, **look_of_row)
-        stylist = Stylist(recipe, [source_of_picture("style", style)], [1.0], CPU)
+        stylist = Stylist(recipe.style, [source_of_picture("style", style)], [1.0], CPU)
         result, seconds = timed(lambda stylist=stylist: stylist([content])[0])
         reached, kept = distances(torch.from_numpy(result).permute(2, 0, 1)[None] * 2 - 1)
         ratio = f"{peer_seconds / seconds:.1f} times as fast"
@@ -139,16 +142,24 @@ def color_and_detail(content, palette):
     }
     for name, values in looks.items():
         recipe = make_recipe(style__engine="none", detail__boost=0.4, detail__unsharp=0.3, **values)
-        color_map = fit_grade(sample_pixels(picture), target, recipe.color, 0)
-        finish(picture, picture, color_map, recipe, "a")
-        _, seconds = timed(lambda recipe=recipe, its=color_map: [finish(picture, picture, its, recipe, "a") for _ in range(10)])
+        setting = Setting(0, Materials(palette=target), CPU, ["a"], lambda _: (sample_pixels(picture), None))
+        steps = [step.begin(setting) for step in recipe.steps if step.acts]
+
+        def finish(steps=steps):
+            canvas = canvas_of(picture, "a", "a")
+            for step in steps:
+                (canvas,) = step([canvas], lambda share, note: None)
+            return canvas.srgb()
+
+        finish()
+        _, seconds = timed(lambda finish=finish: [finish() for _ in range(10)])
         print(f"color and detail at 512x512, {name}: {10 / seconds:.1f} pictures/s on one core")
 
 
 def batch_on_gpu(content, style):
     """Sixteen pictures of 256 px one by one and as one batch, both after a first run."""
     pictures, device = [resized(content, 256)] * 16, torch.device("cuda")
-    stylist = Stylist(make_recipe(style__backbone="squeezenet1_1"), [source_of_picture("style", style)], [1.0], device)
+    stylist = Stylist(make_recipe(style__backbone="squeezenet1_1").style, [source_of_picture("style", style)], [1.0], device)
     stylist(pictures)
     _, together = timed(lambda: stylist(pictures))
     _, alone = timed(lambda: [stylist([picture]) for picture in pictures])

@@ -7,7 +7,8 @@ from artgan.refine.color import ColorStatistics, _Table, match_histogram, monge_
 from artgan.refine.detail import guided_filter, refine_detail, unsharp
 from artgan.refine.grading import between, fit_grade, parse_palette, pool, sample_pixels, write_cube
 from artgan.refine.oklab import linear_from_srgb, oklab_from_srgb, srgb_from_oklab
-from artgan.refine.recipe import ColorLook, DetailLook
+from artgan.refine.steps.color import ColorLook
+from artgan.refine.steps.detail import DetailLook
 
 RANDOM = np.random.default_rng(0)
 METHODS = ("mkl", "reinhard", "sliced", "histogram")

@@ -17,9 +17,10 @@ from artgan.refine.losses import statistics
 from artgan.refine.networks import Replicate, pad_by_replication, pool_by_average
 from artgan.refine.objective import Objective, Region, Weights
 from artgan.refine.optimize import Settings, noise, scales, stylize
-from artgan.refine.pipeline import Series, Stylist, refine
 from artgan.refine.recipe import make_recipe
+from artgan.refine.run import Series, refine
 from artgan.refine.style_card import Cards, StyleSource, source_of_picture
+from artgan.refine.stylist import Stylist
 from artgan.refine.tiles import TiledObjective, spans
 
 CPU = torch.device("cpu")
@@ -343,7 +344,7 @@ def test_the_nearest_works_are_measured_when_they_are_needed_and_not_all_kept(mo
 def test_several_styles_mix_by_weight_into_the_mixture():
     one, other = work("waves", 0), work("landscapes", 0)
     look = make_recipe(style__backbone="random", style__style_layers=["stage1"], style__content_layers=["stage1"])
-    stylist = Stylist(look, [source_of_picture("a", one), source_of_picture("b", other)], [3.0, 1.0], CPU)
+    stylist = Stylist(look.style, [source_of_picture("a", one), source_of_picture("b", other)], [3.0, 1.0], CPU)
     (mixed,) = stylist._regions(tensor(one), (48, 48), [])
     parts = [statistics(stylist.backbone(tensor(picture))["stage1"], "gram").second for picture in (one, other)]
     assert torch.allclose(mixed.style["stage1"].second, 0.75 * parts[0] + 0.25 * parts[1], rtol=1e-4, atol=1e-6)

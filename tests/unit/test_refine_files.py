@@ -24,10 +24,11 @@ from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
 from artgan.refine.forecast import forecast
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
-from artgan.refine.plan import batches_of, plan, unique_names
+from artgan.refine.plan import plan, unique_names
 from artgan.refine.recipe import make_recipe
+from artgan.refine.report import before_after_sheet, summary, write_report
+from artgan.refine.sequence import batches_of
 from artgan.refine.sources import find_pictures, mask_for, style_of_files
-from artgan.report.refine import before_after_sheet, summary, write_report
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -334,7 +335,7 @@ def test_a_gpu_takes_as_many_pictures_of_one_size_as_fit_a_batch_and_a_cpu_one(p
     assert [len(batch) for batch in batches_of(items, CPU)] == [1] * 5
     on_gpu = batches_of(items, torch.device("cuda"))
     assert sorted(item.name for batch in on_gpu for item in batch) == sorted(item.name for item in items)
-    assert len(on_gpu) == len({(item.height, item.width) for item in items})
-    monkeypatch.setattr("artgan.refine.plan._BATCH_PIXELS_ON_GPU", 2 * max(item.height * item.width for item in items))
+    assert len(on_gpu) == len({item.size for item in items})
+    monkeypatch.setattr("artgan.refine.sequence._BATCH_PIXELS_ON_GPU", 2 * max(item.size[0] * item.size[1] for item in items))
     few = batches_of(items, torch.device("cuda"))
     assert max(len(batch) for batch in few) == 2 < max(len(batch) for batch in on_gpu)

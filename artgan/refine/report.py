@@ -18,12 +18,12 @@ from artgan.images import grid
 from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
+from artgan.refine.canvas import resized
 from artgan.refine.color import statistics_of
 from artgan.refine.files import Result
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
 from artgan.refine.networks import pad_by_replication
-from artgan.refine.pipeline import resized
 from artgan.refine.recipe import Recipe
 from artgan.refine.style_card import StyleSource, reduced_picture
 
@@ -65,7 +65,7 @@ def write_report(
     Returns:
         what `refine.json` holds.
     """
-    judge = _judge(recipe, materials, device) if recipe.styles and materials.styles else None
+    judge = _judge(recipe, materials, device) if recipe.style.acts and materials.styles else None
     target = statistics_of(materials.palette) if materials.palette is not None else None
     lines: list[dict[str, Any]] = []
     colors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"before": [], "after": []}

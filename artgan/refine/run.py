@@ -1,0 +1,154 @@
+"""The one front door of the room: a series of files with its report, or a series in memory."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from artgan.progress import Listener, Progress, silent
+from artgan.refine.canvas import resized
+from artgan.refine.encode import to_eight_bits
+from artgan.refine.files import Result, forget_run, refine_files
+from artgan.refine.grading import pool, sample_pixels, write_cube
+from artgan.refine.materials import Materials, check_materials
+from artgan.refine.recipe import Recipe
+from artgan.refine.report import summary, write_report
+from artgan.refine.sequence import Passes, batches_of
+from artgan.refine.steps.step import Size
+from artgan.refine.store import MemoryStore
+from artgan.refine.style_card import source_of_picture
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RefineRequest:
+    """A run over files.
+
+    Attributes:
+        inputs: pictures and folders of pictures.
+        out: an existing folder.
+        recipe, materials: the look and what it is applied with.
+        device: where networks run.
+        jobs: processes, on a CPU.
+        shard: (i, n): this run's share of the first pass.
+        cube: also write the color map of the series there.
+    """
+
+    inputs: Sequence[Path]
+    out: Path
+    recipe: Recipe
+    materials: Materials
+    device: torch.device
+    jobs: int = 1
+    shard: tuple[int, int] = (1, 1)
+    cube: Path | None = None
+
+
+def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress: Listener = silent) -> Result:
+    """Refine files as one series, and write `refine.json`, `sheet.png` and perhaps a color table beside them.
+
+    A stopped run goes on where it was; what it kept for that is removed at the end. A failed picture does not stop the others.
+
+    Returns:
+        what was written and what failed; with other shards' pictures still waiting nothing is written yet.
+
+    Raises:
+        DataError, ConfigError, StorageError: as `refine_files`.
+    """
+    started = time.monotonic()
+    recipe, materials, device, out = request.recipe, request.materials, request.device, request.out
+    result = refine_files(
+        request.inputs,
+        out,
+        recipe,
+        materials,
+        device=device,
+        jobs=request.jobs,
+        shard=request.shard,
+        on_progress=on_progress,
+    )
+    if result.waiting:
+        i, n = request.shard
+        say(f"shard {i}/{n} is done; {result.waiting} pictures of other shards are not yet styled")
+        return result
+    report = write_report(out, result, recipe, materials, device, time.monotonic() - started, on_progress)
+    if request.cube is not None and result.color_map is not None:
+        write_cube(request.cube, result.color_map, recipe.description or "artgan")
+    forget_run(out)
+    say(summary(report))
+    say(f"{len(result.written)} pictures in {out}; before and after: {out / 'sheet.png'}; numbers: {out / 'refine.json'}")
+    return result
+
+
+@dataclass(frozen=True)
+class Series:
+    """Pictures to refine and what they are refined towards.
+
+    Attributes:
+        pictures: uint8 `[H, W, 3]` each, of any sizes.
+        names: one for each, for messages and grain.
+        style: uint8 `[h, w, 3]`, or None without a style step.
+        palette: uint8 pictures whose pooled colors are the target of `match`; the style picture by default.
+    """
+
+    pictures: Sequence[np.ndarray]
+    names: Sequence[str]
+    style: np.ndarray | None
+    palette: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A picture in memory, as the sequence meets it."""
+
+    key: str
+    name: str
+    content: np.ndarray
+
+    @property
+    def size(self) -> Size:
+        return self.content.shape[0], self.content.shape[1]
+
+    def pixels(self) -> np.ndarray:
+        return self.content
+
+    def masks(self) -> list[np.ndarray]:
+        return []
+
+
+def refine(series: Series, recipe: Recipe, device: torch.device, on_progress: Listener = silent) -> list[np.ndarray]:
+    """Return the refined pictures, uint8 `[H, W, 3]`, in order.
+
+    One color map is fitted to the pooled series and applied to every picture, so that the differences between pictures
+    stay. A picture that no step changes is returned as it came, bit for bit.
+
+    Raises:
+        ConfigError: the recipe needs a style or a palette, and there is none.
+        DataError: a picture is too small for style.
+    """
+    styles = [] if series.style is None else [source_of_picture("style", series.style)]
+    palette = pool([sample_pixels(picture) for picture in series.palette]) if series.palette else None
+    materials = Materials(styles, [1.0] * len(styles), palette=palette)
+    check_materials(recipe, materials)
+    named = zip(series.pictures, series.names, strict=True)
+    originals = [
+        _Held(str(place), name, resized(picture, recipe.output.size_px)) for place, (picture, name) in enumerate(named)
+    ]
+    for original in originals:
+        for step in recipe.steps:
+            step.check_size(original.size, original.name)
+    passes = Passes(recipe, materials, str(device), MemoryStore())
+    first = passes.first(on_progress, 0, len(originals))
+    for batch in batches_of(originals, device):
+        for reason in first(batch).values():
+            raise MemoryError(reason)
+    second, results = passes.second([original.key for original in originals]), []
+    for original in originals:
+        pixels = second(original)
+        results.append(pixels if pixels.dtype == np.uint8 else to_eight_bits(pixels, recipe.output.dither))
+        on_progress(Progress("color and detail", len(results), len(originals), "pictures"))
+    return results

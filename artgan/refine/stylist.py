@@ -1,0 +1,164 @@
+"""The style engine that solves for each picture: networks, cards and settings of one look, on one device."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from artgan.backbones.backbone import Backbone, load_backbone
+from artgan.devices import is_out_of_memory, place
+from artgan.images import to_float
+from artgan.progress import Listener, silent
+from artgan.refine.losses import Statistics, mixture
+from artgan.refine.networks import pad_by_replication, pool_by_average
+from artgan.refine.objective import Region, Weights
+from artgan.refine.optimize import Iterate, Settings, Size, noise, resize, scales, stylize
+from artgan.refine.steps.step import MIN_SIDE_PX
+from artgan.refine.steps.style import StyleLook
+from artgan.refine.style_card import Cards, StyleSource, reduced_picture
+
+OnIterate = Callable[[Iterate], None]
+
+
+class Engine(Protocol):
+    """A style engine, ready to work."""
+
+    def prepare(self, sizes: Sequence[Size], on_progress: Listener = silent) -> None:
+        """Compute what pictures of these sizes share."""
+
+    def __call__(
+        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = ...
+    ) -> list[np.ndarray]:
+        """Return uint8 pictures of one size in the look, float32 in [0, 1]."""
+
+
+class Stylist:
+    """The style step of one look, on one device.
+
+    Args:
+        look: the step's section of a recipe, with its layers.
+        styles: what to look like, at least one.
+        weights: of the styles, as many.
+        device: where.
+        seed: of a start from noise.
+
+    Raises:
+        WeightsError: the backbone's weights are not at hand or lack a layer.
+    """
+
+    def __init__(
+        self, look: StyleLook, styles: Sequence[StyleSource], weights: Sequence[float], device: torch.device, seed: int = 0
+    ) -> None:
+        self.look, self.device, self.weights, self.seed = look, device, list(weights), seed
+        backbone = load_backbone(look.backbone, [*look.style_layers, *look.content_layers])
+        if look.pooling == "average":
+            pool_by_average(backbone)
+        self.backbone = place(pad_by_replication(backbone), device)
+        assert isinstance(self.backbone, Backbone)
+        self.cards = [Cards(style, self.backbone, look.style_layers, look.loss, look.pooling, look.tile_px) for style in styles]
+        assert look.content_weight is not None
+        self.settings = Settings(
+            Weights(
+                look.style_layers,
+                look.content_layers,
+                look.loss,
+                look.content,
+                look.content_weight,
+                look.variation_weight,
+                look.strength,
+            ),
+            look.iterations,
+            look.learning_rate,
+            look.optimizer,
+            look.patience,
+            look.scale_ratio,
+            look.tile_px,
+        )
+
+    def long_sides(self, height: int, width: int) -> list[int]:
+        """Return the long sides in pixels at which a picture of this size meets the style."""
+        sizes = scales(height, width, self.look.scale_ratio)
+        return [max(MIN_SIDE_PX, round(max(size) * self.look.style_scale)) for size in sizes]
+
+    def prepare(self, sizes: Sequence[Size], on_progress: Listener = silent) -> None:
+        """Compute the cards that pictures of these sizes need, so that workers find them in the cache."""
+        if self.look.nearest:
+            return
+        for side in sorted({side for height, width in sizes for side in self.long_sides(height, width)}):
+            for cards in self.cards:
+                cards.card(side, on_progress)
+
+    def __call__(
+        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = lambda _: None
+    ) -> list[np.ndarray]:
+        """Return pictures of one size in the look, float32 `[H, W, 3]` in [0, 1].
+
+        Args:
+            pictures: uint8 `[H, W, 3]`.
+            masks: for each picture none, one, or one for each style; float32 `[H, W]` in [0, 1].
+            on_iterate: told about every few steps.
+        """
+        content = _tensor(pictures, self.device)
+        full_masks = _stacked(masks, self.device)
+
+        def looks(size: Size) -> list[Region]:
+            return self._regions(content, size, [resize_mask(mask, size) for mask in full_masks])
+
+        stylized = stylize(content, looks, self.backbone, self.settings, on_iterate, self._start())
+        return [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in stylized]
+
+    def _regions(self, content: Tensor, size: Size, masks: Sequence[Tensor]) -> list[Region]:
+        look = self.look
+        side = max(MIN_SIDE_PX, round(max(size) * look.style_scale))
+        if look.nearest:
+            cards = [cards.nearest_card(content, look.nearest, side) for cards in self.cards]
+        else:
+            cards = [cards.card(side) for cards in self.cards]
+        if len(masks) > 1:
+            return [Region(card, mask) for card, mask in zip(cards, masks, strict=True)]
+        mixed: dict[str, Statistics] = {
+            layer: mixture([card[layer] for card in cards], self.weights) for layer in look.style_layers
+        }
+        return [Region(mixed, masks[0] if masks else None)]
+
+    def _start(self) -> Callable[[Size], Tensor] | None:
+        kind = self.look.start
+        if kind == "content":
+            return None
+        if kind == "noise":
+            return lambda size: noise(size, self.seed)
+        picture = self.cards[0].source.picture(0)
+        return lambda size: resize(reduced_picture(picture, 4 * max(size), torch.device("cpu")), size).clamp(-1, 1)
+
+
+def with_less_memory(
+    engine: Engine, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]], on_iterate: OnIterate
+) -> list[np.ndarray]:
+    """Style pictures of one size together, and one by one where they do not fit into memory together."""
+    go = partial(engine, on_iterate=on_iterate)
+    if len(pictures) == 1:
+        return go(pictures, masks)
+    try:
+        return go(pictures, masks)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        torch.cuda.empty_cache()
+    return [go([picture], [of_picture])[0] for picture, of_picture in zip(pictures, masks, strict=True)]
+
+
+def resize_mask(mask: Tensor, size: Size) -> Tensor:
+    """Reduce a mask `[B, 1, H, W]` by area."""
+    return mask if mask.shape[-2:] == size else torch.nn.functional.adaptive_avg_pool2d(mask, size)
+
+
+def _stacked(masks: Sequence[Sequence[np.ndarray]], device: torch.device) -> list[Tensor]:
+    """Return one `[B, 1, H, W]` for each style."""
+    return [torch.from_numpy(np.stack(of_style))[:, None].to(device) for of_style in zip(*masks, strict=True)]
+
+
+def _tensor(pictures: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    return to_float(torch.from_numpy(np.stack(pictures)).to(device))
