@@ -33,7 +33,7 @@ FLOORS = [
     },
     {"config"},
     {"backbones"},
-    {"datasets", "models", "objectives", "augment", "metrics"},
+    {"datasets", "drawings", "models", "objectives", "augment", "metrics"},
     {"refine"},
     {"generation"},
     {"evaluation", "report", "importing"},
