@@ -18,6 +18,7 @@ from artgan.backbones import BACKBONES, DEFAULT_FEATURES, FEATURE_SPACES
 from artgan.errors import ConfigError
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.objectives import OBJECTIVES
+from artgan.objectives.terms import TERMS
 from artgan.strict_yaml import Document, parse_document, parse_scalar
 from artgan.tables import nearest
 
@@ -109,6 +110,9 @@ class ObjectiveConfig(Section):
         description="Steps from one gradient penalty to the next, which then weighs as many times more; by default "
         f"{OBJECTIVES.values_of('penalty_every')}.",
     )
+    terms: dict[str, Annotated[float, Field(gt=0, le=10)]] = {}
+    """Terms of the generator's loss beside the adversarial one, by name, each with its share: its gradient at the images is
+    that many times as long as the adversarial one's."""
     path_length_weight: NotNegative | None = Field(
         default=None,
         description="Weight of the path length penalty, taken every 4 steps on half the batch; by default "
@@ -119,6 +123,13 @@ class ObjectiveConfig(Section):
     @classmethod
     def _known(cls, name: str) -> str:
         return OBJECTIVES.check(name)
+
+    @field_validator("terms")
+    @classmethod
+    def _known_terms(cls, terms: dict[str, float]) -> dict[str, float]:
+        for name in terms:
+            TERMS.check(name)
+        return dict(sorted(terms.items()))
 
 
 class AugmentConfig(Section):
@@ -263,6 +274,14 @@ def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
             training.freeze_stages > 0 and not discriminator.freezable,
             f"training.freeze_stages = {training.freeze_stages}: the features of the {model.discriminator} discriminator are "
             f"frozen already; leave it out",
+        ),
+        *(
+            (
+                TERMS.row(name).backbone and not discriminator.backbone,
+                f"objective.terms.{name} compares features of a pretrained network, and the {model.discriminator} "
+                f"discriminator has none: take {' or '.join(DISCRIMINATORS.where('backbone'))}, or leave the term out",
+            )
+            for name in objective.terms
         ),
         (
             micro > training.batch_size,

@@ -31,9 +31,9 @@ class PiecewiseSteps:
 
     def __init__(self, state: TrainState, context: StepContext, say: Callable[[str], None]) -> None:
         self.state, self.context, self.say = state, context, say
-        modules = (state.generator, state.discriminator, state.augment, state.path_length)
+        changed = [part for part in state.parts().values() if part is not state.ema]  # which moves between steps, not in them
         # Their bytes: whatever the kinds of numbers, a few operations copy and choose among all of them.
-        self.buffers = [buffer.view(-1).view(torch.uint8) for module in modules for buffer in _small_buffers(module)]
+        self.buffers = [buffer.view(-1).view(torch.uint8) for part in changed for buffer in _small_buffers(part)]
         self.copies = [buffer.clone() for buffer in self.buffers]
 
     def take(self, step: Step, *inputs: Any) -> dict[str, Tensor]:
@@ -82,7 +82,7 @@ class PiecewiseSteps:
                 f"lower training.micro_batch, training.batch_size, model.width or the collection's resolution"
             )
         self.context.micro_batch = smaller
-        for optimizer in (self.state.optimizer_generator, self.state.optimizer_discriminator):
+        for optimizer in self.state.optimizers().values():
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     parameter.grad = None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from artgan.devices import autocast
-from artgan.models.contract import DiscriminatorNetwork, GeneratorNetwork
+from artgan.models.contract import DiscriminatorNetwork, Features, GeneratorNetwork
 from artgan.objectives.penalties import path_lengths, squared_slopes
 
 
@@ -38,11 +38,11 @@ class Passes:
             for name in ("judge", "synthesize", "slopes", "lengths"):
                 setattr(self, name, torch.compile(getattr(self, name), dynamic=False, backend=self.BACKEND))
 
-    def judge(self, images: Tensor, labels: Tensor, auxiliary: bool) -> tuple[Tensor, Tensor]:
-        """Return logits `[N, K]` and, where asked for, the discriminator's auxiliary loss."""
+    def judge(self, images: Tensor, labels: Tensor, auxiliary: bool) -> tuple[Tensor, Tensor, Features]:
+        """Return logits `[N, K]`, the discriminator's auxiliary loss where asked for, and its features."""
         features = self.discriminator.features(images)
         loss: Any = self.discriminator.auxiliary_loss(features, images) if auxiliary else images.new_zeros(())
-        return self.discriminator.logits(features, labels), loss
+        return self.discriminator.logits(features, labels), loss, features
 
     def synthesize(self, styles: Tensor, noise: Tensor) -> Tensor:
         """Return images of styles and noise keys."""

@@ -118,9 +118,8 @@ def _peak_bytes(device: torch.device) -> int:
 
 def _state_bytes(state: TrainState) -> int:
     """Return what a copy of the state takes, frozen backbones included."""
-    modules = (state.generator, state.discriminator, state.ema, state.augment, state.path_length)
-    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-    for optimizer in (state.optimizer_generator, state.optimizer_discriminator):
+    tensors = [tensor for part in state.parts().values() for tensor in (*part.parameters(), *part.buffers())]
+    for optimizer in state.optimizers().values():
         tensors += [moment for moments in optimizer.state.values() for moment in moments.values()]
     return sum(tensor.nbytes for tensor in tensors)
 
@@ -132,7 +131,7 @@ def _disk(session: Session) -> tuple[float, float, float]:
     # Adam's two moments are not there yet in a new run: as large as the trained weights each.
     trained = sum(
         parameter.nbytes
-        for optimizer in (session.state.optimizer_generator, session.state.optimizer_discriminator)
+        for optimizer in session.state.optimizers().values()
         for group in optimizer.param_groups
         for parameter in group["params"]
     )

@@ -156,12 +156,14 @@ def _put(state: TrainState, checkpoint: Checkpoint) -> None:
 
 def checkpoint_info(session: Session) -> dict[str, Any]:
     """Return what a checkpoint says about itself."""
-    collection = session.collection
+    collection, weights = session.collection, session.state.weights_sha256()
+    of_terms = {name: weights[name] for name in session.state.terms if name in weights}
     return {
         "images_seen": session.state.images_seen,
         "training_seconds": session.state.training_seconds,
         "learning_rate_factor": session.state.learning_rate_factor,
         "weights_sha256": session.state.discriminator.weights_sha256,
+        **({"term_weights_sha256": of_terms} if of_terms else {}),
         "config": session.config.model_dump(mode="json"),
         "collection": {
             "name": collection.name,
@@ -203,19 +205,20 @@ def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint)
 
 
 def _check_weights(config: RunConfig, state: TrainState, checkpoint: Checkpoint) -> None:
-    """Refuse a backbone with other weights: its heads would go on from features that they never saw.
+    """Refuse a backbone with other weights: what was trained on its features would go on from some that it never saw.
 
-    A checkpoint without the entry is from before it was kept, and goes on: a refusal would strand the run, and its next
+    A checkpoint without an entry is from before it was kept, and goes on: a refusal would strand the run, and its next
     checkpoint has the entry.
     """
-    ours = state.discriminator.weights_sha256
-    theirs = checkpoint.info.get("weights_sha256", ours)
-    if theirs != ours:
-        raise CheckpointError(
-            f"run {checkpoint.folder.parent.parent} was trained with other weights of {config.model.backbone} (sha256 "
-            f"{str(theirs)[:12]}, now {str(ours)[:12]}): name the folder that has the run's own with --weights-dir, or choose "
-            f"another --run"
-        )
+    theirs = {"discriminator": checkpoint.info.get("weights_sha256"), **checkpoint.info.get("term_weights_sha256", {})}
+    for part, ours in state.weights_sha256().items():
+        if theirs.get(part) not in (None, ours):
+            seen_through = config.model.backbone if part == "discriminator" else f"the term {part}"
+            raise CheckpointError(
+                f"run {checkpoint.folder.parent.parent} was trained with other weights of {seen_through} (sha256 "
+                f"{str(theirs[part])[:12]}, now {ours[:12]}): name the folder that has the run's own with --weights-dir, or "
+                f"choose another --run"
+            )
 
 
 def _check_agreement(config: RunConfig, collection: Collection, state: TrainState, device: torch.device) -> None:
@@ -224,7 +227,7 @@ def _check_agreement(config: RunConfig, collection: Collection, state: TrainStat
         "config": config.model_dump(mode="json"),
         "pixel_hash": collection.pixel_hash,
         "images_seen": state.images_seen,
-        "weights_sha256": state.discriminator.weights_sha256,
+        "weights_sha256": state.weights_sha256(),
     }
     if not Team(shared=True).all_same(digest(ours), device):
         raise ConfigError(
@@ -236,12 +239,12 @@ def _check_agreement(config: RunConfig, collection: Collection, state: TrainStat
 
 def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     changed = []
-    for key in new:
-        path = f"{prefix}{key}"
-        if isinstance(new[key], dict):
-            changed += _changed_keys(old[key], new[key], f"{path}.")
-        elif old[key] != new[key] and path not in _FREE_KEYS:
-            changed.append(f"{path} was {old[key]}, is {new[key]}")
+    for key in sorted(old.keys() | new.keys()):
+        path, was, now = f"{prefix}{key}", old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            changed += _changed_keys(was, now, f"{path}.")
+        elif was != now and path not in _FREE_KEYS:
+            changed.append(f"{path} was {was}, is {now}")
     return changed
 
 

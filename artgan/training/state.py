@@ -1,7 +1,7 @@
 """Everything that a checkpoint holds: networks, their average, optimizers, and how far training is."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,10 @@ from artgan.images import to_float
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.models.contract import DiscriminatorNetwork, DiscriminatorSpec, GeneratorNetwork
 from artgan.objectives.penalties import PathLength
+from artgan.objectives.terms import TERMS
+from artgan.objectives.terms.contract import GeneratorTerm
 from artgan.sealed import misfits
 
-_MODULES = ("generator", "discriminator", "ema", "augment", "path_length")
 _OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
 
 
@@ -36,6 +37,7 @@ class TrainState:
         learning_rate_factor: 1, halved by every return to a checkpoint after a breakdown.
         augment: what the discriminator sees images through, with its strength.
         path_length: the running mean of path lengths.
+        terms: of the generator's loss, by name.
         image_size: height and width of the images, in pixels.
     """
 
@@ -46,10 +48,35 @@ class TrainState:
     optimizer_discriminator: torch.optim.Optimizer
     augment: Augmentation
     path_length: PathLength
+    terms: nn.ModuleDict
     image_size: tuple[int, int]
     images_seen: int = 0
     training_seconds: float = 0.0
     learning_rate_factor: float = 1.0
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return everything that holds tensors, except the optimizers, by the name that a checkpoint gives it.
+
+        The one list of state: checkpoints, undone steps and the forecasts of memory and disk all go by it.
+        """
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "ema": self.ema,
+            "augment": self.augment,
+            "path_length": self.path_length,
+            "terms": self.terms,
+        }
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimizers, by the name that a checkpoint gives them."""
+        return {name: getattr(self, name) for name in _OPTIMIZERS}
+
+    def weights_sha256(self) -> dict[str, str]:
+        """Return the identity of the pretrained weights that each part sees through, which no state dict holds."""
+        found = {"discriminator": self.discriminator.weights_sha256}
+        found |= {name: term.weights_sha256 for name, term in self.terms.items() if isinstance(term, GeneratorTerm)}
+        return {name: sha256 for name, sha256 in found.items() if sha256 is not None}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -109,6 +136,11 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         generator = GENERATORS.load(config.model.generator)(**arguments)
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
+        torch.manual_seed(seeding.stream_key(config.seed, "init/terms") % 2**63)
+        terms = nn.ModuleDict({name: TERMS.load(name)(share) for name, share in sorted(config.objective.terms.items())})
+        for term in terms.values():
+            assert isinstance(term, GeneratorTerm)
+            term.prepare(discriminator.features, training_pictures(config, collection))
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
     generator, discriminator = place(generator.to(dtype), device), place(discriminator.to(dtype), device)
     _freeze(discriminator, config)
@@ -120,10 +152,11 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         generator=generator,
         discriminator=discriminator.eval(),  # see `layers.step_power_iterations`
         ema=ema,
-        optimizer_generator=_adam(generator, training.generator_lr, training.adam_betas),
-        optimizer_discriminator=_adam(discriminator, training.discriminator_lr, training.adam_betas),
+        optimizer_generator=_adam([generator, terms], training.generator_lr, training.adam_betas),
+        optimizer_discriminator=_adam([discriminator], training.discriminator_lr, training.adam_betas),
         augment=build_augmentation(config).to(device, dtype),
         path_length=PathLength().to(device, dtype),
+        terms=terms.to(device, dtype),
         image_size=(collection.height, collection.width),
     )
 
@@ -134,11 +167,17 @@ def build_augmentation(config: RunConfig) -> Augmentation:
     return row.load()(**{option: getattr(config.augment, option) for option in row.options})
 
 
-def _build_discriminator(config: RunConfig, collection: Collection) -> DiscriminatorNetwork:
+def training_pictures(config: RunConfig, collection: Collection) -> Callable[[int], Tensor]:
+    """Return a function that gives the first pictures of a run, so many or all, `[N, 3, H, W]` in [-1, 1]."""
+
     def pictures(count: int) -> Tensor:
         rows = epoch_rows(collection.train_rows, config.seed, 0, min(count, len(collection.train_rows)))
         return to_float(torch.from_numpy(collection.images[rows]))
 
+    return pictures
+
+
+def _build_discriminator(config: RunConfig, collection: Collection) -> DiscriminatorNetwork:
     spec = DiscriminatorSpec(
         height_px=collection.height,
         width_px=collection.width,
@@ -146,7 +185,7 @@ def _build_discriminator(config: RunConfig, collection: Collection) -> Discrimin
         num_classes=num_classes(config, collection),
         backbone=config.model.backbone,
         input_px=config.model.backbone_input_px,
-        pictures=pictures,
+        pictures=training_pictures(config, collection),
     )
     return DISCRIMINATORS.load(config.model.discriminator).from_spec(spec)
 
@@ -162,18 +201,18 @@ def _freeze(discriminator: DiscriminatorNetwork, config: RunConfig) -> None:
         stage.requires_grad_(False)
 
 
-def _adam(network: nn.Module, learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def _adam(networks: Iterable[nn.Module], learning_rate: float, betas: tuple[float, float]) -> torch.optim.Optimizer:
+    trained = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
     return torch.optim.Adam(trained, lr=learning_rate, betas=betas, eps=1e-8, fused=True)
 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
     """Return every tensor of the state under a dotted name; frozen backbones are not part of it."""
     tensors: dict[str, Tensor] = {}
-    for part in _MODULES:
-        tensors |= {f"{part}.{name}": tensor for name, tensor in getattr(state, part).state_dict().items()}
-    for part in _OPTIMIZERS:
-        for index, moments in getattr(state, part).state_dict()["state"].items():
+    for part, module in state.parts().items():
+        tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
+    for part, optimizer in state.optimizers().items():
+        for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{part}.{index}.{name}": tensor for name, tensor in moments.items()}
     return tensors
 
@@ -185,7 +224,7 @@ def load_tensors(state: TrainState, tensors: Mapping[str, Tensor], source: str) 
         CheckpointError: a tensor is missing, unknown, or of another shape; the message names the first ones.
     """
     network_names = {
-        f"{part}.{name}": tensor for part in _MODULES for name, tensor in getattr(state, part).state_dict().items()
+        f"{part}.{name}": tensor for part, module in state.parts().items() for name, tensor in module.state_dict().items()
     }
     moments = {name: tensor for name, tensor in tensors.items() if name.startswith("optimizer_")}
     problem = misfits(network_names, {name: tensor for name, tensor in tensors.items() if name not in moments})
@@ -193,8 +232,8 @@ def load_tensors(state: TrainState, tensors: Mapping[str, Tensor], source: str) 
         raise CheckpointError(f"{source} does not fit this configuration: {problem}")
     for name, target in network_names.items():
         target.copy_(tensors[name])
-    for part in _OPTIMIZERS:
-        _load_moments(getattr(state, part), part, moments, source)
+    for part, optimizer in state.optimizers().items():
+        _load_moments(optimizer, part, moments, source)
 
 
 def _load_moments(optimizer: torch.optim.Optimizer, part: str, moments: Mapping[str, Tensor], source: str) -> None:

@@ -17,11 +17,14 @@ from artgan.devices import autocast, send
 from artgan.models.layers import step_power_iterations
 from artgan.models.noise import KEY_BITS, keyed_noise
 from artgan.objectives.contract import Objective
+from artgan.objectives.terms.contract import Judged
 from artgan.training.distributed import World
 from artgan.training.passes import Passes
 from artgan.training.state import TrainState
+from artgan.training.terms import StepTerms
 
 _PATH_LENGTH_EVERY = 4
+_SHARES_EVERY = 8  # steps from one measurement of the terms' gradients to the next
 
 
 @dataclass
@@ -77,15 +80,15 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
         images_fake = _precise(torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)]))
     draws_real, draws_fake = _draws(state, context, "augment/real"), _draws(state, context, "augment/fake")
     penalized = _is_due(state, context, context.penalty_every)
-    totals = _Totals()
+    totals, terms = _Totals(), _terms(state, context, measured=False)
     for part in _pieces(context, slice(0, context.local_batch)):
         share = (part.stop - part.start) / context.batch_size
         with torch.no_grad():
             seen_real = state.augment(images[part], draws_real[part])
             seen_fake = state.augment(images_fake[part], draws_fake[part])
         with autocast(context.device, context.precision):
-            logits_real, auxiliary = context.passes.judge(seen_real, labels[part], True)
-            logits_fake, _ = context.passes.judge(seen_fake, labels[part], False)
+            logits_real, auxiliary, features = context.passes.judge(seen_real, labels[part], True)
+            logits_fake, _, _ = context.passes.judge(seen_fake, labels[part], False)
         logits_real, logits_fake = _precise(logits_real), _precise(logits_fake)
         loss = context.objective.discriminator_loss(logits_real, logits_fake)
         penalties = _penalties(context, seen_real, seen_fake, labels[part]) if penalized else {}
@@ -93,6 +96,8 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
         means = {"logits/real": logits_real.mean(), "logits/fake": logits_fake.mean()}
         signs = {"logits/sign_real": logits_real.sign().mean()}
         totals.add(share, {"loss/discriminator": loss, "loss/auxiliary": auxiliary} | penalties | means | signs)
+        terms.add(Judged(images[part], seen_real, features, labels[part]))
+    terms.observe("real")
     scalars = totals.values | {"skipped/discriminator": _update(state.optimizer_discriminator, context)}
     if state.augment.strength is not None:
         state.augment.observe(context.world.total(scalars["logits/sign_real"]), context.batch_size)
@@ -109,7 +114,7 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
     state.optimizer_generator.zero_grad()
     inputs, draws = _inputs(state, context, "generator"), _draws(state, context, "augment/generator")
     draws_real = None if images is None else _draws(state, context, "augment/generator_real")
-    totals = _Totals()
+    totals, terms = _Totals(), _terms(state, context, measured=_is_due(state, context, _SHARES_EVERY))
     with _fixed(state.discriminator):
         for whole in _wholes(context):
             made = _generated(context, inputs, labels, whole)
@@ -119,15 +124,19 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
                 seen = state.augment(leaf[part.start - whole.start : part.stop - whole.start], draws[part])
                 seen_real = None if images is None or draws_real is None else state.augment(images[part], draws_real[part])
                 with autocast(context.device, context.precision):
-                    logits_fake, _ = context.passes.judge(seen, labels[part], False)
+                    logits_fake, _, features = context.passes.judge(seen, labels[part], False)
                     logits_real = None if seen_real is None else context.passes.judge(seen_real, labels[part], False)[0]
                 loss = context.objective.generator_loss(
                     _precise(logits_fake), None if logits_real is None else _precise(logits_real)
                 )
-                (share * loss).backward()
-                totals.add(share, {"loss/generator": loss})
+                judged = Judged(leaf[part.start - whole.start : part.stop - whole.start], seen, features, labels[part])
+                whole_loss, values = terms.added_to(loss, judged, leaf, share)
+                (share * whole_loss).backward()
+                totals.add(share, {"loss/generator": loss} | values)
+                terms.add(judged)
             assert leaf.grad is not None
             made.backward(leaf.grad.to(made.dtype))
+    totals.values |= terms.observe("fake")
     if context.path_length_weight > 0 and _is_due(state, context, _PATH_LENGTH_EVERY):
         totals.values |= _path_length(state, context, labels)
     return totals.values | {"skipped/generator": _update(state.optimizer_generator, context)}
@@ -218,6 +227,10 @@ def _pieces(context: StepContext, whole: slice) -> Iterator[slice]:
     """Cut a part of the process's batch into micro-batches."""
     for start in range(whole.start, whole.stop, context.micro_batch):
         yield slice(start, min(start + context.micro_batch, whole.stop))
+
+
+def _terms(state: TrainState, context: StepContext, *, measured: bool) -> StepTerms:
+    return StepTerms(state.terms, context.world, context.batch_size, state.images_seen, measured)
 
 
 def _is_due(state: TrainState, context: StepContext, every_steps: int) -> bool:

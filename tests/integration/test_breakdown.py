@@ -29,10 +29,10 @@ def poison(session, steps):
     judge, count = type(context_of.passes).judge, [0]
 
     def judging(self, images, labels, auxiliary):
-        logits, loss = judge(self, images, labels, auxiliary)
+        logits, loss, features = judge(self, images, labels, auxiliary)
         if auxiliary:
             count[0] += 1
-        return (logits * float("nan") if count[0] in steps else logits), loss
+        return (logits * float("nan") if count[0] in steps else logits), loss, features
 
     return judging
 
