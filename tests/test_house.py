@@ -45,7 +45,15 @@ FLOORS = [
 ]
 SHARED_GROUND = FLOORS[0]  # the ground floor is one room: its modules may use each other, without a loop
 # These `__init__` files are tables: text that names modules and imports nothing, readable from any floor.
-TABLES = {"artgan.backbones", "artgan.models", "artgan.objectives", "artgan.augment", "artgan"}
+TABLES = {
+    "artgan.backbones",
+    "artgan.models",
+    "artgan.objectives",
+    "artgan.objectives.terms",
+    "artgan.augment",
+    "artgan.metrics",
+    "artgan",
+}
 
 
 def room_of(module: str) -> str:
