@@ -9,16 +9,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "prepare": "artgan.datasets.prepare",
-    "open_collection": "artgan.datasets.collection",
+    **dict.fromkeys(("prepare", "open_collection", "train", "evaluate", "load_model", "generate", "refine"), "artgan.api"),
     "load_config": "artgan.config",
-    "train": "artgan.training.loop",
-    "load_model": "artgan.generation.model_folder",
-    "generate": "artgan.generation.sample",
-    "refine": "artgan.refine.run",
 }
 __all__ = [
     "__version__",
+    "evaluate",
     "generate",
     "load_config",
     "load_model",

@@ -38,7 +38,7 @@ FLOORS = [
     {"generation"},
     {"evaluation", "report", "importing"},
     {"training"},
-    {"demo", "describe", "selection"},
+    {"api", "demo", "describe", "selection"},
     {"studio"},
     {"cli"},
     {"__main__"},

@@ -14,7 +14,6 @@ from artgan.progress import listener_for
 
 _METRICS = ("distances", "manifold", "copying")  # as in artgan.evaluation.measure, which imports torch
 _RESIZES = ("clean", "legacy-torch", "legacy-tf")
-_DEFAULT_COUNT = 2000
 _FEATURES_HELP = (
     "inception-2048 (FID), -768, -192, -64; dinov2-s14, -b14, -l14; timm/NAME; NETWORK:LAYER; random needs no weights. "
     f"Default: {DEFAULT_FEATURES}."
@@ -60,6 +59,7 @@ def evaluate(
         arguments.number("--num-generated", num_generated, 2, 1_000_000)
     if not target.exists():
         raise DataError(f"{target}: no such run, model or folder of pictures")
+    from artgan.api import NUM_JUDGED
     from artgan.datasets.collection import open_collection
 
     opened = open_collection(collection)
@@ -74,7 +74,7 @@ def evaluate(
     with process_group(chosen) as is_first, listener_for(quiet=context.obj.quiet or not is_first) as listen:
         if is_model_or_run(target):
             model = load_model(target, chosen)
-            count = num_generated or _DEFAULT_COUNT
+            count = num_generated or NUM_JUDGED
             subject = generator_subject(opened, model.generator, count, truncation, conditional=bool(model.card.classes))
         else:
             subject = folder_subject(opened, target, num_generated)

@@ -62,21 +62,30 @@ def gather_materials(
         DataError: something cannot be read.
         ConfigError: it does not fit the recipe.
     """
-    sources = [_style_source(path) for path in styles] if recipe.style.acts or recipe.color.mode == "match" else []
+    sources = [style_source(path) for path in styles] if recipe.style.acts or recipe.color.mode == "match" else []
     colors = None
     if recipe.color.mode == "match" and (palette or sources):
         if palette.startswith("#"):
             colors = sample_pixels(parse_palette(palette))
         else:
-            of = [_style_source(Path(palette))] if palette else sources
-            colors = pool([sample_pixels(picture) for source in of for picture in _some(source)])
+            colors = colors_of([style_source(Path(palette))] if palette else sources)
     name = (palette if palette.startswith("#") else Path(palette).name) if palette else None
     materials = Materials(tuple(sources), tuple(weights), tuple(masks), colors, name, network)
     check_materials(recipe, materials)
     return materials
 
 
-def _style_source(path: Path) -> StyleSource:
+def colors_of(sources: Sequence[StyleSource]) -> np.ndarray:
+    """Return Oklab samples `[N, 3]` of the pictures of some sources: the palette of `match`."""
+    return pool([sample_pixels(picture) for source in sources for picture in _some(source)])
+
+
+def style_source(path: Path) -> StyleSource:
+    """Return a picture, a folder of pictures or a collection as a style.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     if not is_collection(path):
         return style_of_files(path)
     collection = open_collection(path)

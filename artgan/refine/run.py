@@ -134,7 +134,23 @@ def refine(series: Series, recipe: Recipe, device: torch.device, on_progress: Li
     palette = pool([sample_pixels(picture) for picture in series.palette]) if series.palette else None
     materials = Materials(styles, [1.0] * len(styles), palette=palette)
     check_materials(recipe, materials)
-    named = zip(series.pictures, series.names, strict=True)
+    return refine_pictures(series.pictures, series.names, recipe, materials, device, on_progress)
+
+
+def refine_pictures(
+    pictures: Sequence[np.ndarray],
+    names: Sequence[str],
+    recipe: Recipe,
+    materials: Materials,
+    device: torch.device,
+    on_progress: Listener = silent,
+) -> list[np.ndarray]:
+    """Return pictures refined as one series, uint8 `[H, W, 3]`, in order; `materials` fit the recipe.
+
+    Raises:
+        DataError: a picture is too small for style.
+    """
+    named = zip(pictures, names, strict=True)
     originals = [
         _Held(str(place), name, resized(picture, recipe.output.size_px)) for place, (picture, name) in enumerate(named)
     ]
