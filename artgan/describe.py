@@ -1,6 +1,5 @@
 """What a picture, a model, a collection or a run is, in a few facts."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +71,12 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    status_file = path / "status.json"
+    from artgan.training.status import STATUS_FILE, read_status
+
     try:
-        status = json.loads(status_file.read_text(encoding="utf-8")) if status_file.is_file() else {"state": "not started"}
+        status = read_status(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{status_file} cannot be read: {error}") from error
+        raise DataError(f"{path / STATUS_FILE} cannot be read: {error}") from error
     return {
         "kind": "run",
         **status,
@@ -88,7 +88,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 def _picture(path: Path) -> dict[str, Any]:
     from artgan.decode import decode_file
-    from artgan.images import read_metadata
+    from artgan.metadata import read_metadata
 
     picture = decode_file(path)
     return {

@@ -10,20 +10,24 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin, TiffImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from torch import Tensor
 
-from artgan.errors import DataError, StorageError
+from artgan.errors import StorageError
+from artgan.metadata import (
+    JPEG_COMMENT_LIMIT,
+    METADATA_KEY,
+    TRAINED,
+    exif_block,
+    parameters_line,
+    tiff_tags,
+    with_long_metadata,
+    xmp,
+)
 
-TRAINED = "trainedAlgorithmicMedia"
-COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
-_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-METADATA_KEY = "artgan"
-_METADATA_LIMIT = 1 << 20
 SUFFIX_OF = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 _ENCODERS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG"},
@@ -31,16 +35,6 @@ _ENCODERS: dict[str, dict[str, Any]] = {
     "webp": {"format": "WEBP", "lossless": True, "quality": 80},
     "tiff": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
 }
-_EXIF_ASCII = b"ASCII\0\0\0"
-_UNREADABLE_EXIF = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError)  # it says nothing
-_CREDITS = {
-    "artist": ExifTags.Base.Artist,
-    "copyright": ExifTags.Base.Copyright,
-    "description": ExifTags.Base.ImageDescription,
-}
-_MAX_CREDIT = 1000
-_TIFF_XMP_TAG = 700
-_TIFF_UNDEFINED = 7
 _CAPTION_PX = 11
 
 
@@ -142,8 +136,8 @@ def encode_picture(
         pixels: uint8 `[H, W, 3]`.
         image_format: one of `SUFFIX_OF`.
         metadata: what reproduces the picture. PNG has it as JSON under the iTXt key `artgan` and as the `parameters` line
-            that artists' tools read; the others in Exif (UserComment, ImageDescription). All have XMP with the IPTC digital
-            source type.
+            that artists' tools read; the others in Exif (UserComment, ImageDescription), JPEG in comments where it is too long
+            for that. All have XMP with the IPTC digital source type.
         source_type: the IPTC term, `TRAINED` or `COMPOSITE`.
         icc_profile: what the pixels mean, embedded as it is; without one they are taken for sRGB.
     """
@@ -156,40 +150,16 @@ def encode_picture(
         info.add_itxt("parameters", parameters_line(metadata))
         info.add_itxt("XML:com.adobe.xmp", xmp(source_type, metadata))
         options["pnginfo"] = info
+    elif metadata is not None and image_format == "tiff":
+        options["tiffinfo"] = tiff_tags(metadata, source_type)
     elif metadata is not None:
-        exif = _exif(metadata)
-        if image_format == "tiff":  # with compression, Pillow leaves out the Exif folder: its tags go among the others
-            options["tiffinfo"] = _tiff_tags(exif, xmp(source_type, metadata))
-        else:
-            options |= {"exif": exif, "xmp": xmp(source_type, metadata).encode()}
+        exif = exif_block(metadata, JPEG_COMMENT_LIMIT if image_format == "jpeg" else None)
+        options |= {"exif": exif, "xmp": xmp(source_type, metadata).encode()}
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, **options)
+    if metadata is not None and image_format == "jpeg":
+        return with_long_metadata(buffer.getvalue(), metadata)
     return buffer.getvalue()
-
-
-def user_comment(metadata: Mapping[str, Any]) -> bytes:
-    """Return the Exif entry that carries the metadata, as `read_metadata` finds it."""
-    return _EXIF_ASCII + f"{METADATA_KEY} {json.dumps(metadata, sort_keys=True)}".encode()
-
-
-def _exif(metadata: Mapping[str, Any]) -> Image.Exif:
-    exif = Image.Exif()
-    # Exif text is ASCII; JSON escapes all else.
-    exif[ExifTags.Base.ImageDescription] = parameters_line(metadata).encode("ascii", "replace").decode()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = user_comment(metadata)
-    return exif
-
-
-def _tiff_tags(exif: Image.Exif, packet: str) -> TiffImagePlugin.ImageFileDirectory_v2:
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    tags[ExifTags.Base.ImageDescription] = exif[ExifTags.Base.ImageDescription]
-    for tag, value in (
-        (ExifTags.Base.UserComment, exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment]),
-        (_TIFF_XMP_TAG, packet.encode()),
-    ):
-        tags.tagtype[tag] = _TIFF_UNDEFINED
-        tags[tag] = value
-    return tags
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -205,94 +175,3 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def read_metadata(path: Path) -> dict[str, Any] | None:
-    """Return what artgan wrote into a picture, or None for a picture of another origin.
-
-    Raises:
-        DataError: the entry is there and is not JSON.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()  # text chunks may follow the pixels
-            text = image.info.get(METADATA_KEY) or _exif_text(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    if not isinstance(text, str):
-        return None
-    try:
-        if len(text) > _METADATA_LIMIT:
-            raise ValueError(f"{len(text)} characters")
-        metadata = json.loads(text)
-        if not isinstance(metadata, dict):
-            raise ValueError(f"a {type(metadata).__name__}, not an object")
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: the '{METADATA_KEY}' entry of this picture is not readable ({error})") from error
-    return metadata
-
-
-def _exif_text(image: Image.Image) -> str | None:
-    try:
-        exif = image.getexif()
-        comment = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment) or exif.get(ExifTags.Base.UserComment)
-    except _UNREADABLE_EXIF:
-        return None
-    start = _EXIF_ASCII + f"{METADATA_KEY} ".encode()
-    if not isinstance(comment, bytes) or not comment.startswith(start):
-        return None
-    return comment[len(start) :].decode("ascii", "replace")
-
-
-def parameters_line(metadata: Mapping[str, Any]) -> str:
-    """Return the line that artists' tools show: `Seed: 3, Model: name, Model hash: 1a2b..., Truncation: 0.8`."""
-    titles = {
-        "seed": "Seed",
-        "model": "Model",
-        "model_hash": "Model hash",
-        "truncation": "Truncation",
-        "class": "Class",
-        "version": "artgan version",
-    }
-    parts = [f"{title}: {metadata[key]}" for key, title in titles.items() if metadata.get(key) is not None]
-    refine = metadata.get("refine")
-    if isinstance(refine, Mapping):
-        style = refine.get("recipe", {}).get("style", {})
-        parts.append(f"Refine: {style.get('engine')} at {style.get('strength')}")
-    return ", ".join(parts)
-
-
-def read_credits(path: Path) -> dict[str, str]:
-    """Return what the Exif data of a picture of another origin says about its author: `artist`, `copyright`, `description`."""
-    try:
-        with Image.open(path) as image:
-            exif = image.getexif()
-    except (*_UNREADABLE_EXIF, Image.DecompressionBombError):
-        return {}
-    held = {name: str(exif.get(tag, "")).strip("\0 ")[:_MAX_CREDIT] for name, tag in _CREDITS.items()}
-    return {name: text for name, text in held.items() if text}
-
-
-def xmp(source_type: str, metadata: Mapping[str, Any]) -> str:
-    """Return the XMP packet that names a picture's digital source type, and its author where the metadata has one."""
-    credits = "".join(
-        f"<dc:{name}><rdf:{kind}><rdf:li{language}>{_plain_text(metadata[key])}</rdf:li></rdf:{kind}></dc:{name}>"
-        for key, name, kind, language in (
-            ("artist", "creator", "Seq", ""),
-            ("copyright", "rights", "Alt", ' xml:lang="x-default"'),
-            ("description", "description", "Alt", ' xml:lang="x-default"'),
-        )
-        if key in metadata
-    )
-    return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-        '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-        'xmlns:dc="http://purl.org/dc/elements/1.1/" '
-        f"Iptc4xmpExt:DigitalSourceType={quoteattr(_SOURCE_TYPE + source_type)}>{credits}</rdf:Description>"
-        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
-    )
-
-
-def _plain_text(value: Any) -> str:
-    return escape("".join(letter for letter in str(value) if letter.isprintable()))

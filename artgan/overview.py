@@ -14,7 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from artgan.images import METADATA_KEY, write_whole
+from artgan.images import write_whole
+from artgan.metadata import METADATA_KEY
 
 SHEET_REASON = "an overview sheet that artgan made, no work"
 _KIND = "sheet"

@@ -27,6 +27,7 @@ FLOORS = [
         "sealed",
         "overview",
         "images",
+        "metadata",
         "devices",
         "decode",
         "weights",

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from artgan.cli.terminal import Interrupted, enduring_streams, noted_interrupts
 from artgan.errors import ArtganError, ConfigError, StorageError
 
 EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
@@ -53,16 +54,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code; a user's error is a line or two, not a traceback."""
     words = _globals_first(list(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    try:
-        app(words, prog_name="artgan")
-    except ArtganError as error:
+    with enduring_streams(), noted_interrupts() as was_interrupted:
+        try:
+            app(words, prog_name="artgan")
+        except (Exception, Interrupted) as error:
+            if was_interrupted():
+                _interrupted(words)
+            _report(error, words)
+
+
+def _report(error: BaseException, words: Sequence[str]) -> NoReturn:
+    if isinstance(error, ArtganError):
         _fail(str(error), error.exit_code, words)
-    except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED, words)
-    except OSError as error:
+    if isinstance(error, OSError):
         _fail(f"{error}; is there space, and may you write there?", StorageError.exit_code, words)
-    except Exception as error:
-        _fail(f"unexpected {type(error).__name__}: {error}. This is a bug; --debug shows where", 1, words)
+    _fail(f"unexpected {type(error).__name__}: {error}. This is a bug; --debug shows where", 1, words)
+
+
+def _interrupted(words: Sequence[str]) -> NoReturn:
+    if "--debug" in words:
+        traceback.print_exc()
+    sys.exit(INTERRUPTED)
 
 
 def _fail(message: str, exit_code: int, words: Sequence[str]) -> NoReturn:

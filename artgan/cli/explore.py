@@ -71,10 +71,12 @@ def project(
     from artgan.generation.projection import Settings, fitted
     from artgan.generation.projection import project as search
     from artgan.generation.sample import picture_metadata, render
-    from artgan.generation.video import encode_video, enlarged
+    from artgan.generation.video import check_format, encode_video, enlarged
     from artgan.images import grid, save_png
     from artgan.overview import save_sheet
 
+    if video != "none":
+        check_format(video)
     model = load_model(target, choose_device(device))
     wanted = decode_file(picture).pixels
     frames: list[np.ndarray] = []

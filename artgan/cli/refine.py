@@ -59,7 +59,7 @@ def refine(
     tile: Annotated[Whole, typer.Option(help="Work in tiles of so many pixels, for pictures over memory.")] = None,
     size: Annotated[Whole, typer.Option(help="Longer side of the result; default: the picture's own.")] = None,
     color: Annotated[Text, typer.Option(help="none (default); keep: the picture's own colors; match: the palette's.")] = None,
-    color_method: Annotated[Text, typer.Option(help="Of match: mkl (default), reinhard, sliced or histogram.")] = None,
+    color_method: Annotated[Text, typer.Option(help="mkl (default), reinhard, sliced; histogram: lightness alone.")] = None,
     color_strength: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
     palette: Annotated[str, typer.Option(help="Picture, collection or #colors for match; default: the style.")] = "",
     per_picture: Annotated[Number, typer.Option(help="0: one color map for the series; 1: one for each picture.")] = None,
@@ -162,7 +162,7 @@ def _look(recipe: Path | None, recipe_from: Path | None, settings: list[str], fl
 
 
 def _carried(picture: Path) -> dict[str, Any]:
-    from artgan.images import read_metadata
+    from artgan.metadata import read_metadata
 
     metadata = read_metadata(picture) if picture.is_file() else None
     held = metadata.get("refine") if metadata else None

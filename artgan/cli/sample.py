@@ -97,7 +97,7 @@ def sample(
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:
     from artgan.generation.sample import point_of_picture
-    from artgan.images import read_metadata
+    from artgan.metadata import read_metadata
 
     points = [point_of_picture(model, read_metadata(path), str(path)) for path in paths]
     return points, [path.stem for path in paths]

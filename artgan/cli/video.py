@@ -21,7 +21,7 @@ EASINGS = ("linear", "smooth", "cosine")
 def video(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(help="A run (its best model) or a model folder.")],
-    out: Annotated[Path, typer.Option(help="X.mp4, X.webm, X.gif, or X.webp (which needs no PyAV and is lossless).")],
+    out: Annotated[Path, typer.Option(help="X.mp4, X.webm; X.gif or X.webp (lossless), which need no PyAV.")],
     seeds: Annotated[str, typer.Option(help="The pictures that the film passes, in order.")] = "0-5",
     steps: Annotated[int, typer.Option(help="Frames from a picture to the next.")] = 60,
     fps: Annotated[int, typer.Option(help="Frames per second.")] = 30,

@@ -29,7 +29,7 @@ from artgan.decode import decode
 from artgan.errors import DataError, StorageError
 from artgan.exclusive import only_one
 from artgan.overview import SHEET_REASON, is_sheet
-from artgan.processes import leave_with_parent
+from artgan.processes import interrupts_stay_here, leave_with_parent
 from artgan.progress import Listener, Progress, silent
 
 _FILES_AHEAD_PER_WORKER = 16
@@ -216,7 +216,8 @@ def _from_pool(tasks: Sequence[_Task], workers: int) -> Iterator[list[Entry]]:
     pool = _pool(workers)
     try:
         ahead = workers * _FILES_AHEAD_PER_WORKER
-        pending = [pool.submit(_prepare_file, task) for task in tasks[:ahead]]
+        with interrupts_stay_here():
+            pending = [pool.submit(_prepare_file, task) for task in tasks[:ahead]]
         for index in range(len(tasks)):
             entries = pending.pop(0).result()
             if index + ahead < len(tasks):
@@ -233,7 +234,9 @@ def _alone(task: _Task) -> list[Entry]:
     file, _ = task
     try:
         with _pool(1) as pool:
-            return pool.submit(_prepare_file, task).result()
+            with interrupts_stay_here():
+                result = pool.submit(_prepare_file, task)
+            return result.result()
     except BrokenExecutor:
         line = {"name": file.name, "source": file.where, "label": file.label}
         return _rejected(line, "kills the process that decodes it, or needs more memory than there is")

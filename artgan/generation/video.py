@@ -1,24 +1,27 @@
-"""Frames to a film: MP4, WebM and GIF through PyAV, animated WebP through Pillow alone."""
+"""Frames to a film: MP4 and WebM through PyAV, animated WebP and GIF through Pillow alone."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from artgan.errors import ConfigError
 
 MEDIA_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
-_CODECS = {"mp4": "libx264", "webm": "libvpx-vp9", "gif": "gif"}
-_PIXELS = {"mp4": "yuv420p", "webm": "yuv420p", "gif": "rgb8"}
+_CODECS = {"mp4": "libx264", "webm": "libvpx-vp9"}
 _OPTIONS = {
     "mp4": {"crf": "14", "preset": "medium", "movflags": "faststart"},
     "webm": {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
-    "gif": {},
 }
 _GIF_MAX_FPS = 50  # most viewers slow down anything faster
+_GIF_TICK_MS = 10
+_SAME_SCENE = (
+    1.2  # a frame keeps the palette before it up to so many times the error of its own: colors then rest between frames
+)
 
 
 def default_format() -> str:
@@ -30,80 +33,146 @@ def default_format() -> str:
     return "mp4"
 
 
-def encode_video(frames: Iterable[np.ndarray], video_format: str, fps: int, note: str = "") -> bytes:
-    """Return the bytes of a film.
-
-    Args:
-        frames: uint8 `[H, W, 3]`, all of one size; for mp4 and webm an odd side loses its last row or column.
-        video_format: a key of `MEDIA_TYPES`. webp is lossless: its frames are the pictures, pixel by pixel; gif has 256 colors.
-        fps: frames per second; gif is held to 50.
-        note: written into the film's comment (webp: Exif), where the format has one.
+def check_format(video_format: str) -> None:
+    """Check, before any work, that films of a format can be written here.
 
     Raises:
         ConfigError: the format needs PyAV, which is not installed.
     """
+    if video_format in _CODECS:
+        try:
+            import av  # noqa: F401
+        except ImportError:
+            raise ConfigError(f"{video_format} needs PyAV: pip install 'artgan[video]'; webp and gif work without it") from None
+
+
+def encode_video(
+    frames: Iterable[np.ndarray], video_format: str, fps: float, note: str = "", times_ms: Sequence[int] | None = None
+) -> bytes:
+    """Return the bytes of a film.
+
+    Args:
+        frames: uint8 `[H, W, 3]`, all of one size; for mp4 and webm an odd side loses its last row or column.
+        video_format: a key of `MEDIA_TYPES`. webp is lossless: its frames are the pictures, pixel by pixel; gif has 256 colors
+            in each frame.
+        fps: frames per second; gif is held to 50.
+        note: written into the film's comment (webp: Exif), where the format has one.
+        times_ms: how long each frame stays, for webp and gif; by default evenly as `fps` says, in whole ticks that are right on
+            average.
+
+    Raises:
+        ConfigError: the format needs PyAV, which is not installed.
+    """
+    check_format(video_format)
     if video_format == "webp":
-        return _webp(frames, fps, note)
-    try:
-        import av
-    except ImportError:
-        raise ConfigError(f"{video_format} needs PyAV: pip install 'artgan[video]'; --format webp works without it") from None
-    buffer = io.BytesIO()
+        return _webp(frames, times_ms or EvenTimes(fps), note)
     if video_format == "gif":
-        fps = min(fps, _GIF_MAX_FPS)
+        return _gif(frames, times_ms or EvenTimes(min(fps, _GIF_MAX_FPS), _GIF_TICK_MS), note)
+    import av
+
+    buffer = io.BytesIO()
+    rate = Fraction(fps).limit_denominator(1001)
     with av.open(buffer, "w", format=video_format) as container:
         if note:
             container.metadata["comment"] = note
         stream: Any = None
         for pixels in frames:
             if stream is None:
-                stream = _stream(container, video_format, fps, pixels.shape)
+                stream = _stream(container, video_format, rate, pixels.shape)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[: stream.height, : stream.width]), "rgb24")
-            for packet in stream.encode(_converted(frame, video_format)):
+            for packet in stream.encode(_converted(frame)):
                 container.mux(packet)
         for packet in stream.encode() if stream else ():
             container.mux(packet)
     return buffer.getvalue()
 
 
-def _stream(container: Any, video_format: str, fps: int, shape: tuple[int, ...]) -> Any:
-    stream = container.add_stream(_CODECS[video_format], rate=fps, options=_OPTIONS[video_format])
-    even = 1 if video_format == "gif" else 2
-    stream.height, stream.width = shape[0] // even * even, shape[1] // even * even
-    stream.pix_fmt = _PIXELS[video_format]
-    stream.codec_context.time_base = Fraction(1, fps)
-    if video_format != "gif":  # tag what `_converted` does: BT.709, limited range
-        stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = 1
-        stream.codec_context.color_range = 1
+def _stream(container: Any, video_format: str, rate: Fraction, shape: tuple[int, ...]) -> Any:
+    stream = container.add_stream(_CODECS[video_format], rate=rate, options=_OPTIONS[video_format])
+    stream.height, stream.width = shape[0] // 2 * 2, shape[1] // 2 * 2
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = 1 / rate
+    # Tag what `_converted` does: BT.709, limited range.
+    stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = 1
+    stream.codec_context.color_range = 1
     return stream
 
 
-def _converted(frame: Any, video_format: str) -> Any:
-    if video_format == "gif":
-        return frame.reformat(format="rgb8")
+def _converted(frame: Any) -> Any:
     from av.video.reformatter import ColorRange, Colorspace
 
     return frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
-def _webp(frames: Iterable[np.ndarray], fps: int, note: str) -> bytes:
+class EvenTimes(list[int]):
+    """How long each frame stays, in milliseconds, at an even rate: whole ticks whose sum is never more than half a tick off.
+
+    24 frames a second are 42, 41, 42, ... ms, so that a film is as long as its sound. It is a list by name, which Pillow asks
+    for, and has no end.
+    """
+
+    def __init__(self, fps: float, tick_ms: int = 1) -> None:
+        super().__init__()
+        self.fps, self.tick_ms = Fraction(fps).limit_denominator(1001), tick_ms
+
+    def __getitem__(self, index: Any) -> Any:
+        ticks = Fraction(1000) / (self.fps * self.tick_ms)
+        return (round(ticks * (index + 1)) - round(ticks * index)) * self.tick_ms
+
+
+def _webp(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str) -> bytes:
     images: Iterator[Image.Image] = (Image.fromarray(pixels) for pixels in frames)
     first = next(images)
     exif = Image.Exif()
     if note:
         exif[0x010E] = note
     buffer = io.BytesIO()
-    first.save(
-        buffer,
-        "WEBP",
-        save_all=True,
-        append_images=images,
-        duration=round(1000 / fps),
-        loop=0,
-        lossless=True,
-        exif=exif.tobytes(),
-    )
+    packed = exif.tobytes().removeprefix(b"Exif\0\0")  # which belongs to JPEG
+    first.save(buffer, "WEBP", save_all=True, append_images=images, duration=times_ms, loop=0, lossless=True, exif=packed)
     return buffer.getvalue()
+
+
+def _gif(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str) -> bytes:
+    images = _indexed(frames)
+    first = next(images)
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"comment": note.encode()} if note else {}
+    first.save(buffer, "GIF", save_all=True, append_images=images, duration=times_ms, loop=0, optimize=False, **options)
+    return buffer.getvalue()
+
+
+def _indexed(frames: Iterable[np.ndarray]) -> Iterator[Image.Image]:
+    """Yield frames in 256 colors of their own, or in those of the frame before where they fit nearly as well."""
+    palette: np.ndarray | None = None
+    for pixels in frames:
+        own = _palette_of(pixels)
+        indices, error = _nearest(pixels, own)
+        if palette is not None:
+            kept, kept_error = _nearest(pixels, palette)
+            if kept_error <= _SAME_SCENE**2 * error:
+                own, indices = palette, kept
+        palette = own
+        image = Image.fromarray(indices, "P")
+        image.putpalette(own.tobytes())
+        yield image
+
+
+def _palette_of(pixels: np.ndarray) -> np.ndarray:
+    """Return 256 colors for a frame, uint8 `[256, 3]`: median cut, then k-means from there."""
+    quantized = Image.fromarray(pixels).quantize(256, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    palette = np.zeros((256, 3), np.uint8)
+    found = np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)
+    palette[: len(found)] = found
+    return palette
+
+
+def _nearest(pixels: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the index of each pixel's nearest color, uint8 `[H, W]`, and the mean squared distance.
+
+    Exact: Pillow's own way to a given palette looks colors up in cells of four levels, which doubles the error.
+    """
+    distances, indices = cKDTree(palette.astype(np.float32)).query(pixels.reshape(-1, 3).astype(np.float32))
+    return indices.astype(np.uint8).reshape(pixels.shape[:2]), float(np.mean(distances**2))
 
 
 def enlarged(frames: Iterable[np.ndarray], shorter_side_px: int) -> Iterator[np.ndarray]:

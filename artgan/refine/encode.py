@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from artgan.errors import DataError
-from artgan.images import parameters_line, save_png, user_comment, write_whole, xmp
+from artgan.images import save_png, write_whole
+from artgan.metadata import parameters_line, user_comment, xmp
 
 _SOFTWARE = "artgan"
 # Roberts 2018: the plastic number's powers spread points evenly over the plane.

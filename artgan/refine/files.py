@@ -24,7 +24,7 @@ from PIL import Image
 import artgan
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.exclusive import only_one
-from artgan.images import COMPOSITE, TRAINED, read_credits, read_metadata
+from artgan.metadata import COMPOSITE, TRAINED, read_credits, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
 from artgan.refine.encode import save, write_whole

@@ -4,6 +4,7 @@ Everything is fitted to samples of pixels and is then one function of a color, s
 table that other programs apply.
 """
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _CONTRAST_TAILS = (0.5, 99.5)
 _MAX_STRETCH = 2.5
 _VIVID = 0.25  # Oklab chroma from which vibrance leaves a color alone
 CUBE_SIDE = 33
+_MAX_TITLE = 200  # lines of the format have 250 bytes at most
 
 
 def sample_pixels(pixels: np.ndarray) -> np.ndarray:
@@ -152,13 +154,19 @@ def _saturation(saturation: float, vibrance: float) -> Map:
 def write_cube(path: Path, color_map: Map, title: str) -> None:
     """Write a map as a 33-point `.cube` table of gamma-coded sRGB, red fastest (the IRIDAS format).
 
-    Its interpolation is an approximation; artgan itself applies the map.
+    Its interpolation is an approximation; artgan itself applies the map. The title is cut to what every reader takes: one line
+    of printable ASCII without quotes.
     """
+    title = " ".join(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().replace('"', "").split())
     axis = np.linspace(0, 1, CUBE_SIDE)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     colors = np.stack([red, green, blue], -1).reshape(-1, 3)
     mapped = srgb_from_oklab(color_map(oklab_from_srgb(colors)))
-    lines = [f'TITLE "{title}"', f"LUT_3D_SIZE {CUBE_SIDE}", *(" ".join(f"{value:.6f}" for value in row) for row in mapped)]
+    lines = [
+        f'TITLE "{title[:_MAX_TITLE]}"',
+        f"LUT_3D_SIZE {CUBE_SIDE}",
+        *(" ".join(f"{value:.6f}" for value in row) for row in mapped),
+    ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from artgan.errors import ConfigError
-from artgan.processes import leave_with_parent
+from artgan.processes import interrupts_stay_here, leave_with_parent
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,7 +37,8 @@ def over_processes(
     threads = max(1, torch.get_num_threads() // jobs)
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(make, threads))
     try:
-        pending = {pool.submit(_do, task): index for index, task in enumerate(tasks)}
+        with interrupts_stay_here():
+            pending = {pool.submit(_do, task): index for index, task in enumerate(tasks)}
         while pending:
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:

@@ -24,7 +24,8 @@ from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.projection import Settings, project
 from artgan.generation.sample import picture_metadata, render
 from artgan.generation.video import MEDIA_TYPES, default_format, encode_video, enlarged
-from artgan.images import SUFFIX_OF, TRAINED, encode_picture
+from artgan.images import SUFFIX_OF, encode_picture
+from artgan.metadata import TRAINED
 from artgan.progress import Listener, track
 from artgan.studio import refining
 from artgan.studio.watching import Watch

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
+from artgan.training.status import read_status
 
 _MAX_POINTS = 400
 _MAX_READ = 64 << 20
@@ -57,10 +58,9 @@ class Watch:
 
     def _status(self) -> dict[str, Any]:
         try:
-            status = json.loads((self.run / "status.json").read_text(encoding="utf-8"))
+            return read_status(self.run)
         except (OSError, ValueError, RecursionError):
-            return {"state": "not started"}
-        return status if isinstance(status, dict) else {"state": "unreadable"}
+            return {"state": "unreadable"}
 
     def _lines(self) -> list[dict[str, Any]]:
         """Return the run's metrics lines; one that is being written is left out."""

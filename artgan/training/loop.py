@@ -17,6 +17,7 @@ from artgan.training.outputs import Outputs
 from artgan.training.run_log import BREAKDOWN, Breakdown, RunLog
 from artgan.training.schedules import Stopwatch, due
 from artgan.training.session import Session, apply_learning_rates, roll_back
+from artgan.training.status import FAILED, INTERRUPTED, TRAINING
 from artgan.training.steps import discriminator_step, generator_step
 
 
@@ -60,6 +61,7 @@ def train(
     apply_learning_rates(session)
     began_at, returned_to = session.resumed_at, None
     try:
+        log.status(TRAINING, state.images_seen, round(training.total_kimg * 1000))
         while True:
             outcome = _outcome(session, clock, minutes, stop_requested, outputs)
             try:
@@ -94,10 +96,11 @@ def train(
             update_ema(state.ema, state.generator, decay)
             state.images_seen += training.batch_size
             state.training_seconds = clock.seconds()
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):  # what went wrong may be the disk
             if not outputs.finished:
-                log.status("failed", state.images_seen, round(training.total_kimg * 1000))
+                ended = FAILED if isinstance(error, Exception) else INTERRUPTED
+                log.status(ended, state.images_seen, round(training.total_kimg * 1000))
         raise
     finally:
         log.close()
@@ -158,7 +161,7 @@ def _log_point(session: Session, log: RunLog, clock: Stopwatch, minutes: float |
     if session.device.type == "cuda":
         extra["gpu_memory_gb"] = torch.cuda.max_memory_allocated(session.device) / 1e9
     scalars = log.flush(state.images_seen, extra)
-    log.status("training", state.images_seen, total_images)
+    log.status(TRAINING, state.images_seen, total_images)
     if scalars:
         skipped = scalars["skipped/discriminator"] + scalars["skipped/generator"]
         losses = [scalars.get(f"loss/{name}", math.nan) for name in ("discriminator", "generator")]

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from artgan.config import RunConfig, dump_config
 from artgan.errors import ArtganError, StorageError
 from artgan.overview import save_sheet
 from artgan.training.distributed import World
+from artgan.training.status import write_status
 
 METRICS_FILE = "metrics.jsonl"
-STATUS_FILE = "status.json"
 BREAKDOWN = "breakdown"  # what a warning is about that stays, however far back training goes
 _BAD_STEPS = 2  # in a row: one step may go wrong, and is skipped
 
@@ -123,10 +122,7 @@ class RunLog:
         """Write `status.json`, the truth about a run for whoever watches it."""
         if not self.world.is_first:
             return
-        content = {"state": state, "images_seen": images_seen, "total_images": total_images, "updated": time.time()}
-        partial = self.run / f".{STATUS_FILE}.partial"
-        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        os.replace(partial, self.run / STATUS_FILE)
+        write_status(self.run, state, images_seen, total_images)
         self._lines.flush()
         self._events.flush()
 

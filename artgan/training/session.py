@@ -29,6 +29,7 @@ from artgan.training.checkpoint import (
 from artgan.training.distributed import World
 from artgan.training.resolve import resolve_config
 from artgan.training.state import TrainState, build_state, load_tensors
+from artgan.training.status import LOCK_FILE
 
 CHECKPOINTS = "checkpoints"
 _SMALLEST_FACTOR = 1 / 8
@@ -280,7 +281,7 @@ def only_trainer(run: Path) -> Iterator[None]:
     try:
         run.mkdir(parents=True, exist_ok=True)
         lock = ExitStack()
-        lock.enter_context(only_one(run / ".lock", busy))
+        lock.enter_context(only_one(run / LOCK_FILE, busy))
     except OSError as error:
         raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
     with lock:
@@ -291,8 +292,9 @@ def only_trainer(run: Path) -> Iterator[None]:
 def stop_on_signals(patience: int = 1) -> Iterator[Callable[[], int | None]]:
     """Yield a function that returns the signal that asked to stop, or None.
 
-    The first `patience` SIGINT or SIGTERM are noted, so that the loop can end its step and save; the next one acts at once.
-    A launcher passes on what its processes also got from the terminal, so under one, more than one belong together.
+    The first `patience` SIGINT, SIGTERM or SIGHUP (the terminal was closed) are noted, so that the loop can end its step and
+    save; the next one acts at once. What was ignored before, as SIGHUP is under `nohup`, stays ignored. A launcher passes on
+    what its processes also got from the terminal, so under one, more than one belong together.
     """
     received: list[int] = []
     previous: dict[signal.Signals, Any] = {}
@@ -303,8 +305,10 @@ def stop_on_signals(patience: int = 1) -> Iterator[Callable[[], int | None]]:
             for asked, handler in previous.items():
                 signal.signal(asked, handler)
 
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        previous[asked] = signal.signal(asked, note)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        asked = getattr(signal, name, None)
+        if asked is not None and signal.getsignal(asked) is not signal.SIG_IGN:
+            previous[asked] = signal.signal(asked, note)
     try:
         yield lambda: received[0] if received else None
     finally:

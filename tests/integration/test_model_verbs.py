@@ -17,7 +17,7 @@ from artgan.generation.point import Point
 from artgan.generation.projection import Settings, fitted, project
 from artgan.generation.sample import render
 from artgan.generation.video import encode_video, enlarged
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from tests.integration.hub_server import hub
 from tests.integration.test_cli import artgan, refused
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
-from artgan.images import read_metadata, save_png
+from artgan.images import save_png
+from artgan.metadata import read_metadata
 from artgan.refine.recipe import load_recipe, shipped_looks
 from artgan.sealed import seal
 from tests.conftest import ROOT

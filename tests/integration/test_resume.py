@@ -383,12 +383,13 @@ def _wait_for_progress(folder, reached, process):
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_exits_130(collection_folder, tmp_path):
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_save_and_exit_130(asked, collection_folder, tmp_path):
     options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()] + ["--set=training.total_kimg=0.72"]
     verb = ["train", "--collection", str(collection_folder), "--run", str(tmp_path / "run"), "--quiet"]
     process = subprocess.Popen([sys.executable, "-m", "artgan", *verb, *options], start_new_session=True)
     _wait_for_progress(tmp_path / "run", 0, process)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, asked)
     assert process.wait(timeout=60) == 130
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["state"] == "stopped"
@@ -413,3 +414,17 @@ def test_a_damaged_best_model_is_replaced_and_a_failure_stands_in_the_status(col
         run(tiny(training__total_kimg=0.144), collection, tmp_path)
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
     load_model(tmp_path / "model" / "latest")
+
+
+@pytest.mark.slow
+def test_training_outlives_its_viewer(collection_folder, tmp_path):
+    """`artgan train ... 2>&1 | head -1`: the reader leaves after a line, training goes on to its end."""
+    options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()] + ["--set=training.total_kimg=0.048"]
+    verb = ["train", "--collection", str(collection_folder), "--run", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "artgan", *verb, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "finished"

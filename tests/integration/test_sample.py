@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from tests.integration.test_cli import artgan, refused
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata, points_of_seeds, render, save_samples
 from artgan.generation.video import encode_video
-from artgan.images import encode_picture, read_metadata
+from artgan.images import encode_picture
+from artgan.metadata import read_metadata
 from tests.integration.studio_server import address, studio
 
 pytest.importorskip("starlette")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from artgan.datasets.synthetic import draw_work
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from artgan.refine.recipe import load_recipe, shipped_looks
 from tests.integration.studio_server import studio
 from tests.integration.test_cli import SET, artgan

@@ -32,11 +32,35 @@ def test_monge_kantorovich_equals_pot():
 
 
 def test_histogram_matching_equals_scikit_image():
+    """Where no value comes twice, the middle of a value's share and its upper end say the same."""
     exposure = pytest.importorskip("skimage.exposure")
-    source, target = RANDOM.integers(0, 200, (40, 50)) / 255, RANDOM.integers(60, 256, (30, 30)) / 255
+    source, target = RANDOM.random((40, 50)), 0.3 + 0.5 * RANDOM.random((40, 50))
     values, mapped = match_histogram(source.ravel(), target.ravel())
     ours = np.interp(source, values, mapped)
     assert ours == pytest.approx(exposure.match_histograms(source, target), abs=1e-12)
+
+
+def test_a_flat_area_goes_to_the_middle_of_its_share():
+    """Half of a drawing is black: it takes the color a quarter up the target's range, not the one at its half."""
+    source = np.concatenate([np.zeros(500), np.linspace(0.5, 1, 500)])
+    values, mapped = match_histogram(source, np.linspace(0, 1, 1000))
+    assert mapped[values == 0] == pytest.approx(0.25, abs=2e-3)
+    assert mapped[values == 1] == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("title", "written"),
+    [
+        ('two "words"\nand a line', "two words and a line"),
+        ("Träumerei – 夢", "Traumerei"),
+        ("x" * 500, "x" * 200),
+    ],
+)
+def test_a_cube_has_a_title_that_every_reader_takes(tmp_path, title, written):
+    write_cube(tmp_path / "a.cube", lambda oklab: oklab, title)
+    lines = (tmp_path / "a.cube").read_text(encoding="ascii").splitlines()
+    assert lines[0] == f'TITLE "{written}"'
+    assert len(lines) == 2 + 33**3
 
 
 @pytest.mark.parametrize(("radius", "epsilon"), [(1, 1e-4), (4, 0.01), (9, 0.1)])

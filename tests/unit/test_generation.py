@@ -16,7 +16,8 @@ from artgan.generation.paths import EASINGS, band_layers, journey, mixing_matrix
 from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.sample import chunk_size, generate, point_of_picture, render
 from artgan.generation.space import Space
-from artgan.images import SUFFIX_OF, captioned_grid, encode_picture, read_metadata
+from artgan.images import SUFFIX_OF, captioned_grid, encode_picture
+from artgan.metadata import read_metadata
 from artgan.metrics.manifold import fit_manifold, realism_scores
 from artgan.models.fastgan_generator import Generator
 from artgan.selection import farthest_first

@@ -5,6 +5,7 @@ from PIL import Image
 
 from artgan import images
 from artgan.errors import DataError, StorageError
+from artgan.metadata import read_metadata
 
 
 def test_float_and_back_is_the_identity_on_every_level():
@@ -33,7 +34,7 @@ def test_a_png_carries_its_metadata_in_three_forms(tmp_path):
     metadata = {"seed": 3, "truncation": 0.8, "model": "x-1k", "model_hash": "abc", "version": "1"}
     pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     images.save_png(path, pixels, metadata)
-    assert images.read_metadata(path) == metadata
+    assert read_metadata(path) == metadata
     with Image.open(path) as image:
         assert np.array_equal(np.asarray(image), pixels)
         assert image.info["parameters"] == "Seed: 3, Model: x-1k, Model hash: abc, Truncation: 0.8, artgan version: 1"
@@ -43,9 +44,9 @@ def test_a_png_carries_its_metadata_in_three_forms(tmp_path):
 
 def test_a_foreign_picture_has_no_metadata(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "foreign.png")
-    assert images.read_metadata(tmp_path / "foreign.png") is None
+    assert read_metadata(tmp_path / "foreign.png") is None
     (tmp_path / "text.png").write_text("no picture")
-    assert images.read_metadata(tmp_path / "text.png") is None
+    assert read_metadata(tmp_path / "text.png") is None
 
 
 def test_hostile_metadata_is_an_error_of_ours(tmp_path):
@@ -55,7 +56,7 @@ def test_hostile_metadata_is_an_error_of_ours(tmp_path):
     info.add_itxt("artgan", "[" * 100_000)
     Image.new("RGB", (2, 2)).save(tmp_path / "hostile.png", pnginfo=info)
     with pytest.raises(DataError, match="not readable"):
-        images.read_metadata(tmp_path / "hostile.png")
+        read_metadata(tmp_path / "hostile.png")
 
 
 def test_an_unwritable_place_is_a_storage_error(tmp_path):

@@ -14,7 +14,8 @@ from artgan.datasets.collection import read_index
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.evaluation.measure import folder_subject
-from artgan.images import METADATA_KEY, read_metadata, save_png
+from artgan.images import save_png
+from artgan.metadata import METADATA_KEY, read_metadata
 from artgan.overview import encode_sheet, is_sheet, save_sheet
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from artgan.decode import decode_file
 from artgan.errors import DataError, StorageError
-from artgan.images import COMPOSITE, TRAINED, read_metadata
+from artgan.metadata import COMPOSITE, TRAINED, read_metadata
 from artgan.refine.encode import save, srgb_profile, to_eight_bits, to_sixteen_bits, write_whole
 
 RANDOM = np.random.default_rng(0)

@@ -17,7 +17,8 @@ from PIL import ExifTags, Image
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
-from artgan.images import read_metadata, save_png
+from artgan.images import save_png
+from artgan.metadata import read_metadata
 from artgan.overview import save_sheet
 from artgan.refine import encode
 from artgan.refine.files import WORK_FOLDER, forget_run, refine_files

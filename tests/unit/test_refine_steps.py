@@ -10,7 +10,7 @@ import torch
 from artgan.datasets.synthetic import draw_work
 from artgan.decode import decode_file
 from artgan.errors import ConfigError, DataError
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from artgan.refine.canvas import canvas_of
 from artgan.refine.forecast import forecast
 from artgan.refine.materials import Materials

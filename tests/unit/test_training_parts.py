@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 
@@ -15,6 +16,7 @@ from artgan.training.checkpoint import list_checkpoints, load_newest, save_check
 from artgan.training.ema import ema_decay, update_ema
 from artgan.training.schedules import due
 from artgan.training.session import only_trainer, stop_on_signals
+from artgan.training.status import read_status, write_status
 
 CPU = torch.device("cpu")
 
@@ -213,14 +215,47 @@ def test_a_run_has_one_trainer(tmp_path):
         pass
 
 
-def test_the_first_signal_asks_and_the_handlers_come_back():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_asks_and_the_handlers_come_back(asked):
+    before = signal.getsignal(asked)
     with stop_on_signals() as stop_requested:
         assert stop_requested() is None
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop_requested() == signal.SIGTERM
-        assert signal.getsignal(signal.SIGTERM) is before  # a second one acts at once
-    assert signal.getsignal(signal.SIGTERM) is before
+        os.kill(os.getpid(), asked)
+        assert stop_requested() == asked
+        assert signal.getsignal(asked) is before  # a second one acts at once
+    assert signal.getsignal(asked) is before
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    """`nohup artgan train` ignores SIGHUP: the terminal may close, training goes on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop_requested:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop_requested() is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_status_of_a_trainer_that_is_gone_is_interrupted(tmp_path):
+    write_status(tmp_path, "training", 10, 100)
+    content = json.loads((tmp_path / "status.json").read_text())
+
+    def told(**changes):
+        (tmp_path / "status.json").write_text(json.dumps(content | changes))
+        return read_status(tmp_path)["state"]
+
+    assert told() == "training"  # it has just written
+    assert told(updated=0) == "interrupted"
+    with only_trainer(tmp_path):
+        assert told(updated=0) == "training"
+    assert told(updated=0, host="elsewhere") == "training"
+    assert told(updated=0, state="finished") == "finished"
+    assert read_status(tmp_path / "none") == {"state": "not started"}
+    (tmp_path / "status.json").write_text("[]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        read_status(tmp_path)
 
 
 def test_each_process_of_a_machine_works_on_a_gpu_of_its_own(monkeypatch):

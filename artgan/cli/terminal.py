@@ -1,0 +1,103 @@
+"""What a terminal does to a program: it closes, it cannot show a character, it sends Ctrl-C. None of that loses work."""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
+
+_READER_IS_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN, errno.ECONNRESET)
+
+
+class Interrupted(BaseException):
+    """Ctrl-C. Not a KeyboardInterrupt: the parser of the command line would turn that into words of its own."""
+
+
+class EnduringStream:
+    """A text stream that work outlives: it drops what nobody can read any more, and escapes what cannot be shown."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text; where its reader is gone, do nothing from then on."""
+        return self._try(lambda: self._written(text)) or len(text)
+
+    def flush(self) -> None:
+        """Flush, where somebody still reads."""
+        self._try(self._stream.flush)
+
+    def _written(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = self._stream.encoding or "ascii"
+            return self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def _try(self, work: Callable[[], Any]) -> Any:
+        if self._is_gone:
+            return None
+        try:
+            return work()
+        except OSError as error:
+            if error.errno not in _READER_IS_GONE:
+                raise
+            self._forget()
+        except ValueError as error:
+            if "closed" not in str(error):
+                raise
+            self._is_gone = True
+        return None
+
+    def _forget(self) -> None:
+        """Send the rest to nowhere: the interpreter flushes what is left at its end, and would fail once more."""
+        self._is_gone = True
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        except (OSError, ValueError):
+            return
+
+
+@contextmanager
+def enduring_streams() -> Iterator[None]:
+    """Put streams that work outlives in the place of stdout and stderr."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (EnduringStream(stream) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[Callable[[], bool]]:
+    """Raise `Interrupted` on Ctrl-C, and yield a function that says whether there was one.
+
+    Libraries that are interrupted while they are imported, or within compiled code, report errors of many kinds: those do not
+    tell whether the user asked to stop.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise Interrupted
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGINT, before)

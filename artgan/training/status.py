@@ -1,0 +1,65 @@
+"""`status.json`: what a run is doing, for whoever watches it, true after every kind of end."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+STATUS_FILE = "status.json"
+LOCK_FILE = ".lock"
+NOT_STARTED, TRAINING, FAILED, INTERRUPTED = "not started", "training", "failed", "interrupted"
+_FRESH_SECONDS = 30.0  # a trainer that has just written is not asked whether it lives
+
+
+def write_status(run: Path, state: str, images_seen: int, total_images: int) -> None:
+    """Write what a run is doing, in one step."""
+    content = {
+        "state": state,
+        "images_seen": images_seen,
+        "total_images": total_images,
+        "updated": time.time(),
+        "host": socket.gethostname(),
+    }
+    partial = run / f".{STATUS_FILE}.partial"
+    partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    os.replace(partial, run / STATUS_FILE)
+
+
+def read_status(run: Path) -> dict[str, Any]:
+    """Return what a run is doing: `state`, and `images_seen`, `total_images` and `updated` where it has been trained.
+
+    A trainer that was killed could not say so: a run of this machine that says `training`, and that nobody trains, is
+    `interrupted`.
+
+    Raises:
+        ValueError, OSError: the file cannot be read, or is no JSON object.
+    """
+    path = run / STATUS_FILE
+    if not path.is_file():
+        return {"state": NOT_STARTED}
+    status = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(status, dict):
+        raise ValueError("no JSON object")
+    written = status.get("updated")
+    is_old = isinstance(written, int | float) and time.time() - written > _FRESH_SECONDS
+    is_ours = status.get("host") == socket.gethostname()
+    if status.get("state") == TRAINING and is_ours and is_old and not _is_trained(run):
+        status["state"] = INTERRUPTED
+    return {key: value for key, value in status.items() if key != "host"}
+
+
+def _is_trained(run: Path) -> bool:
+    """Whether a process of this machine holds the run's lock."""
+    if not (run / LOCK_FILE).exists():
+        return False
+    lock = FileLock(run / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False

@@ -1,0 +1,76 @@
+"""What a terminal does loses no work and tells no stories: it closes, lacks characters, sends Ctrl-C."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from artgan.cli.terminal import EnduringStream
+from artgan.progress import PlainListener, Progress
+
+
+def started(*words, **options):
+    return subprocess.Popen([sys.executable, "-m", "artgan", *map(str, words)], stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["sample", "refine", "prepare"])
+@pytest.mark.parametrize("seconds", [0.3, 1.5, 3.0])
+def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_model, sources, tmp_path):
+    words = {
+        "sample": (trained_model.folder, "--seeds", "0-9999"),
+        "refine": (sources, "--engine", "none", "--boost", "1", "--jobs", "2", "--size", "4096"),
+        "prepare": (sources, "--workers", "2", "--resolution", "2048"),
+    }
+    process = started(verb, *words[verb], "--out", tmp_path / "out", "--quiet", start_new_session=True)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+
+
+def test_a_reader_that_leaves_is_no_error():
+    read, write = os.pipe()
+    with os.fdopen(write, "w", encoding="ascii") as raw:
+        stream = EnduringStream(raw)
+        os.close(read)
+        listen = PlainListener(stream)
+        for place in range(3):
+            listen(Progress("task", place, None, "", "note"))
+        stream.write("and more")
+        stream.flush()
+        assert stream.isatty() is False
+    stream = EnduringStream(raw)  # closed by now
+    stream.write("x")
+    stream.flush()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_still_an_error():
+    refused = pytest.raises(OSError, match="No space")
+    with io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True) as full, refused:
+        EnduringStream(full).write("x")
+
+
+@pytest.mark.parametrize("verb", [("info", "Bäume 夢"), ("refine", "Bäume 夢", "--out", "ö", "--engine", "none")])
+def test_a_console_that_cannot_show_a_character_shows_an_escape(verb, tmp_path):
+    plain = {"PYTHONIOENCODING": "ascii:strict", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = os.environ | plain | {"PYTHONPATH": os.getcwd()}
+    process = started(*verb, cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (2, 3)
+    assert "artgan: " in said
+    assert "\\u5922" in said or "\\udc" in said
+    assert "bug" not in said
+
+
+def test_what_is_shown_escapes_what_the_console_lacks():
+    raw = io.BytesIO()
+    stream = EnduringStream(io.TextIOWrapper(raw, "latin-1"))
+    stream.write("ü 夢\n")
+    stream.flush()
+    assert raw.getvalue().decode("latin-1") == "ü \\u5922\n"
