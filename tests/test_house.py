@@ -37,7 +37,7 @@ FLOORS = [
     {"datasets", "drawings", "models", "objectives", "augment", "metrics"},
     {"refine"},
     {"generation"},
-    {"evaluation", "report", "importing"},
+    {"evaluation", "report", "importing", "modelpage"},
     {"training"},
     {"api", "demo", "describe", "selection"},
     {"studio"},

@@ -44,6 +44,8 @@ def sample(
     columns: Annotated[int | None, typer.Option(help="Of the grid.")] = None,
     again: Annotated[list[Path] | None, typer.Option(help="Make these pictures again, from what they carry.")] = None,
     start: Annotated[list[Path] | None, typer.Option("--from", help="Pictures to start from, in place of seeds.")] = None,
+    liked: Annotated[bool, typer.Option("--liked", help="The run's favourites, in place of seeds.")] = False,
+    favourites: Annotated[Path | None, typer.Option(help="Another file of favourites, in place of seeds.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -62,6 +64,8 @@ def sample(
         raise ConfigError("--select compares with the training pictures: add --collection COLLECTION")
     if sum([bool(mix), select is not None, bool(again)]) > 1 or (start and (select is not None or again)):
         raise ConfigError("--mix, --select, --again and --from with the last two do not go together: give one of them")
+    if (liked or favourites) and (again or start or select is not None):
+        raise ConfigError("--liked takes the favourites as they are: leave out --again, --from and --select")
     settings = {
         "truncation": arguments.number("--truncation", truncation, 0, 2),
         "centers": int(arguments.number("--centers", centers, 0, 64)),
@@ -71,6 +75,7 @@ def sample(
     }
     arguments.output_folder(out, force)
     from artgan.devices import choose_device
+    from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
     from artgan.generation.sample import Look, points_of_seeds, save_samples
 
@@ -84,6 +89,8 @@ def sample(
             points, names = _again(model, again)
         if start:
             points, names = _started(model, start, look)
+        if liked or favourites:
+            points, names = _liked(model, favourites or favourites_path(target), look)
         if others:
             points, names = _mixed(model, points, points_of_seeds(model, others, look), mix_layers)
             options["columns"] = len(others) + 1
@@ -110,6 +117,17 @@ def _started(model: "Model", paths: list[Path], look: "Look") -> tuple[list["Poi
     points, names = _again(model, paths)
     points = [replace(point, moves=look.moves or point.moves) for point in points]
     return points, [f"{name}-moved" if look.moves else name for name in names]
+
+
+def _liked(model: "Model", path: Path, look: "Look") -> tuple[list["Point"], list[str]]:
+    """Return the favourites, with the moves that were asked for in place of their own."""
+    from dataclasses import replace
+
+    from artgan.generation.favourites import liked_points
+
+    points = [replace(point, moves=look.moves or point.moves) for point in liked_points(model, path)]
+    stems = ["projection" if point.styles else f"seed-{point.seed:04d}" for point in points]
+    return points, [f"liked-{place:03d}-{stem}" for place, stem in enumerate(stems, start=1)]
 
 
 def _common_format(paths: list[Path]) -> str:

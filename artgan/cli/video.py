@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMATS = ("mp4", "webm", "gif", "webp")
+ORDERS = ("kept", "near")
 EASINGS = ("linear", "smooth", "cosine")
 
 
@@ -31,6 +32,9 @@ def video(
     centers: Annotated[int, typer.Option(help="Truncate to the nearest of so many typical pictures; 0: to the mean.")] = 0,
     classes: Annotated[str, typer.Option("--class", help="NAME, or a mix such as waves=2,landscapes=1.")] = "",
     move: Annotated[list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2.")] = None,
+    liked: Annotated[bool, typer.Option("--liked", help="Pass the run's favourites, in place of seeds.")] = False,
+    favourites: Annotated[Path | None, typer.Option(help="Pass those of another file, in place of seeds.")] = None,
+    order: Annotated[str, typer.Option(help="kept: as they come; near: always on to the nearest, a calmer film.")] = "kept",
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels; default: at least 256.")] = None,
     style: Annotated[Path | None, typer.Option(help="Refine every frame in the style of this picture, as one series.")] = None,
     strength: Annotated[float, typer.Option(help="Of the style.")] = 0.7,
@@ -43,6 +47,7 @@ def video(
     keys = arguments.seeds(seeds)
     video_format = arguments.choice("--out suffix", out.suffix.lstrip(".").lower(), FORMATS)
     arguments.choice("--easing", easing, EASINGS)
+    arguments.choice("--order", order, ORDERS)
     arguments.number("--fps", fps, 1, 60)
     arguments.number("--steps", steps, 1, 10_000)
     arguments.number("--truncation", truncation, 0, 2)
@@ -66,6 +71,7 @@ def video(
 
     import artgan
     from artgan.devices import choose_device
+    from artgan.generation.favourites import favourites_path, liked_points, nearest_order
     from artgan.generation.model_folder import load_model
     from artgan.generation.paths import journey
     from artgan.generation.sample import Look, points_of_seeds, render
@@ -76,6 +82,10 @@ def video(
     model = load_model(target, chosen)
     look = Look(truncation, int(arguments.number("--centers", centers, 0, 64)), moves, None, shares)
     points = points_of_seeds(model, keys, look)
+    if liked or favourites:
+        points = liked_points(model, favourites or favourites_path(target))
+    if order == "near":
+        points = nearest_order(model, points)
     way = journey(points, steps, easing=easing, loop=loop)
     note = {"keys": [point.as_dict() for point in points], "steps": steps, "easing": easing, "loop": loop}
     note |= {"model": model.name, "model_hash": model.sha256, "version": artgan.__version__}

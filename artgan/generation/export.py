@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from artgan.models.contract import GeneratorNetwork
 TOLERANCE = 1e-4
 _CHECKED_SEEDS = (0, 1, 2)
 _OPSET = 18
+_LOG_ERRORS = 3
 
 
 class Exported(nn.Module):
@@ -84,26 +86,59 @@ def _write_pt2(network: Exported, inputs: tuple[Tensor, ...], path: Path) -> np.
         return program.module()(*inputs).numpy()
 
 
-def _write_onnx(network: Exported, inputs: tuple[Tensor, ...], path: Path) -> np.ndarray:
+def require_onnx(otherwise: str = "") -> None:
+    """Check that the libraries for ONNX are here.
+
+    Raises:
+        ConfigError: one is missing.
+    """
     try:
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError:
-        raise ConfigError("ONNX needs its libraries: pip install 'artgan[onnx]'; --out X.pt2 works without them") from None
-    names = ["latents", "truncation", "labels"][: len(inputs)]
+        raise ConfigError(f"ONNX needs its libraries: pip install 'artgan[onnx]'{otherwise}") from None
+    onnxruntime.set_default_logger_severity(_LOG_ERRORS)  # it warns of machines without a GPU
+
+
+def write_onnx(
+    network: nn.Module,
+    given: tuple[Tensor, ...],
+    path: Path,
+    *,
+    inputs: Sequence[str],
+    output: str,
+    dynamic: tuple[dict[int, Any] | None, ...] | None = None,
+) -> None:
+    """Write a network as ONNX.
+
+    Args:
+        network: in evaluation mode.
+        given: example inputs.
+        path: of the file.
+        inputs, output: names.
+        dynamic: for each input its dynamic axes; None keeps all sizes.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own insides
         torch.onnx.export(
             network,
-            inputs,
+            given,
             str(path),
-            input_names=names,
-            output_names=["images"],
-            dynamic_shapes=_dynamic(inputs),
+            input_names=inputs,
+            output_names=[output],
+            dynamic_shapes=dynamic,
             opset_version=_OPSET,
             dynamo=True,
             external_data=False,
             verbose=False,
         )
+
+
+def _write_onnx(network: Exported, inputs: tuple[Tensor, ...], path: Path) -> np.ndarray:
+    require_onnx("; --out X.pt2 works without them")
+    import onnxruntime
+
+    names = ["latents", "truncation", "labels"][: len(inputs)]
+    write_onnx(network, inputs, path, inputs=names, output="images", dynamic=_dynamic(inputs))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})[0]

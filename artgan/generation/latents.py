@@ -8,13 +8,13 @@ from torch import Tensor
 
 from artgan import seeding
 
-_STREAM = "sample/latents"
+LATENT_STREAM = "sample/latents"
 MEAN_SAMPLES = 4096
 
 
 def latents_for_seeds(seeds: Sequence[int], latent_dim: int) -> Tensor:
     """Return the latents z of each seed, float32 `[len(seeds), latent_dim]`."""
-    rows = [seeding.normal(0, _STREAM, seed, 1, latent_dim)[0] for seed in seeds]
+    rows = [seeding.normal(0, LATENT_STREAM, seed, 1, latent_dim)[0] for seed in seeds]
     return torch.from_numpy(np.stack(rows))
 
 
