@@ -93,5 +93,5 @@ def test_what_is_no_file_of_favourites_is_one_line(trained_model, tmp_path, text
 
 
 def test_no_favourites_yet(trained_model, tmp_path):
-    with pytest.raises(DataError, match="no favourites in .*like some in the studio"):
+    with pytest.raises(DataError, match=r"no favourites in .*like some in the studio"):
         liked_points(trained_model, tmp_path / NAME)
