@@ -13,9 +13,11 @@ class DetailLook(Step):
     unsharp: Unit = 0.0
     """Sharpens edges; halos are cut."""
     unsharp_radius_px: Annotated[float, Field(ge=0.3, le=20)] = 1.2
+    """Width of the edges that `unsharp` sharpens."""
     boost: Unit = 0.0
     """Guided-filter boost of texture; large edges stay."""
     boost_radius_px: Annotated[int, Field(ge=1, le=64)] = 6
+    """Size of the texture that `boost` strengthens."""
     grain: Unit = 0.0
     """Seeded film grain."""
     canvas: Unit = 0.0

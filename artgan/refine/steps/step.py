@@ -28,7 +28,7 @@ Size = tuple[int, int]
 class Section(BaseModel):
     """Strict and closed: a text is not a number, and an unknown key is an error."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)
