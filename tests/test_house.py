@@ -26,6 +26,7 @@ FLOORS = [
         "progress",
         "sealed",
         "overview",
+        "side_files",
         "images",
         "metadata",
         "devices",

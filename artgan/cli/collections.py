@@ -33,9 +33,13 @@ def prepare(
     duplicates: Annotated[str, typer.Option(help="Keep one of those that look alike, of exact ones, or keep all.")] = "alike",
     holdout: Annotated[float, typer.Option(help="Share kept out of training, for honest evaluation.")] = 0.05,
     max_reject: Annotated[float, typer.Option(help="Fail when a larger share of the files is unusable.")] = 0.5,
-    labels: Annotated[str, typer.Option(help="folders: sub-folders or a label file; none: no classes.")] = "folders",
-    unlabelled: Annotated[str, typer.Option(help="A file that the label file leaves out: error, drop, class.")] = "error",
+    labels: Annotated[
+        str, typer.Option(help="folders: the first that differ, or a label file; outermost: as they are; none.")
+    ] = "folders",
+    unlabelled: Annotated[str, typer.Option(help="A picture without a label: error, drop, class.")] = "error",
     label_column: Annotated[str | None, typer.Option(help="Of label files and tables; default: label, class or style.")] = None,
+    picture_column: Annotated[str | None, typer.Option(help="Of Parquet tables that have several.")] = None,
+    zip_encoding: Annotated[str | None, typer.Option(help="Of names in zips that are not UTF-8, such as cp932.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Hash the pictures of a collection again, and stop.")] = False,
@@ -51,9 +55,9 @@ def prepare(
     if out is None:
         raise ConfigError("prepare needs --out: artgan prepare paintings/ --out collections/paintings --resolution 256")
     from artgan.datasets import prepare as preparing
-    from artgan.datasets.labels import MISSING_LABELS, apply_label_files
+    from artgan.datasets.labels import LABELS, MISSING_LABELS
     from artgan.datasets.recipe import DUPLICATES, FITS, FOCI, Recipe
-    from artgan.datasets.sources import find_files
+    from artgan.datasets.sources import Reading
 
     width, height = arguments.resolution(resolution)
     recipe = Recipe(
@@ -71,15 +75,19 @@ def prepare(
         holdout=arguments.number("--holdout", holdout, 0, 0.9),
         max_reject=arguments.number("--max-reject", max_reject, 0, 1),
     )
-    use_labels = arguments.choice("--labels", labels, ("folders", "none")) == "folders"
+    arguments.choice("--labels", labels, LABELS)
     arguments.choice("--unlabelled", unlabelled, MISSING_LABELS)
+    reading = Reading(label_column, picture_column, zip_encoding, outermost=labels == "outermost")
+    use_labels = labels != "none"
     if dry_run:
-        files = apply_label_files(find_files(sources, label_column), unlabelled, label_column)
-        expected = preparing.forecast(files, out, recipe)
+        listing = preparing.list_for(sources, out, reading, use_labels=use_labels, unlabelled=unlabelled)
+        expected = preparing.forecast(listing.files, out, recipe)
         print(
             f"{expected.num_files} files, {expected.num_done} of them done by an earlier run; up to "
             f"{expected.needed_bytes / 1e6:,.0f} MB to write, {expected.free_bytes / 1e6:,.0f} MB free"
         )
+        for note in listing.notes:
+            print(f"  {note}")
         return
     processes = workers if workers is not None else min(8, os.cpu_count() or 1)
     with listener_for(quiet=context.obj.quiet) as listen:
@@ -91,7 +99,7 @@ def prepare(
             overwrite=force,
             use_labels=use_labels,
             unlabelled=unlabelled,
-            label_column=label_column,
+            reading=reading,
             on_progress=listen,
         )
     context.obj.say(
@@ -104,6 +112,8 @@ def prepare(
     for reason, count in summary.rejected.most_common(5):
         context.obj.say(f"  rejected {count}: {reason}")
     context.obj.say(f"  classes: {', '.join(summary.classes) or 'none'}")
+    for note in summary.notes:
+        context.obj.say(f"  {note}")
     for text in summary.rights:
         context.obj.say(f"  rights: {text}")
     context.obj.say(f"  look at {out / 'contact_sheet.png'}; every file and its fate: {out / 'index.jsonl'}")

@@ -2,63 +2,157 @@
 
 An archive is as hostile as any file: names may try to climb out, sizes may lie, members may be encrypted or damaged. Nothing
 of a name is ever used as a path on disk, and every read is cut at a limit on the bytes that really come out.
+
+Names in a zip are UTF-8 when it says so, and code page 437 by the format's own rule when it does not. Many tools write other
+bytes there without a word, so bytes that are UTF-8 are taken as such, and others are doubtful until their encoding is named.
 """
 
 import atexit
+import stat
+import struct
 import tarfile
 import zipfile
 import zlib
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from artgan.errors import DataError
+from artgan.errors import ConfigError, DataError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_UNREAD = {".rar": "RAR", ".7z": "7-Zip", ".tar.zst": "Zstandard", ".lha": "LHA", ".lzh": "LHA", ".sit": "StuffIt"}
 MAX_MEMBERS = 2_000_000
 MAX_MEMBER_BYTES = 512 << 20
 MAX_RATIO = 1000
 _RATIO_COUNTS_FROM_BYTES = 1 << 20
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
+_UTF8_FLAG, _UNICODE_PATH = 0x800, 0x7075
 
 
-def is_archive(path: Path) -> bool:
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive.
+
+    Attributes:
+        key: its name as the archive's reader knows it, for `read_member`.
+        name: its name for people, with forward slashes.
+        doubtful: whether the name's encoding is neither said nor evident.
+        not_read: why it is none that can be read, such as a link, or None.
+    """
+
+    key: str
+    name: str
+    doubtful: bool = False
+    not_read: str | None = None
+
+
+def is_archive(name: str) -> bool:
     """Return whether a file name is that of an archive."""
-    return path.name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(SUFFIXES)
 
 
-def members(path: Path) -> list[str]:
-    """Return the names of the files in an archive, sorted.
+def unread_kind(name: str) -> str | None:
+    """Return the kind of an archive that cannot be read in place, by its file name, or None."""
+    return next((kind for suffix, kind in _UNREAD.items() if name.lower().endswith(suffix)), None)
+
+
+def stem(name: str) -> str:
+    """Return the name of an archive without its suffix, and any other name as it is."""
+    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)] or name
+
+
+def members(path: Path, encoding: str | None = None) -> list[Member]:
+    """Return the files in an archive, sorted by name.
+
+    Args:
+        path: of the archive.
+        encoding: of names in a zip that are not marked as UTF-8.
 
     Raises:
         DataError: it is no archive, or it claims more members than any collection has.
+        ConfigError: there is no such encoding.
     """
     try:
+        "".encode(encoding or "utf-8")
+    except LookupError:
+        raise ConfigError(
+            f"--zip-encoding {encoding}: no encoding of that name; such as cp932, gb18030, cp866 or cp850"
+        ) from None
+    try:
         if path.name.lower().endswith(".zip"):
-            names = [info.filename for info in _zip(path).infolist() if not info.is_dir()]
+            found = {info.filename: _zip_member(info, encoding) for info in _zip(path).infolist() if not info.is_dir()}
         else:
-            names = [member.name for member in _tar(path)[1].values()]
+            found = {member.name: _tar_member(member) for member in _tar(path)[1].values()}
     except _DAMAGED as error:
         raise DataError(f"{path} is not a readable archive: {error}") from error
-    if len(names) > MAX_MEMBERS:
-        raise DataError(f"{path} has {len(names):,} members, the limit is {MAX_MEMBERS:,}")
-    return sorted(set(names))
+    if len(found) > MAX_MEMBERS:
+        raise DataError(f"{path} has {len(found):,} members, the limit is {MAX_MEMBERS:,}")
+    return sorted(found.values(), key=lambda member: (member.name, member.key))
 
 
-def read_member(path: Path, name: str) -> bytes:
+def read_member(path: Path, key: str) -> bytes:
     """Return one member's bytes.
 
     Raises:
         DataError: its name climbs out of the archive, it is encrypted, damaged, larger than 512 MB, or unpacks to over 1000
             times its size; the message is the reason and does not name the member.
     """
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name or "\0" in name:
+    name = PurePosixPath(key.replace("\\", "/"))
+    if name.is_absolute() or PureWindowsPath(str(name)).is_absolute() or ".." in name.parts or "\0" in key:
         raise DataError("its name leads out of the archive")
     try:
-        return _read_zip(path, name) if path.name.lower().endswith(".zip") else _read_tar(path, name)
+        return _read_zip(path, key) if path.name.lower().endswith(".zip") else _read_tar(path, key)
     except DataError:
         raise
     except _DAMAGED as error:
         raise DataError(f"damaged in the archive: {error}") from error
+
+
+def _zip_member(info: zipfile.ZipInfo, encoding: str | None) -> Member:
+    name, doubtful = _zip_name(info, encoding)
+    is_link = stat.S_ISLNK(info.external_attr >> 16)
+    return Member(info.filename, name.replace("\\", "/"), doubtful, _link_to("another file") if is_link else None)
+
+
+def _zip_name(info: zipfile.ZipInfo, encoding: str | None) -> tuple[str, bool]:
+    """Return the name of a member, and whether its encoding is a guess (APPNOTE 6.3.10, 4.4.4, 4.6.9 and D.1)."""
+    if info.flag_bits & _UTF8_FLAG or info.filename.isascii():
+        return info.filename, False
+    raw = info.filename.encode("cp437")
+    for candidate in (_unicode_path(info.extra, raw), raw):
+        try:
+            if candidate is not None:
+                return candidate.decode("utf-8"), False
+        except UnicodeDecodeError:
+            continue
+    try:
+        return raw.decode(encoding or "cp437"), encoding is None
+    except UnicodeDecodeError:
+        return info.filename, True
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> bytes | None:
+    """Return the UTF-8 name in a member's extra data, when it still belongs to the name beside it."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        value, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and value[:1] == b"\1" and value[1:5] == struct.pack("<I", zlib.crc32(raw)):
+            return value[5:]
+    return None
+
+
+def _tar_member(member: tarfile.TarInfo) -> Member:
+    reason = None
+    if member.issym() or member.islnk():
+        reason = _link_to(member.linkname)
+    elif not member.isreg():
+        reason = "neither a file nor a folder"
+    return Member(member.name, member.name.replace("\\", "/"), not_read=reason)
+
+
+def _link_to(target: str) -> str:
+    return f"a link within the archive to {target[:200]}, which is not followed"
 
 
 def _read_zip(path: Path, name: str) -> bytes:
@@ -85,7 +179,7 @@ def _read_tar(path: Path, name: str) -> bytes:
     if member.size > MAX_MEMBER_BYTES:
         raise DataError(f"larger than {MAX_MEMBER_BYTES / 1e6:.0f} MB")
     file = archive.extractfile(member)
-    assert file is not None, "only regular files are listed"
+    assert file is not None, "only regular files are read"
     data = file.read(MAX_MEMBER_BYTES)
     if len(data) != member.size:
         raise DataError("truncated in the archive")
@@ -115,7 +209,7 @@ def _open_tar(path: Path, mtime_ns: int) -> tuple[tarfile.TarFile, dict[str, tar
     atexit.register(archive.close)
     by_name: dict[str, tarfile.TarInfo] = {}
     for member in archive:
-        if member.isreg():
+        if not member.isdir():
             by_name[member.name] = member
         if len(by_name) > MAX_MEMBERS:
             raise DataError(f"{path} has more than {MAX_MEMBERS:,} members")

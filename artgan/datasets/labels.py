@@ -3,49 +3,76 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from artgan.datasets.sources import LABEL_COLUMNS, LABEL_FILES, SourceFile
+from artgan.datasets.fates import DROPPED, PASSED_OVER, Fate
+from artgan.datasets.plain_text import GUESSED, read_text
+from artgan.datasets.source_file import LABEL_COLUMNS, SourceFile, is_label_file, may_be_picture
+from artgan.datasets.sources import Listing
 from artgan.errors import DataError
 
+LABELS = ("folders", "outermost", "none")
 MISSING_LABELS = ("error", "drop", "class")
 UNLABELLED_CLASS = "unlabelled"
 _NAME_KEYS = ("file_name", "file", "filename", "path")
+_DELIMITERS = ",;\t"
+_MAX_REASON = 150
 
 
-def apply_label_files(files: Sequence[SourceFile], unlabelled: str, label_column: str | None = None) -> list[SourceFile]:
-    """Take the label files out of the list, and give the others the labels that these name.
+def with_labels(
+    listing: Listing, unlabelled: str = "error", label_column: str | None = None, *, use_labels: bool = True
+) -> Listing:
+    """Give files the labels that label files name, and keep the label files in the list, passed over.
 
     Args:
-        files: of all sources; a label file counts for its folder and what is below, by names relative to it.
-        unlabelled: what to do with a file that its label file or label column does not name: `error`, `drop` (the index says
-            so), or `class` (a class of its own).
-        label_column: of label files; default: the first of `label`, `class` and `style` that they have.
+        listing: of all sources; a label file counts for its folder and what is below, by names relative to it.
+        unlabelled: what to do with a picture that its label file or label column does not name: `error`, `drop` (the index
+            says so), or `class` (a class of its own). The last two go for pictures beside class folders too.
+        label_column: of label files; default: the first of `LABEL_COLUMNS` that they have.
+        use_labels: whether anybody wants labels; otherwise no label file is read.
 
     Raises:
-        DataError: a label file cannot be read, or a file has no label and `unlabelled` is `error`.
+        DataError: a label file cannot be read, or a picture has no label and `unlabelled` is `error`.
     """
+    tables = [file for file in listing.files if is_label_file(file)]
+    if not use_labels:
+        aside = Fate(PASSED_OVER, "a label file, not read")
+        return Listing([replace(file, fate=aside) if is_label_file(file) else file for file in listing.files], listing.notes)
+    notes = list(listing.notes)
+    labelled = iter(apply_label_files(listing.files, unlabelled, label_column, notes))
+    aside = Fate(PASSED_OVER, "a label file")
+    files = [replace(file, fate=aside) if is_label_file(file) else next(labelled) for file in listing.files]
+    return Listing(files, notes + ([f"labels are from {_named(tables)}"] if tables else []))
+
+
+def apply_label_files(
+    files: Sequence[SourceFile], unlabelled: str, label_column: str | None = None, notes: list[str] | None = None
+) -> list[SourceFile]:
+    """Take the label files out of the list, and give the others the labels that these name; see `with_labels`."""
     columns = (label_column,) if label_column else LABEL_COLUMNS
-    pictures = [file for file in files if _base(file) not in LABEL_FILES]
+    others = [file for file in files if not is_label_file(file)]
     tables: dict[tuple[int, str], SourceFile] = {}
     for file in files:
-        if _base(file) not in LABEL_FILES:
+        if not is_label_file(file):
             continue
         other = tables.setdefault((file.source, _folder(file.name)), file)
         if other is not file:
             raise DataError(f"{other.where} and {file.name}: two label files in one folder; keep one")
     for (source, folder), table in tables.items():
-        labels = _read_labels(table, columns)
+        labels, encoding = _read_labels(table, columns)
+        if encoding == GUESSED and notes is not None:
+            notes.append(f"{table.where} is not Unicode and was read as Windows-1252; save it as UTF-8 if names are wrong")
         if labels is not None:
-            pictures = [_labelled(file, table, folder, labels) if file.source == source else file for file in pictures]
-    return _settle_missing(pictures, unlabelled)
+            others = [_labelled(file, table, folder, labels) if file.source == source else file for file in others]
+    return _settle_missing(others, unlabelled)
 
 
-def _base(file: SourceFile) -> str:
-    return PurePosixPath(file.name).name if file.member is None or isinstance(file.member, str) else ""
+def _named(tables: Sequence[SourceFile]) -> str:
+    return tables[0].where + (f" and {len(tables) - 1} more" if len(tables) > 1 else "")
 
 
 def _folder(name: str) -> str:
@@ -53,45 +80,65 @@ def _folder(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
-def _labelled(file: SourceFile, table: SourceFile, folder: str, labels: dict[str, str]) -> SourceFile:
-    if not file.name.startswith(folder):
+def _key(name: str) -> str:
+    r"""Return a name as names compare: one form of Unicode, `/` for `\`, no `./`."""
+    return str(PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")))
+
+
+def _labelled(file: SourceFile, table: SourceFile, folder: str, labels: Mapping[str, str]) -> SourceFile:
+    if not file.name.startswith(folder) or file.fate is not None:
         return file
-    return replace(file, label=labels.get(file.name.removeprefix(folder)), labelled_by=table.where)
+    return replace(file, label=labels.get(_key(file.name.removeprefix(folder))), labelled_by=table.where)
 
 
 def _settle_missing(files: Sequence[SourceFile], unlabelled: str) -> list[SourceFile]:
-    missing = [file for file in files if file.labelled_by and file.label is None]
-    if missing and unlabelled == "error":
+    missing = [file for file in files if file.label is None and may_be_picture(file)]
+    named = [file for file in missing if file.labelled_by]
+    if named and unlabelled == "error":
         raise DataError(
-            f"{missing[0].labelled_by} has no label for {len(missing)} file(s), the first: {missing[0].name}. Add it, or give "
-            f"--unlabelled drop or --unlabelled class"
+            f"{named[0].labelled_by} has no label for {len(named)} file(s), the first: {named[0].name}. Add it, give "
+            f"--unlabelled drop or --unlabelled class, or read no labels with --labels none"
         )
-    label, dropped = (None, "has no label") if unlabelled == "drop" else (UNLABELLED_CLASS, None)
-    return [replace(file, label=label, dropped=dropped) if file.labelled_by and file.label is None else file for file in files]
+    if unlabelled == "error" or all(file.label is None for file in files):
+        return list(files)
+    changed = {"fate": Fate(DROPPED, "has no label")} if unlabelled == "drop" else {"label": UNLABELLED_CLASS}
+    without = set(map(id, missing))
+    return [replace(file, **changed) if id(file) in without else file for file in files]
 
 
-def _read_labels(table: SourceFile, columns: Sequence[str]) -> dict[str, str] | None:
-    """Return the label of each name, or None when the table has no labels."""
+def _read_labels(table: SourceFile, columns: Sequence[str]) -> tuple[dict[str, str] | None, str]:
+    """Return the label of each name, or None when the table has no labels, and the encoding that it was read by."""
     try:
-        text = table.read().decode("utf-8-sig")
-        if table.name == "dataset.json":
-            return _dataset_json(json.loads(text))
-        rows: list[dict[str, Any]]
+        text, encoding = read_text(table.read())
+        if PurePosixPath(table.name).name == "dataset.json":
+            return _dataset_json(json.loads(text)), encoding
         if table.name.endswith(".jsonl"):
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        else:
-            rows = list(csv.DictReader(io.StringIO(text)))
-        return _column(rows, columns)
+            return _column([json.loads(line) for line in text.splitlines() if line.strip()], columns), encoding
+        return _column(_rows(text), columns), encoding
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
-        raise DataError(f"{table.where} cannot be read as a table of labels: {error!r}") from error
+        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON]
+        raise DataError(f"{table.where} cannot be read as a table of labels ({reason})") from error
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    """Return the rows of a table; the separator is the one by which the first line has a column with names."""
+    found = []
+    for delimiter in _DELIMITERS:
+        found = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+        if found and set(_NAME_KEYS).intersection(key for key in found[0] if key):
+            return found
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def _dataset_json(content: Any) -> dict[str, str] | None:
     pairs = content.get("labels")
     if not pairs:
         return None
+    names = content.get("classes")
+    if isinstance(names, dict):  # as artgan exports it: the names of the numbers
+        return {_key(str(name)): _text(names[str(label)]) for name, label in pairs}
     width = max(len(str(label)) for _, label in pairs)
-    return {str(PurePosixPath(name)): str(label).zfill(width) for name, label in pairs}
+    return {_key(str(name)): str(label).zfill(width) for name, label in pairs}
 
 
 def _column(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[str, str] | None:
@@ -99,7 +146,11 @@ def _column(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[str,
     name_key = next((key for key in _NAME_KEYS if key in keys), None)
     label_key = next((key for key in columns if key in keys), None)
     if name_key is None:
-        raise ValueError(f"expected a column {' or '.join(_NAME_KEYS)}, got {', '.join(sorted(keys)) or 'no rows'}")
+        raise ValueError(f"expected a column {' or '.join(_NAME_KEYS)}, got {', '.join(sorted(map(str, keys))) or 'no rows'}")
     if label_key is None:
         return None
-    return {str(row[name_key]): str(row[label_key]) for row in rows if row.get(label_key) not in (None, "")}
+    return {_key(str(row[name_key])): _text(row[label_key]) for row in rows if row.get(label_key) not in (None, "")}
+
+
+def _text(label: Any) -> str:
+    return unicodedata.normalize("NFC", str(label))

@@ -18,20 +18,23 @@ def is_table(name: str) -> bool:
     return name.lower().endswith(SUFFIX)
 
 
-def rows_of(table: Table, label_columns: Sequence[str]) -> tuple[list[tuple[str, str | None]], str | None]:
+def rows_of(
+    table: Table, label_columns: Sequence[str], picture_column: str | None = None
+) -> tuple[list[tuple[str, str | None]], str | None]:
     """Return a name and a label for each row of a table, and the column that the labels are from.
 
     Args:
         table: a file or a URL.
         label_columns: the first of these that the table has gives the labels; integer codes become names where the table
             carries them.
+        picture_column: default: the column that the table's features call a picture, or the only one that can hold some.
 
     Raises:
-        DataError: no Parquet table, or it has no column of pictures.
+        DataError: no Parquet table, or it has no column of pictures or several.
         StorageError: the extra is missing.
     """
     file = _open(table)
-    pictures, schema = _picture_column(table, file), file.schema_arrow
+    pictures, schema = _picture_column(table, file, picture_column), file.schema_arrow
     column = next((name for name in label_columns if name in schema.names), None)
     coded = _class_names(schema, column) if column else None
     paths = file.read(columns=[f"{pictures}.path"]).column(0).to_pylist() if _has_paths(schema, pictures) else None
@@ -43,14 +46,14 @@ def rows_of(table: Table, label_columns: Sequence[str]) -> tuple[list[tuple[str,
     return names, column
 
 
-def read_row(table: Table, row: int) -> bytes:
+def read_row(table: Table, row: int, picture_column: str | None = None) -> bytes:
     """Return the encoded picture of a row.
 
     Raises:
         DataError: the row has no picture, or the table is damaged.
     """
     file = _open(table)
-    column = _picture_column(table, file)
+    column = _picture_column(table, file, picture_column)
     group, first = 0, 0
     while row - first >= file.metadata.row_group(group).num_rows:
         first += file.metadata.row_group(group).num_rows
@@ -75,13 +78,28 @@ def _has_paths(schema: Any, column: str) -> bool:
     return hasattr(kind, "get_field_index") and kind.get_field_index("path") >= 0
 
 
-def _picture_column(table: Table, file: Any) -> str:
-    """Return the first column of bytes, or of structures with bytes in them."""
-    for field in file.schema_arrow:
-        kind = field.type.field("bytes").type if _is_structure_with_bytes(field.type) else field.type
-        if str(kind) in ("binary", "large_binary"):
-            return field.name
-    raise DataError(f"{table}: no column with pictures; its columns are {', '.join(file.schema_arrow.names)}")
+@lru_cache(maxsize=4)
+def _picture_column(table: Table, file: Any, asked: str | None) -> str:
+    """Return the column of pictures: what is asked for, what hubs call an image, or the only one with bytes."""
+    columns = [field.name for field in file.schema_arrow if _holds_bytes(field.type)]
+    if asked is not None:
+        if asked not in columns:
+            raise DataError(f"{table}: no column '{asked}' with pictures; those with bytes are {', '.join(columns) or 'none'}")
+        return asked
+    called = [name for name in columns if _features(file.schema_arrow).get(name, {}).get("_type") == "Image"]
+    found = called or columns
+    if len(found) > 1:
+        raise DataError(
+            f"{table}: several columns may hold the pictures: {', '.join(found)}; say which: --picture-column {found[0]}"
+        )
+    if not found:
+        raise DataError(f"{table}: no column with pictures; its columns are {', '.join(file.schema_arrow.names)}")
+    return found[0]
+
+
+def _holds_bytes(kind: Any) -> bool:
+    """Return whether a column is of bytes, or of structures with bytes in them."""
+    return str(kind.field("bytes").type if _is_structure_with_bytes(kind) else kind) in ("binary", "large_binary")
 
 
 def _is_structure_with_bytes(kind: Any) -> bool:
@@ -90,11 +108,17 @@ def _is_structure_with_bytes(kind: Any) -> bool:
 
 def _class_names(schema: Any, column: str) -> list[str] | None:
     """Return the names of integer codes, which hubs keep as JSON in the table's metadata."""
+    names = _features(schema).get(column, {}).get("names")
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _features(schema: Any) -> dict[str, dict[str, Any]]:
+    """Return what hubs say of each column, or nothing."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return [str(name) for name in features[column]["names"]]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
+        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
 
 
 def _open(table: Table) -> Any:

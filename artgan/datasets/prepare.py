@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ import numpy as np
 
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
+from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.journal import Entry, files_done, open_journal
-from artgan.datasets.labels import apply_label_files
+from artgan.datasets.labels import with_labels
 from artgan.datasets.recipe import Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders
 from artgan.datasets.rights import stated_rights
-from artgan.datasets.settle import DROPPED, KEPT, PASSED_OVER, REJECTED, Summary, settle
-from artgan.datasets.sources import SourceFile, find_files
+from artgan.datasets.settle import Summary, settle
+from artgan.datasets.source_file import SourceFile
+from artgan.datasets.sources import Listing, Reading, list_files
 from artgan.decode import decode
 from artgan.errors import DataError, StorageError
 from artgan.exclusive import only_one
@@ -57,7 +59,7 @@ def prepare(
     overwrite: bool = False,
     use_labels: bool = True,
     unlabelled: str = "error",
-    label_column: str | None = None,
+    reading: Reading | None = None,
     on_progress: Listener = silent,
 ) -> Summary:
     """Make a collection of every usable picture of the sources.
@@ -65,14 +67,14 @@ def prepare(
     The result does not depend on the number of workers, nor on how often it was killed on the way.
 
     Args:
-        sources: see `artgan.datasets.sources.find_files`.
-        out: the collection.
+        sources: see `artgan.datasets.sources.list_files`.
+        out: the collection; where it lies within a source, it is no part of it.
         recipe: how pictures are made alike.
         workers: processes.
         overwrite: replace an existing collection.
         use_labels: take classes from folders and label files.
-        unlabelled: what to do with a file that a label file does not name: `error`, `drop` or `class`.
-        label_column: of label files and tables; default: `label`, `class` or `style`.
+        unlabelled: what to do with a picture without a label: see `artgan.datasets.labels.with_labels`.
+        reading: how sources are read.
         on_progress: told after each file.
 
     Raises:
@@ -81,7 +83,8 @@ def prepare(
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
-    files = apply_label_files(find_files(sources, label_column), unlabelled, label_column)
+    listing = list_for(sources, out, reading, use_labels=use_labels, unlabelled=unlabelled)
+    files = listing.files
     building, shape = _building(out), (recipe.height, recipe.width, 3)
     busy = StorageError(f"{out} is being made by another process: wait for it, stop it, or choose another --out")
     try:
@@ -97,11 +100,30 @@ def prepare(
                     on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
                 journal.close()
-            summary = settle(building, journal.lines, recipe, use_labels, stated_rights(sources), out)
+            summary = settle(building, journal.lines, recipe, use_labels, stated_rights(sources), out, listing.notes)
             shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write the collection {out}: {error}; what is done is kept for the next try") from error
     return summary
+
+
+def list_for(
+    sources: Sequence[Path | str],
+    out: Path,
+    reading: Reading | None = None,
+    *,
+    use_labels: bool = True,
+    unlabelled: str = "error",
+) -> Listing:
+    """Return every file that a preparation of `out` would take up, with its label; see `prepare`."""
+    reading = reading or Reading()
+    made = (
+        out,
+        _building(out),
+        *(out.with_name(name.format(out.name)) for name in (".{}.lock", ".{}.replaced", "{}.rejected.jsonl")),
+    )
+    listing = list_files(sources, replace(reading, leave_out=made))
+    return with_labels(listing, unlabelled, reading.label_column, use_labels=use_labels)
 
 
 def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe) -> Forecast:
@@ -124,7 +146,7 @@ def _building(out: Path) -> Path:
 def _plan(files: Sequence[SourceFile], recipe: Recipe) -> dict[str, Any]:
     """Return all that the lines and pixels of a journal depend on; duplicates and splits are settled after it."""
     look = {key: value for key, value in asdict(recipe).items() if key not in _SETTLED_KEYS}
-    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label, file.dropped] for file in files]}
+    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label] for file in files]}
 
 
 def _check_space(out: Path, expected: Forecast) -> None:
@@ -139,8 +161,8 @@ def _prepare_file(task: _Task) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
     file, recipe = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
-    if file.dropped:
-        return [(line | {"status": DROPPED, "reason": file.dropped}, None)]
+    if file.fate is not None:
+        return [(line | asdict(file.fate), None)]
     try:
         data = file.read()
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

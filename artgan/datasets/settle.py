@@ -15,11 +15,11 @@ import numpy as np
 from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, TRAIN, pixel_hash
 from artgan.datasets.contact_sheet import write_contact_sheet
 from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
+from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
 
-KEPT, REJECTED, DUPLICATE, DROPPED, PASSED_OVER = "kept", "rejected", "duplicate", "dropped", "passed over"
 _COPY_BYTES = 16 << 20
 
 
@@ -36,18 +36,27 @@ class Summary:
     rejected: Counter[str]
     passed_over: Counter[str]
     rights: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def settle(journal: Path, lines: list[Line], recipe: Recipe, use_labels: bool, rights: list[str], out: Path) -> Summary:
+def settle(
+    journal: Path,
+    lines: list[Line],
+    recipe: Recipe,
+    use_labels: bool,
+    rights: list[str],
+    out: Path,
+    notes: Sequence[str] = (),
+) -> Summary:
     """Make the collection `out` from a finished journal.
 
     Raises:
         DataError: too many files were rejected, or too few are left; the index then lies beside `out`.
     """
     mark_duplicates(lines, recipe.duplicates)
-    _settle_labels(lines, use_labels)
+    notes = [*notes, *_settle_labels(lines, use_labels)]
     _split(lines, recipe.holdout)
-    summary = _summarize(out, lines, rights)
+    summary = _summarize(out, lines, rights, notes)
     kept = [line for line in lines if line["status"] == KEPT]
     old_rows = [line["row"] for line in kept]
     for line in lines:
@@ -137,13 +146,21 @@ def _likeness(line: Line, kept: Line) -> str:
     return f"looks like {kept['name']}"
 
 
-def _settle_labels(lines: list[Line], use_labels: bool) -> None:
-    """Keep labels when every kept picture has one; otherwise the collection has none."""
+def _settle_labels(lines: list[Line], use_labels: bool) -> list[str]:
+    """Keep labels when every kept picture has one; otherwise the collection has none. Return what there is to say about it."""
     kept = [line for line in lines if line["status"] == KEPT]
-    if use_labels and all(line["label"] is not None for line in kept):
-        return
+    without = [line for line in kept if line["label"] is None]
+    if use_labels and not without:
+        return []
+    has_classes = use_labels and len(without) < len(kept)
     for line in lines:
         line["label"] = None
+    if not has_classes:
+        return []
+    return [
+        f"no classes, as {len(without)} of {len(kept)} pictures have no label, the first: {without[0]['name']}; leave them out "
+        f"with --unlabelled drop, or make them a class of their own with --unlabelled class"
+    ]
 
 
 def _split(lines: list[Line], holdout: float) -> None:
@@ -160,7 +177,7 @@ def _split(lines: list[Line], holdout: float) -> None:
             line["split"] = HOLDOUT if chosen else TRAIN
 
 
-def _summarize(out: Path, lines: list[Line], rights: list[str]) -> Summary:
+def _summarize(out: Path, lines: list[Line], rights: list[str], notes: Sequence[str]) -> Summary:
     kept = [line for line in lines if line["status"] == KEPT]
     labels = {line["label"] for line in kept} - {None}
     return Summary(
@@ -173,6 +190,7 @@ def _summarize(out: Path, lines: list[Line], rights: list[str]) -> Summary:
         rejected=Counter(line["reason"] for line in lines if line["status"] == REJECTED),
         passed_over=Counter(line["reason"] for line in lines if line["status"] == PASSED_OVER),
         rights=tuple(rights),
+        notes=tuple(notes),
     )
 
 

@@ -3,152 +3,196 @@
 import glob
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from artgan.datasets import archives, parquet, remote
+from artgan.datasets.fates import PASSED_OVER, REJECTED, Fate
+from artgan.datasets.folder_labels import with_folder_labels
+from artgan.datasets.folders import fate_of, walk
+from artgan.datasets.plain_text import read_text
+from artgan.datasets.source_file import LABEL_COLUMNS, SourceFile, as_text, is_label_file
 from artgan.errors import DataError
+from artgan.side_files import side_file
 
-LABEL_FILES = ("dataset.json", "metadata.jsonl", "metadata.csv", "labels.csv")
-LABEL_COLUMNS = ("label", "class", "style")
 _LIST_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """One file of a source.
+class Reading:
+    """How sources are read.
 
     Attributes:
-        path: where it is, or the archive or table that holds it; text when it is a URL.
-        name: its path within the source, with forward slashes; the index carries it.
-        label: the first folder below the source, or what a label file or column says; None when nothing says anything.
-        member: its name within the archive or its row within the table, or None.
-        source: position of the source in the command.
-        labelled_by: the label file or column that has to name it, or None.
-        dropped: why it is left out unread, or None.
-        version: of a URL: what changes when the file does.
+        label_column: of Parquet tables; default: the first of `LABEL_COLUMNS` that they have.
+        picture_column: of Parquet tables; default: the one that is called a picture, or the only one that can be.
+        zip_encoding: of names in zips that are not marked as UTF-8.
+        outermost: take the first folder below each source for the class, even if all pictures share it or it is a split.
+        leave_out: files and folders that are no source, wherever they lie: what is being made.
     """
 
-    path: Path | str
-    name: str
-    label: str | None
-    member: str | int | None = None
-    source: int = 0
-    labelled_by: str | None = None
-    dropped: str | None = None
-    version: tuple[str, ...] = ()
+    label_column: str | None = None
+    picture_column: str | None = None
+    zip_encoding: str | None = None
+    outermost: bool = False
+    leave_out: tuple[Path, ...] = ()
 
     @property
-    def where(self) -> str:
-        place = _text(self.path)
-        return place if self.member is None else f"{place}!{_text(str(self.member))}"
+    def label_columns(self) -> tuple[str, ...]:
+        return (self.label_column,) if self.label_column else LABEL_COLUMNS
 
-    def read(self) -> bytes:
-        """Return the file's bytes.
 
-        Raises:
-            DataError: a member of an archive, a row of a table or a URL is damaged or refused.
-            OSError: the file cannot be read.
-        """
-        if isinstance(self.member, int):
-            return parquet.read_row(self.path, self.member)
-        if isinstance(self.path, str):
-            return remote.read_url(self.path)
-        return self.path.read_bytes() if self.member is None else archives.read_member(self.path, self.member)
+@dataclass
+class Listing:
+    """Every file of the sources, ordered by source and then by name, and what there is to say about them in words."""
 
-    def stamp(self) -> list[str | int]:
-        """Return what changes when the file does, without reading it."""
-        if isinstance(self.path, str):
-            return [self.name, self.where, *self.version]
-        status = self.path.stat()
-        return [self.name, self.where, status.st_size, status.st_mtime_ns]
+    files: list[SourceFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def find_files(sources: Sequence[Path | str], label_column: str | None = None) -> list[SourceFile]:
-    """List every regular file of the sources, ordered by source and then by name.
+    """List every file of the sources that may be a picture or a label file, with the labels that folders say.
+
+    See `list_files`; what is known to be neither is left out.
+    """
+    return [file for file in list_files(sources, Reading(label_column)).files if file.fate is None]
+
+
+def list_files(sources: Sequence[Path | str], reading: Reading | None = None) -> Listing:
+    """List every file of the sources, ordered by source and then by name.
 
     A source is a folder, a picture, a pattern such as `scans/**/*.tif`, a zip or tar archive, a text file with one path per
-    line, a Parquet table with pictures in it, or a URL of a folder, file or pattern. Every file is listed, picture or not: what
-    cannot be used is rejected later, with a reason, and nothing is lost in silence. Links to folders are not followed, so that
-    a loop of links cannot trap the search.
+    line, a Parquet table with pictures in it, or a URL of a folder, file or pattern. Archives and tables within folders are
+    opened. Every file is listed, picture or not: what cannot be used is rejected later, with a reason, and nothing is lost in
+    silence. Links to folders are not followed, so that a loop of links cannot trap the search.
 
     Args:
         sources: where from.
-        label_column: of Parquet tables; default: the first of `label`, `class` and `style` that they have.
+        reading: how.
 
     Raises:
         DataError: a source is missing, or there is not one file.
         StorageError: a source needs the `cloud` extra, or the network that `--offline` forbids.
     """
-    columns = (label_column,) if label_column else LABEL_COLUMNS
-    found: list[SourceFile] = []
+    reading = reading or Reading()
+    listing = Listing()
     for number, source in enumerate(sources):
-        files = _files_behind(source) if isinstance(source, str) and remote.is_url(source) else _files_of(Path(source))
-        found += [replace(file, source=number) for listed in files for file in _with_rows(listed, columns)]
-    if not found:
+        is_url = isinstance(source, str) and remote.is_url(source)
+        files = _files_behind(str(source)) if is_url else _files_of(Path(source), reading, listing.notes)
+        listing.files += [replace(row, source=number) for file in files for row in _with_rows(file, reading)]
+    if not listing.files:
         raise DataError(f"no files in {', '.join(map(str, sources))}: give a folder that holds pictures")
-    return found
+    listing.files, notes = with_folder_labels([_known(file) for file in listing.files], reading.outermost)
+    listing.notes += notes
+    return listing
+
+
+def _known(file: SourceFile) -> SourceFile:
+    """Return a file with its fate, where its name says it."""
+    if file.fate is not None or file.is_row or is_label_file(file):
+        return file
+    kind, packed = side_file(file.name), archives.unread_kind(file.name)
+    if kind is not None:
+        return replace(file, fate=Fate(PASSED_OVER, kind))
+    if packed is None and file.inner is not None and archives.is_archive(file.name):
+        packed = "zip or tar within another"
+    return replace(file, fate=Fate(REJECTED, f"an archive ({packed}) that is not read in place: unpack it")) if packed else file
 
 
 def _files_behind(url: str) -> list[SourceFile]:
-    found = remote.files_below(url)
-    return [SourceFile(file.url, file.name, _first_folder(file.name), version=file.version) for file in found]
+    return [SourceFile(file.url, file.name, None, version=file.version) for file in remote.files_below(url)]
 
 
-def _with_rows(file: SourceFile, label_columns: Sequence[str]) -> list[SourceFile]:
+def _with_rows(file: SourceFile, reading: Reading) -> list[SourceFile]:
     """Return the rows of a Parquet table, or the file itself when it is none."""
-    if file.member is not None or not parquet.is_table(file.name):
+    if file.member is not None or file.fate is not None or not parquet.is_table(file.name):
         return [file]
-    rows, column = parquet.rows_of(file.path, label_columns)
+    rows, column = parquet.rows_of(file.path, reading.label_columns, reading.picture_column)
     by = f"column '{column}' of {file.where}" if column else None
     return [
-        replace(file, name=f"{file.name}/{name}", label=label, member=row, labelled_by=by)
+        replace(file, name=f"{file.name}/{name}", label=label, member=row, column=reading.picture_column, labelled_by=by)
         for row, (name, label) in enumerate(rows)
     ]
 
 
-def _files_of(source: Path) -> list[SourceFile]:
+def _files_of(source: Path, reading: Reading, notes: list[str]) -> list[SourceFile]:
     if source.is_dir():
-        return _files_below(source)
-    if source.is_file() and archives.is_archive(source):
-        names = archives.members(source)
-        return [SourceFile(source, _text(name), _first_folder(_text(name)), name) for name in names]
+        return _below(source, reading, notes)
+    if source.is_file() and archives.is_archive(source.name):
+        return _inside(source, "", reading, notes)
     if source.is_file() and source.suffix.lower() == _LIST_SUFFIX:
-        return _files_listed(source)
+        return _listed(source)
     if source.is_file():
-        return [SourceFile(source, _text(source.name), None)]
+        return [SourceFile(source, as_text(source.name), None)]
     matches = sorted(Path(match) for match in glob.glob(str(source), recursive=True)) if glob.has_magic(str(source)) else []
     if not matches:
         raise DataError(f"source {source}: no such file or folder" + (" matches" if glob.has_magic(str(source)) else ""))
     root = Path(os.path.commonpath([match.parent for match in matches]))
-    return _named(root, (match for match in matches if match.is_file()))
+    if "**" in str(source):  # the files below have lines of their own
+        matches = [match for match in matches if not match.is_dir()]
+    return _named(root, ((match, fate_of(match)) for match in matches), reading, notes)
 
 
-def _files_listed(source: Path) -> list[SourceFile]:
+def _below(folder: Path, reading: Reading, notes: list[str]) -> list[SourceFile]:
+    return _named(folder, walk(folder, reading.leave_out), reading, notes)
+
+
+def _named(root: Path, found: Iterable[tuple[Path, Fate | None]], reading: Reading, notes: list[str]) -> list[SourceFile]:
+    """Return files by their names below a root, sorted, with those of archives in their place."""
+    files: list[SourceFile] = []
+    for path, fate in found:
+        name = as_text(path.relative_to(root).as_posix())
+        if fate is not None or not archives.is_archive(path.name):
+            files.append(SourceFile(path, name, None, fate=fate))
+            continue
+        try:
+            files += _inside(path, f"{name}/", reading, notes)
+        except DataError as error:
+            files.append(SourceFile(path, name, None, fate=Fate(REJECTED, str(error).removeprefix(f"{path} "))))
+    return sorted(files, key=lambda file: file.name)
+
+
+def _inside(archive: Path, prefix: str, reading: Reading, notes: list[str]) -> list[SourceFile]:
+    """Return the files in an archive; names whose encoding is a guess are said."""
+    found = archives.members(archive, reading.zip_encoding)
+    doubtful = [member.name for member in found if member.doubtful]
+    if doubtful:
+        notes.append(
+            f"{archive}: {len(doubtful)} names are not UTF-8 and may read wrong, the first: {as_text(doubtful[0])}; name their "
+            f"encoding, such as --zip-encoding cp932 (Japanese), gb18030 (Chinese), cp866 (Russian) or cp850"
+        )
+    return [
+        SourceFile(
+            archive,
+            as_text(f"{prefix}{member.name}"),
+            None,
+            member.key,
+            inner=as_text(member.name),
+            fate=Fate(PASSED_OVER, as_text(member.not_read)) if member.not_read else None,
+        )
+        for member in found
+    ]
+
+
+def _listed(source: Path) -> list[SourceFile]:
     """Return the files that a text file names, one path per line, relative to the text file."""
-    lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = _lines(source)
     paths = [source.parent / line.strip() for line in lines if line.strip() and not line.startswith("#")]
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        raise DataError(f"{source} names {len(missing)} file(s) that do not exist, the first: {missing[0]}")
-    return [SourceFile(path, _text(path.name), _text(path.parent.name) or None) for path in paths]
+        raise DataError(
+            f"{source} names {len(missing)} file(s) that do not exist, the first: {as_text(missing[0])}. Paths are relative to "
+            f"the list, one a line, in UTF-8"
+        )
+    return [SourceFile(path, as_text(Path(path.parent.name, path.name).as_posix()), None) for path in paths]
 
 
-def _files_below(folder: Path) -> list[SourceFile]:
-    paths = (Path(parent, name) for parent, _, names in os.walk(folder, followlinks=False) for name in names)
-    return _named(folder, (path for path in paths if path.is_file()))
-
-
-def _named(root: Path, paths: Iterable[Path]) -> list[SourceFile]:
-    names = [(path, _text(path.relative_to(root).as_posix())) for path in paths]
-    return sorted((SourceFile(path, name, _first_folder(name)) for path, name in names), key=lambda file: file.name)
-
-
-def _first_folder(name: str) -> str | None:
-    parts = PurePosixPath(name).parts
-    return parts[0] if len(parts) > 1 else None
-
-
-def _text(path: Path | str) -> str:
-    r"""Return a path as text that can be written anywhere: bytes that are not UTF-8 become `\xe9`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _lines(source: Path) -> list[str]:
+    """Return the lines of a list of paths; where it is not Unicode, its bytes as the file system has names."""
+    data = source.read_bytes()
+    try:
+        return data.decode("utf-8-sig").splitlines() if b"\0" not in data else read_text(data)[0].splitlines()
+    except ValueError:
+        pass
+    lines = os.fsdecode(data).splitlines()
+    first = next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
+    return lines if (source.parent / first).is_file() else read_text(data)[0].splitlines()

@@ -140,9 +140,10 @@ def test_label_files_win_over_folders(tmp_path, drawn_files, table, kind):
     source = write_folder(tmp_path / "in", content) if kind == "folder" else write_zip(tmp_path / "in.zip", content)
     prepare([source], tmp_path / "out", LOOK)
     lines = read_index(tmp_path / "out")
-    assert {line["name"]: line["label"] for line in lines} == {
+    assert {line["name"]: line["label"] for line in lines if line["name"] != table} == {
         name: str(index % 2) for index, name in enumerate(sorted(drawn_files))
     }
+    assert [line["status"] for line in lines if line["name"] == table] == ["passed over"]
     assert open_collection(tmp_path / "out").classes == ("0", "1")
 
 
