@@ -1,11 +1,14 @@
 """A collection out again: a StyleGAN `dataset.zip`, or a plain folder of PNGs with one sub-folder per class."""
 
+import csv
 import io
 import json
 import os
 import shutil
 import zipfile
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image
 
@@ -14,6 +17,8 @@ from artgan.errors import DataError, StorageError
 from artgan.progress import Listener, Progress, silent
 
 _FILES_PER_FOLDER = 1000
+_MAX_FOLDER = 80  # letters: a name of 255 bytes is the limit of most drives
+_MAX_DIGITS = 3  # years are names: as numbers they would make a dataset of two thousand classes
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip can hold: equal collections make equal archives
 
 
@@ -49,29 +54,54 @@ def export(collection: Collection, out: Path, *, overwrite: bool = False, on_pro
 
 def _write_zip(collection: Collection, path: Path, on_progress: Listener) -> None:
     names = [f"{row // _FILES_PER_FOLDER:05d}/img{row:08d}.png" for row in range(len(collection.images))]
+    numbers = _numbers(collection.classes)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for row, name in enumerate(names):
             archive.writestr(zipfile.ZipInfo(name, _EARLIEST), _png(collection, row))
             on_progress(Progress("exporting", row + 1, len(names), "pictures"))
-        labels = [[name, int(collection.labels[row])] for row, name in enumerate(names)] if collection.classes else None
-        archive.writestr(zipfile.ZipInfo("dataset.json", _EARLIEST), json.dumps({"labels": labels}))
+        content: dict[str, Any] = {"labels": None}
+        if collection.classes:
+            content["labels"] = [[name, numbers[collection.labels[row]]] for row, name in enumerate(names)]
+            content["classes"] = {str(number): name for number, name in zip(numbers, collection.classes, strict=True)}
+        archive.writestr(zipfile.ZipInfo("dataset.json", _EARLIEST), json.dumps(content))
 
 
 def _write_folder(collection: Collection, path: Path, on_progress: Listener) -> None:
-    for row in range(len(collection.images)):
-        folder = path / _folder_name(collection, row)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{row:08d}.png").write_bytes(_png(collection, row))
-        on_progress(Progress("exporting", row + 1, len(collection.images), "pictures"))
+    folders = folder_names(collection.classes) or [""]
+    names = [str(PurePosixPath(folders[label], f"{row:08d}.png")) for row, label in enumerate(collection.labels)]
+    path.mkdir(parents=True)
+    for row, name in enumerate(names):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_bytes(_png(collection, row))
+        on_progress(Progress("exporting", row + 1, len(names), "pictures"))
+    if collection.classes and folders != list(collection.classes):
+        with (path / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+            rows = [(name, collection.classes[label]) for name, label in zip(names, collection.labels, strict=True)]
+            csv.writer(file).writerows([("file_name", "label"), *rows])
 
 
-def _folder_name(collection: Collection, row: int) -> str:
-    """Return the class of a row as a folder; a label from a table may hold what a folder's name must not."""
-    if not collection.classes:
-        return ""
-    name = collection.classes[int(collection.labels[row])]
-    safe = "".join(letter if letter.isalnum() or letter in " -_.,()" else "_" for letter in name).strip(". ")
-    return safe or f"class-{int(collection.labels[row])}"
+def folder_names(classes: Sequence[str]) -> list[str]:
+    """Return a folder for each class: its name without what a folder's name must not have, and never the same twice.
+
+    Names are the same where they differ in case alone, as on many drives; the second then gets a number.
+    """
+    taken: dict[str, str] = {}
+    for label, name in enumerate(classes):
+        safe = "".join(letter if letter.isalnum() or letter in " -_.,()" else "_" for letter in name).strip(". ")
+        folder, number = safe[:_MAX_FOLDER] or f"class-{label}", 2
+        while folder.casefold() in taken:
+            folder, number = f"{safe[:_MAX_FOLDER]}-{number}", number + 1
+        taken[folder.casefold()] = folder
+    return list(taken.values())
+
+
+def _numbers(classes: Sequence[str]) -> list[int]:
+    """Return the number of each class in a StyleGAN dataset: the one that is its name, or else its place."""
+    if all(name.isascii() and name.isdigit() and len(name) <= _MAX_DIGITS for name in classes):
+        own = [int(name) for name in classes]
+        if len(set(own)) == len(own):
+            return own
+    return list(range(len(classes)))
 
 
 def _png(collection: Collection, row: int) -> bytes:

@@ -13,6 +13,7 @@ from artgan.errors import DataError
 from artgan.overview import SHEET_REASON, is_sheet
 from artgan.refine.style_card import StyleSource
 from artgan.sealed import file_sha256
+from artgan.side_files import side_file
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def find_pictures(inputs: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            pictures = [item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and item.is_file()]
+            named = [item for item in path.iterdir() if item.suffix.lower() in SUFFIXES and side_file(item.name) is None]
+            pictures = [item for item in named if item.is_file()]
             if not pictures:
                 deeper = sum(item.is_dir() for item in path.iterdir())
                 hint = f"; folders are not searched, name those of its {deeper} that are meant" if deeper else ""
