@@ -1,0 +1,139 @@
+"""The one safe way from a picture file to sRGB pixels; every file may be broken or hostile.
+
+Order: what it is, by its first bytes, and the allow-list -> the limit on pixels, before anything is unpacked -> the reader for
+what the file says of itself -> color to sRGB -> opacity over a matte -> upright -> uint8. Whatever was done is noted in words.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from artgan.decode.color import to_srgb
+from artgan.decode.kinds import kind_of
+from artgan.decode.raster import FULL, Raster, Wish
+from artgan.decode.readers import read
+from artgan.decode.with_pillow import UNREADABLE
+from artgan.errors import DataError
+
+WHITE = (255, 255, 255)
+MAX_PIXELS = 178_956_970  # a quarter of a gigabyte of RGB, twice; Pillow's limit
+_DARK = 1 / 12
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        pixels: uint8 `[H, W, 3]`, sRGB, upright.
+        format, mode: of the file, as Pillow names them.
+        width, height: of the file, before its orientation was applied.
+        profile: description of the embedded ICC profile, or None.
+        orientation: the EXIF orientation, 1 when there is none.
+        notes: what was done on the way, in words.
+    """
+
+    pixels: np.ndarray
+    format: str
+    mode: str
+    width: int
+    height: int
+    profile: str | None
+    orientation: int
+    notes: tuple[str, ...]
+
+
+def decode_file(path: Path, *, matte: tuple[int, int, int] = WHITE) -> Picture:
+    """Read one picture file that a user named.
+
+    Raises:
+        DataError: as `decode`, with the file's name in front.
+    """
+    try:
+        return decode(path.read_bytes(), matte=matte)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def decode(
+    data: bytes, *, matte: tuple[int, int, int] = WHITE, enough_px: int | None = None, max_pixels: int = MAX_PIXELS
+) -> Picture:
+    """Decode the bytes of one picture file.
+
+    Args:
+        data: the whole file; its name and suffix do not matter.
+        matte: the color under transparent pixels.
+        enough_px: for a picture that will be reduced to this side: a JPEG may then be decoded at a half, a quarter or an
+            eighth of its size, as long as its shorter side stays twice as long. What its transform adds beyond the edge at
+            sizes that do not divide is taken off. Over 50 dB from the whole way at any size, in less than half the time; None
+            decodes every pixel.
+        max_pixels: a picture of more is refused by its header.
+
+    Raises:
+        DataError: not a picture of an allowed format, one that needs the `formats` extra, too large, truncated or damaged; the
+            message names the reason but not the file, which the caller knows.
+    """
+    if not data:
+        raise DataError("the file is empty")
+    kind = kind_of(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a reader warns of is noted here, or is an error
+        try:
+            return _finished(read(data, kind, Wish(enough_px, max_pixels)), matte)
+        except Image.DecompressionBombError as error:
+            raise DataError(f"too many pixels: {error}") from error
+        except (UnidentifiedImageError, *UNREADABLE) as error:
+            if kind == "TGA":  # which is what nothing else claimed
+                raise DataError("not a picture of a known format") from error
+            raise DataError(f"damaged or truncated: {error}") from error
+
+
+def _finished(raster: Raster, matte: tuple[int, int, int]) -> Picture:
+    _note_on_darkness(raster)
+    image, profile = to_srgb(raster)
+    if raster.alpha is not None:
+        image = _over_matte(image, raster.alpha, matte)
+        raster.notes.append("transparency composited on the matte")
+    if raster.covered is not None:
+        image = _without_overhang(image, *raster.covered)
+    if raster.orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[raster.orientation])
+        raster.notes.append(f"EXIF orientation {raster.orientation} applied")
+    pixels = np.asarray(image, dtype=np.uint8)
+    return Picture(
+        pixels, raster.format, raster.mode, raster.width, raster.height, profile, raster.orientation, tuple(raster.notes)
+    )
+
+
+def _note_on_darkness(raster: Raster) -> None:
+    """Say so when deep samples use a small part of their range: 10 or 12 bits may have been stored as 16."""
+    if isinstance(raster.samples, np.ndarray) and raster.samples.dtype == np.uint16 and raster.space != "CMYK":
+        brightest = int(raster.samples.max())
+        if brightest < _DARK * FULL:
+            raster.notes.append(f"dark: its highest sample is at {brightest / FULL:.1%} of white")
+
+
+def _over_matte(image: Image.Image, alpha: Image.Image, matte: tuple[int, int, int]) -> Image.Image:
+    above = image.copy()
+    above.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*matte, 255)), above).convert("RGB")
+
+
+def _without_overhang(image: Image.Image, width: float, height: float) -> Image.Image:
+    """Bring the part that the picture covers to whole pixels; what divides evenly stays as it is."""
+    size = (max(1, int(width)), max(1, int(height)))
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS, box=(0, 0, width, height))

@@ -1,0 +1,478 @@
+"""Every kind of file that was once decoded wrongly or refused untruly, with the value that it must have.
+
+Values are closed forms of what the specifications say; files are written byte by byte (tests/picture_files.py) wherever that is
+possible. What needs the `formats` extra is skipped without it; that it is refused without it is tested everywhere.
+"""
+
+import io
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from artgan.decode import decode
+from artgan.decode.encodings import encode_srgb, shoulder
+from artgan.errors import DataError
+from tests import icc_profiles as icc
+from tests import picture_files as files
+
+EXTRA = (
+    "tifffile",
+    "imagecodecs",
+    "pillow_heif",
+    "pillow_jxl",
+    "pillow_jxl.JpegXLImagePlugin",
+    "psd_tools",
+    "OpenEXR",
+    "rawpy",
+)
+H, W = 12, 16
+RAMP = np.linspace(0, 1, H * W).reshape(H, W)
+COLORS = np.stack([RAMP, RAMP[::-1], (RAMP * 3) % 1], -1)
+SIXTEEN = np.rint(COLORS * 65535).astype(np.uint16)
+EIGHT = np.rint(SIXTEEN / 257).astype(np.uint8)
+
+
+@pytest.fixture
+def no_extra(monkeypatch):
+    for name in EXTRA:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def needs(*packages: str) -> None:
+    for package in packages:
+        pytest.importorskip(package, reason="needs artgan[formats]")
+
+
+def encoded(image: Image.Image, file_format: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=file_format, **options)
+    return buffer.getvalue()
+
+
+def assert_shows(picture, wanted, within: float = 1) -> None:
+    """Compare with floats in 0..255, gray `[H, W]` or RGB."""
+    wanted = np.asarray(wanted, np.float64)
+    wanted = np.repeat(wanted[..., None], 3, -1) if wanted.ndim == 2 else wanted
+    assert picture.pixels.shape == wanted.shape
+    assert np.abs(picture.pixels - wanted).max() <= within
+
+
+# TIFF: core
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_gray_with_white_at_zero_is_no_negative(order):
+    if order == ">":
+        needs("tifffile", "imagecodecs")
+    picture = decode(files.gray_tiff(SIXTEEN[..., 0], 0, order))
+    assert_shows(picture, 255 - SIXTEEN[..., 0] / 257)
+
+
+@pytest.mark.parametrize(("bits", "order"), [(12, "<"), (12, ">"), (10, "<"), (14, ">")])
+def test_ten_and_twelve_bits_reach_white(bits, order):
+    if (bits, order) != (12, "<"):
+        needs("tifffile", "imagecodecs")
+    values = np.rint(RAMP * ((1 << bits) - 1)).astype(np.int64)
+    picture = decode(files.tiff((files.base_tags(W, H, (bits,), 1), files.packed(values, bits)), order=order))
+    assert_shows(picture, RAMP * 255)
+    assert f"{bits}-bit scaled to 8" in picture.notes
+
+
+def test_ten_bits_stored_as_sixteen_are_said_to_be_dark():
+    assert any("dark" in note for note in decode(files.gray_tiff(np.rint(RAMP * 1023).astype(np.uint16))).notes)
+    assert decode(files.gray_tiff(SIXTEEN[..., 0])).notes == ("16-bit scaled to 8",)
+
+
+def rgb_page(values: np.ndarray, **tags) -> files.Page:
+    height, width, _ = values.shape
+    named = {int(name[1:]): value for name, value in tags.items()}
+    return {**files.base_tags(width, height, (8, 8, 8), 2), **named}, values.tobytes()
+
+
+def test_the_largest_full_page_is_the_work():
+    small, large = EIGHT[::2, ::2], EIGHT
+    picture = decode(files.tiff(rgb_page(small, t254=1), rgb_page(large)))
+    assert_shows(picture, large, 0)
+    assert any("page 2 of 2" in note for note in picture.notes)
+    picture = decode(files.tiff(rgb_page(small, t254=1), within=[rgb_page(large, t254=0)]))
+    assert_shows(picture, large, 0)
+    picture = decode(files.tiff(rgb_page(large), rgb_page(small, t254=1)))
+    assert_shows(picture, large, 0)
+    assert "1 smaller copies or masks passed over" in picture.notes
+    assert_shows(decode(files.tiff(rgb_page(small, t254=1), rgb_page(large, t254=1))), large, 0)  # all marked, by mistake
+
+
+@pytest.mark.parametrize("extra", [True, False])
+def test_what_holds_only_a_preview_says_so(extra, request):
+    if extra:
+        needs("rawpy")
+    else:
+        request.getfixturevalue("no_extra")
+    with pytest.raises(DataError, match="holds only a preview of 16x12"):
+        decode(files.tiff(rgb_page(EIGHT, t254=1)))
+    unknown = (files.base_tags(64, 48, (16,), 32803), bytes(48))  # a mosaic that ends early
+    with pytest.raises(DataError, match="holds only a preview of 16x12; develop it first"):
+        decode(files.tiff(rgb_page(EIGHT, t254=1), within=[unknown]))
+
+
+# TIFF: the extra
+
+_PLANAR = {284: 2}
+ALPHA = np.rint(np.linspace(0.2, 1, H * W).reshape(H, W) * 65535).astype(np.uint16)
+
+
+def composited(colors: np.ndarray) -> np.ndarray:
+    share = (ALPHA / 65535)[..., None]
+    return colors / 257 * share + 255 * (1 - share)
+
+
+def tiff16(values: np.ndarray, photometric: int, **tags) -> bytes:
+    named = {int(name[1:]): value for name, value in tags.items()}
+    planar = named.get(284) == 2
+    height, width, channels = values.shape
+    stored = np.moveaxis(values, -1, 0) if planar else values
+    complete = {**files.base_tags(width, height, (16,) * channels, photometric), **named}
+    if planar:  # one strip for each plane
+        size = height * width * 2
+        data = bytearray(files.tiff(({**complete, 284: 1}, stored.astype("<u2").tobytes())))
+        return _with_a_strip_for_each_plane(bytes(data), channels, size)
+    return files.tiff((complete, stored.astype("<u2").tobytes()))
+
+
+def _with_a_strip_for_each_plane(data: bytes, channels: int, size: int) -> bytes:
+    """Rewrite the strip tags of a one-strip file: planes follow each other in it."""
+    changed = bytearray(data)
+    place = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, place)[0]
+    for entry in range(place + 2, place + 2 + 12 * count, 12):
+        tag, _, _, value = struct.unpack_from("<HHII", data, entry)
+        if tag in (273, 279):
+            numbers = [value + k * size for k in range(channels)] if tag == 273 else [size] * channels
+            struct.pack_into("<HHII", changed, entry, tag, 4, channels, len(changed))
+            changed += struct.pack(f"<{channels}I", *numbers)
+        elif tag == 284:
+            struct.pack_into("<HHIHH", changed, entry, tag, 3, 1, 2, 0)
+    return bytes(changed)
+
+
+def deep_tiffs() -> dict[str, tuple[bytes, np.ndarray]]:
+    inks = np.concatenate([SIXTEEN, SIXTEEN[..., :1] // 4], -1)
+    paper = (1 - inks[..., :3] / 65535) * (1 - inks[..., 3:] / 65535) * 255
+    share = ALPHA[..., None] / 65535
+    premultiplied = np.rint(SIXTEEN * share).astype(np.uint16)
+    gray = SIXTEEN[..., :1]
+    both = np.concatenate
+    return {
+        "planar RGB": (tiff16(SIXTEEN, 2, t284=2), SIXTEEN / 257),
+        "planar CMYK": (tiff16(inks, 5, t284=2), paper),
+        "gray and opacity": (tiff16(both([gray, ALPHA[..., None]], -1), 1, t338=2), composited(gray).repeat(3, -1)),
+        "associated, gray": (
+            tiff16(both([premultiplied[..., :1], ALPHA[..., None]], -1), 1, t338=1),
+            composited(gray).repeat(3, -1),
+        ),
+        "associated, planar": (tiff16(both([premultiplied, ALPHA[..., None]], -1), 2, t338=1, t284=2), composited(SIXTEEN)),
+    }
+
+
+@pytest.mark.parametrize("kind", deep_tiffs())
+def test_deep_tiffs_are_right_or_refused(kind, no_extra, monkeypatch):
+    data, wanted = deep_tiffs()[kind]
+    with pytest.raises(DataError, match=r"artgan\[formats\]"):
+        decode(data)
+    monkeypatch.undo()
+    needs("tifffile", "imagecodecs")
+    picture = decode(data)
+    assert_shows(picture, wanted, 1.3)  # rounded twice
+    assert "16-bit scaled to 8" in picture.notes
+
+
+def lab_of(srgb: np.ndarray) -> np.ndarray:
+    """Return CIELAB under D50 of sRGB in 0..1 (CIE 15:2004)."""
+    xyz = light_of_srgb(srgb) @ icc.to_d50_matrix(icc.SRGB_PRIMARIES).T / icc.D50
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planar", [False, True])
+def test_cielab_shows_its_colors(bits, planar):
+    if planar or bits == 16:
+        needs("tifffile", "imagecodecs")
+    colors = np.array([[[200, 60, 60], [60, 190, 90], [70, 80, 210], [255, 255, 255], [120, 40, 160]]])
+    lab, signed = lab_of(colors / 255), f"<i{bits // 8}"
+    lightness = np.rint(lab[..., :1] / 100 * ((1 << bits) - 1)).astype(f"<u{bits // 8}").view(signed)
+    values = np.concatenate([lightness, np.rint(lab[..., 1:] * (1 << bits - 8)).astype(signed)], -1)
+    tags = files.base_tags(5, 1, (bits,) * 3, 8)
+    stored = np.ascontiguousarray(np.moveaxis(values, -1, 0) if planar else values).tobytes()
+    data = files.tiff(({**tags, 284: 1}, stored))
+    picture = decode(_with_a_strip_for_each_plane(data, 3, 5 * bits // 8) if planar else data)
+    assert_shows(picture, colors, 3 if bits == 8 else 1)
+
+
+def test_float_tiff_is_light(no_extra, monkeypatch):
+    light = (COLORS * 4).astype("<f4")
+    data = files.tiff(({**files.base_tags(W, H, (32,) * 3, 2), 339: (3, 3, 3)}, light.tobytes()))
+    with pytest.raises(DataError, match=r"floating-point pixels.*artgan\[formats\]"):
+        decode(data)
+    monkeypatch.undo()
+    needs("tifffile", "imagecodecs")
+    picture = decode(data)
+    brightest = light.max(-1, keepdims=True).astype(np.float64)
+    scaled = light * shoulder(brightest, 4.0) / np.maximum(brightest, 1e-6)
+    assert_shows(picture, encode_srgb(scaled) * 255)
+    assert any("shoulder" in note for note in picture.notes)
+    plain = files.tiff(({**files.base_tags(W, H, (32,) * 3, 2), 339: (3, 3, 3)}, (light / 4).tobytes()))
+    assert_shows(decode(plain), encode_srgb(COLORS) * 255)
+
+
+def test_the_shoulder_is_smooth_and_reaches_white():
+    light = np.linspace(0, 9, 10001)
+    shown = shoulder(light, 9.0)
+    assert np.array_equal(shown[light <= 0.75], light[light <= 0.75])
+    assert shown[-1] == pytest.approx(1)
+    steps = np.diff(shown) / np.diff(light)
+    assert (steps > 0).all()
+    assert np.abs(np.diff(steps)).max() < 0.01
+    assert np.allclose(shoulder(light[light <= 1], 1.0), light[light <= 1])
+
+
+def test_compressions_that_nothing_reads_are_named():
+    for number, name in ((34887, "LERC"), (34712, "JPEG 2000"), (34676, "LogLuv")):
+        tags = {**files.base_tags(W, H, (8,), 1), 259: number}
+        with pytest.raises(DataError, match=f"TIFF with .*{name}"):
+            decode(files.tiff((tags, bytes(64))))
+
+
+# JPEG 2000
+
+
+@pytest.mark.parametrize(("bits", "channels"), [(9, 1), (9, 3), (10, 3), (12, 3), (16, 3), (12, 4), (16, 2)])
+def test_deep_jpeg_2000_keeps_white_white(bits, channels, no_extra, monkeypatch):
+    monkeypatch.undo()
+    needs("imagecodecs")
+    import imagecodecs
+
+    full = (1 << bits) - 1
+    values = np.rint(np.concatenate([COLORS, np.ones((H, W, 1))], -1)[..., : max(channels, 1)] * full).astype(np.uint16)
+    if channels == 2:
+        values[..., 1] = full
+    source = values[..., 0] if channels == 1 else values
+    data = imagecodecs.jpeg2k_encode(source, level=0, reversible=True, bitspersample=bits, codecformat="jp2")
+    wanted = values / full * 255
+    assert_shows(decode(data), wanted[..., 0] if channels < 3 else wanted[..., :3])
+    for name in EXTRA:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(DataError, match=rf"JPEG 2000 of {bits} bits.*artgan\[formats\]"):
+        decode(data)
+
+
+@pytest.mark.parametrize(("bits", "channels"), [(4, 3), (12, 1)])
+def test_other_depths_of_jpeg_2000_come_without_the_extra(bits, channels, no_extra, monkeypatch):
+    monkeypatch.undo()
+    needs("imagecodecs")
+    import imagecodecs
+
+    full = (1 << bits) - 1
+    values = np.rint(COLORS[..., :channels] * full).astype(np.uint8 if bits <= 8 else np.uint16)
+    source = values[..., 0] if channels == 1 else values
+    data = imagecodecs.jpeg2k_encode(source, level=0, reversible=True, bitspersample=bits, codecformat="jp2")
+    for name in EXTRA:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert_shows(decode(data), values[..., 0] / full * 255 if channels == 1 else values / full * 255)
+
+
+def test_the_profile_of_a_jp2_counts():
+    """A restricted profile of gamma 1.8 with the primaries of sRGB: v to the 1.8 is the light."""
+    codestream = encoded(Image.fromarray(EIGHT), "JPEG2000", no_jp2=True, irreversible=False)
+    picture = decode(files.jp2(codestream, W, H, 3, 8, icc.rgb_profile("plain", icc.SRGB_PRIMARIES, 1.8)))
+    assert picture.profile == "plain"
+    assert_shows(picture, encode_srgb((EIGHT / 255) ** 1.8) * 255, 3)
+    assert_shows(decode(files.jp2(codestream, W, H, 3, 8, None)), EIGHT)
+
+
+# PNG
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_the_transparent_gray_of_a_png_is_clear_at_every_depth(bits):
+    full = (1 << bits) - 1
+    levels = np.array([[0, full // 2, full]])
+    rows = levels.astype(">u2").tobytes() if bits == 16 else files.packed(levels, bits)
+    picture = decode(files.png(3, 1, bits, 0, rows, (b"tRNS", struct.pack(">H", full // 2))), matte=(9, 99, 199))
+    wanted = np.repeat(np.rint(levels / full * 255)[..., None], 3, -1)
+    wanted[levels == full // 2] = (9, 99, 199)
+    assert_shows(picture, wanted, 0)
+
+
+def test_the_transparent_color_of_a_sixteen_bit_png_is_clear():
+    values = np.array([[[60000, 1000, 2000], [3, 4, 5]]], ">u2")
+    picture = decode(
+        files.png(2, 1, 16, 2, values.tobytes(), (b"tRNS", struct.pack(">3H", 60000, 1000, 2000))), matte=(9, 99, 199)
+    )
+    assert_shows(picture, [[[9, 99, 199], [0, 0, 0]]], 1)
+
+
+def color_png(*chunks: tuple[bytes, bytes]) -> bytes:
+    return files.png(W, H, 8, 2, EIGHT.tobytes(), *chunks)
+
+
+def adobe_to_srgb(light: np.ndarray, primaries) -> np.ndarray:
+    """Return 0..255 of linear light with a D65 white."""
+    to_srgb = np.linalg.inv(icc.to_d50_matrix(icc.SRGB_PRIMARIES)) @ icc.to_d50_matrix(primaries)
+    return encode_srgb((light @ to_srgb.T).clip(0, 1)) * 255
+
+
+def chromaticities(primaries) -> bytes:
+    return struct.pack(">8I", *(round(value * 1e5) for point in ((0.3127, 0.3290), *primaries) for value in point))
+
+
+def light_of_srgb(values: np.ndarray) -> np.ndarray:
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def test_gamma_and_primaries_of_a_png_count():
+    v = EIGHT / 255
+    assert_shows(decode(color_png((b"gAMA", struct.pack(">I", 100000)))), encode_srgb(v) * 255)
+    assert_shows(decode(color_png((b"gAMA", struct.pack(">I", 55556)))), encode_srgb(v**1.8) * 255)
+    adobe = (b"cHRM", chromaticities(icc.ADOBE_RGB_PRIMARIES))
+    assert_shows(
+        decode(color_png((b"gAMA", struct.pack(">I", 45455)), adobe)), adobe_to_srgb(v**2.2, icc.ADOBE_RGB_PRIMARIES), 2
+    )
+    for plain in ((b"gAMA", struct.pack(">I", 45455)), (b"sRGB", b"\0"), (b"cHRM", chromaticities(icc.SRGB_PRIMARIES))):
+        assert_shows(decode(color_png(plain)), EIGHT, 0)
+
+
+def test_code_points_of_a_png_count_before_everything():
+    v = EIGHT / 255
+    gamma = (b"gAMA", struct.pack(">I", 100000))
+    picture = decode(color_png((b"cICP", bytes([12, 13, 0, 1])), gamma))
+    assert_shows(picture, adobe_to_srgb(light_of_srgb(v), icc.DISPLAY_P3_PRIMARIES), 2)
+    assert any("Display P3" in note for note in picture.notes)
+    assert_shows(decode(color_png((b"cICP", bytes([1, 13, 0, 1])), gamma)), EIGHT, 0)
+
+
+def pq_code(nits: np.ndarray) -> np.ndarray:
+    """BT.2100, table 4, the inverse EOTF."""
+    y = (nits / 10000) ** (2610 / 16384)
+    return ((3424 / 4096 + 2413 / 128 * y) / (1 + 2392 / 128 * y)) ** (2523 / 32)
+
+
+def test_high_range_is_brought_in_and_noted():
+    nits = np.array([[0, 20, 100, 203, 1000.0]])
+    code = np.rint(pq_code(nits) * 65535).astype(">u2")
+    rows = np.repeat(code[..., None], 3, -1).tobytes()
+    picture = decode(files.png(5, 1, 16, 2, rows, (b"cICP", bytes([9, 16, 0, 1]))))
+    wanted = encode_srgb(shoulder(nits / 203, 1000 / 203)) * 255
+    assert_shows(picture, wanted, 4)  # Pillow keeps 8 of the 16 bits
+    assert any("shoulder" in note for note in picture.notes)
+
+
+@pytest.mark.parametrize("kind", ["LA", "tRNS", "palette"])
+def test_gray_with_transparency_goes_through_its_gray_profile_first(kind):
+    profile = icc.gray_profile("linear gray", 1.0)
+    levels = np.array([[0, 51, 128, 255]], np.uint8)
+    chunk = (b"iCCP", b"x\0\0" + zlib.compress(profile))
+    if kind == "LA":
+        opacity = np.array([[255, 255, 255, 0]], np.uint8)
+        data = files.png(4, 1, 8, 4, np.stack([levels, opacity], -1).tobytes(), chunk)
+    elif kind == "tRNS":
+        data = files.png(4, 1, 8, 0, levels.tobytes(), chunk, (b"tRNS", struct.pack(">H", 255)))
+    else:
+        palette = np.repeat(levels.T, 3, -1).tobytes()
+        data = files.png(4, 1, 8, 3, bytes([0, 1, 2, 3]), chunk, (b"PLTE", palette), (b"tRNS", bytes([255, 255, 255, 0])))
+    picture = decode(data, matte=(9, 99, 199))
+    wanted = np.repeat(encode_srgb(levels / 255)[..., None] * 255, 3, -1)
+    wanted[0, 3] = (9, 99, 199)
+    assert picture.profile == "linear gray"
+    assert_shows(picture, wanted)
+
+
+def test_a_lot_of_text_in_a_png_is_no_damage():
+    text = zlib.compress(b"<x/>" * 400_000)
+    xmp = (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + text)
+    picture = decode(color_png(xmp))
+    assert_shows(picture, EIGHT, 0)
+    assert "iTXt of over 1 MB passed over" in picture.notes
+    profile = icc.rgb_profile("long", icc.SRGB_PRIMARIES, 1.8) + bytes(2 << 20)
+    profile = struct.pack(">I", len(profile)) + profile[4:]
+    picture = decode(color_png((b"iCCP", b"x\0\0" + zlib.compress(profile))))
+    assert picture.profile == "long"
+    bomb = decode(color_png((b"iCCP", b"x\0\0" + zlib.compress(bytes(20 << 20)))))
+    assert_shows(bomb, EIGHT, 0)
+    assert "iCCP of over 16 MB passed over" in bomb.notes
+
+
+def test_a_damaged_comment_is_no_damaged_picture():
+    whole = color_png()
+    data = whole[:33] + files.png_chunk(b"tEXt", b"Comment\0hello", wrong_checksum=True) + whole[33:]
+    picture = decode(data)
+    assert_shows(picture, EIGHT, 0)
+    assert any("checksum" in note for note in picture.notes)
+
+
+# AVIF, JPEG
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_code_points_of_an_avif_count():
+    data = encoded(Image.fromarray(EIGHT), "AVIF", quality=100, subsampling="4:4:4")
+    plain = decode(data)
+    assert_shows(plain, EIGHT, 8)
+    place = data.index(b"nclx") + 4
+    p3 = data[:place] + struct.pack(">HH", 12, 13) + data[place + 4 :]
+    wanted = adobe_to_srgb(light_of_srgb(plain.pixels / 255), icc.DISPLAY_P3_PRIMARIES)
+    assert_shows(decode(p3), wanted, 2)
+    hdr = decode(data[:place] + struct.pack(">HH", 9, 16) + data[place + 4 :])
+    assert any("PQ" in note for note in hdr.notes)
+    with pytest.raises(DataError, match=r"AVIF that this libavif \(.+\) cannot parse"):
+        decode(data[:200])
+
+
+@pytest.mark.parametrize("size", [(1201, 903), (1207, 897), (1200, 900)])
+def test_a_reduced_jpeg_is_not_shifted_at_odd_sizes(size):
+    width, height = size
+    y, x = np.mgrid[0:height, 0:width]
+    waves = sum(scale * np.sin(x / scale + y / (scale + 3)) for scale in (4, 9, 30, 90))
+    pixels = (np.stack([waves, waves[::-1], waves[:, ::-1]], -1) / 2 + 127).clip(0, 255).astype(np.uint8)
+    data = encoded(Image.fromarray(pixels), "JPEG", quality=95, subsampling=0)
+    whole, small = decode(data).pixels, decode(data, enough_px=100).pixels
+    assert small.shape[1] <= width // 4
+    reduced = [
+        np.asarray(Image.fromarray(p).resize((133, 100), Image.Resampling.LANCZOS)).astype(float) for p in (whole, small)
+    ]
+    error = np.mean((reduced[0] - reduced[1]) ** 2)
+    assert 10 * np.log10(255**2 / error) > 48
+
+
+def test_a_jpeg_over_the_limit_comes_reduced_and_others_name_the_way_out():
+    pixels = np.repeat(np.repeat(EIGHT, 60, 0), 60, 1)
+    data = encoded(Image.fromarray(pixels), "JPEG", quality=95)
+    assert decode(data, enough_px=90, max_pixels=200_000).pixels.shape == (180, 240, 3)
+    with pytest.raises(DataError, match=r"too many pixels: 960x720.*--max-megapixels"):
+        decode(data, max_pixels=200_000)
+    with pytest.raises(DataError, match="too many pixels"):
+        decode(encoded(Image.fromarray(pixels), "PNG"), enough_px=90, max_pixels=200_000)
+
+
+# What is no picture
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n", "a Git LFS pointer"),
+        (b"\xef\xbb\xbf<!DOCTYPE html><html><body>404</body></html>", "an HTML page"),
+        (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"PK\x03\x04rest", "a zip archive"),
+        (files.box(b"ftyp", b"isom\0\0\0\0isommp41") + bytes(64), "a video"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a video"),
+    ],
+)
+def test_what_is_no_picture_is_named(data, reason):
+    with pytest.raises(DataError, match=f"not a picture of a known format: it is {reason}"):
+        decode(data)
