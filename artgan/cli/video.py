@@ -11,7 +11,12 @@ from artgan.errors import ConfigError
 from artgan.progress import Listener, listener_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
+
+    from artgan.generation.directions import Direction
+    from artgan.generation.drive import Drive
 
 FORMATS = ("mp4", "webm", "gif", "webp")
 ORDERS = ("kept", "near")
@@ -35,6 +40,12 @@ def video(
     liked: Annotated[bool, typer.Option("--liked", help="Pass the run's favourites, in place of seeds.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Pass those of another file, in place of seeds.")] = None,
     order: Annotated[str, typer.Option(help="kept: as they come; near: always on to the nearest, a calmer film.")] = "kept",
+    audio: Annotated[Path | None, typer.Option(help="Sound that drives the film and is heard in it: WAV, MP3, ...")] = None,
+    react: Annotated[float, typer.Option(help="How much truncation and speed follow the sound, from 0 to 1.")] = 0.7,
+    curve: Annotated[Path | None, typer.Option(help="CSV that drives the film: time, truncation, speed, directions.")] = None,
+    save_curve: Annotated[
+        Path | None, typer.Option(help="Write what the sound drives, to change it and give it to --curve.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels; default: at least 256.")] = None,
     style: Annotated[Path | None, typer.Option(help="Refine every frame in the style of this picture, as one series.")] = None,
     strength: Annotated[float, typer.Option(help="Of the style.")] = 0.7,
@@ -43,7 +54,11 @@ def video(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
-    """Make a film on the way from seed to seed; as a loop by default."""
+    """Make a film on the way from seed to seed; as a loop by default.
+
+    With --audio the film is as long as the sound: loudness drives truncation and speed, low notes push on, and each --move
+    follows a band, low, middle and high in turn.
+    """
     keys = arguments.seeds(seeds)
     video_format = arguments.choice("--out suffix", out.suffix.lstrip(".").lower(), FORMATS)
     arguments.choice("--easing", easing, EASINGS)
@@ -53,8 +68,14 @@ def video(
     arguments.number("--truncation", truncation, 0, 2)
     if size is not None:
         arguments.number("--size", size, 16, 4096)
-    if out.exists() and not force:
-        raise ConfigError(f"--out {out}: exists; choose another, or add --force to replace it")
+    arguments.number("--react", react, 0, 1)
+    if audio is not None and video_format not in ("mp4", "webm"):
+        raise ConfigError(f"--audio: a {video_format} has no sound; --out with .mp4 or .webm has")
+    if save_curve is not None and audio is None:
+        raise ConfigError("--save-curve writes what a sound drives: add --audio SOUND")
+    for option, path in (("--out", out), ("--save-curve", save_curve)):
+        if path is not None and path.exists() and not force:
+            raise ConfigError(f"{option} {path}: exists; choose another, or add --force to replace it")
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
     shares = tuple(arguments.named_numbers("--class", text, default=1.0) for text in arguments.names(classes))
     recipe = None
@@ -71,6 +92,7 @@ def video(
 
     import artgan
     from artgan.devices import choose_device
+    from artgan.generation.drive import driven_way
     from artgan.generation.favourites import favourites_path, liked_points, nearest_order
     from artgan.generation.model_folder import load_model
     from artgan.generation.paths import journey
@@ -80,22 +102,65 @@ def video(
 
     chosen = choose_device(device)
     model = load_model(target, chosen)
+    driven = _drive(audio, curve, fps, moves, truncation, react, model.space.directions)
+    if save_curve is not None and driven is not None:
+        from artgan.generation.drive import curve_text
+
+        arguments.write_text(save_curve, curve_text(driven, fps))
+    if driven is not None:
+        moves = ()  # they are in the drive
     look = Look(truncation, int(arguments.number("--centers", centers, 0, 64)), moves, None, shares)
     points = points_of_seeds(model, keys, look)
     if liked or favourites:
         points = liked_points(model, favourites or favourites_path(target))
     if order == "near":
         points = nearest_order(model, points)
-    way = journey(points, steps, easing=easing, loop=loop)
+    if driven is None:
+        way = journey(points, steps, easing=easing, loop=loop)
+    else:
+        way = driven_way(points, driven, steps, easing=easing, loop=loop)
     note = {"keys": [point.as_dict() for point in points], "steps": steps, "easing": easing, "loop": loop}
     note |= {"model": model.name, "model_hash": model.sha256, "version": artgan.__version__}
+    if audio is not None:
+        note["sound"] = audio.name
     with listener_for(quiet=context.obj.quiet) as listen:
         frames = enlarged(track(render(model.space, way), "rendering", len(way), "frames", listen), size or 256)
         if recipe is not None and style is not None:
             frames = iter(_styled(list(frames), style, recipe, str(chosen), listen))
         data = encode_video(frames, video_format, fps, json.dumps(note))
+    if audio is not None:
+        from artgan.generation.sound import with_sound
+
+        data = with_sound(data, video_format, audio, len(way) / fps)
     _write(out, data)
     context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
+
+
+def _drive(
+    audio: Path | None,
+    curve: Path | None,
+    fps: int,
+    moves: tuple[tuple[str, float], ...],
+    truncation: float,
+    react: float,
+    directions: "Mapping[str, Direction]",
+) -> "Drive | None":
+    """Return what drives the film; a table wins over the sound, which then gives the length."""
+    if audio is None and curve is None:
+        return None
+    from artgan.errors import DataError
+    from artgan.generation.drive import drive_of_sound, read_curve
+    from artgan.generation.sound import analyse, read_sound
+    from artgan.tables import nearest
+
+    for name, _ in moves:
+        if name not in directions:
+            raise DataError(f"--move {name}{nearest(name, directions)}: there are {', '.join(directions)}")
+    curves = analyse(read_sound(audio), fps) if audio is not None else None
+    if curve is not None:
+        return read_curve(curve, fps, None if curves is None else len(curves.loudness), directions)
+    assert curves is not None
+    return drive_of_sound(curves, truncation, moves, react)
 
 
 def _styled(frames: "list[np.ndarray]", style: Path, recipe: object, device: str, listen: Listener) -> "list[np.ndarray]":
