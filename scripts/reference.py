@@ -39,7 +39,7 @@ def page() -> str:
         "Keys of a YAML file for `artgan train`, and of `--set KEY=VALUE`; `--print-schema` prints the schema for editors.",
         *_section(RunConfig, ""),
         "Configurations that come with artgan, in `configs/`:",
-        ", ".join(f"`{name}`" for name in sorted(shipped_documents())) + ".",
+        _wrapped(", ".join(f"`{name}`" for name in sorted(shipped_documents())) + "."),
         "## Looks",
         "Keys of a YAML file for `artgan refine --recipe`, and of its `--set KEY=VALUE`.",
         *_section(Recipe, ""),
