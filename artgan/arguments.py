@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from artgan.errors import ConfigError, StorageError
+from artgan.file_names import join_names, quoted
 from artgan.tables import nearest
 
 MAX_SEED = 2**32 - 1
@@ -108,6 +110,33 @@ def output_folder(path: Path, force: bool) -> Path:
     return path
 
 
+def output_file(option: str, path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> Path:
+    """Check, before the work, that a result can go to a file: it replaces no input, no folder and no file of another kind.
+
+    Args:
+        option: for the message.
+        path: where to; its folder is made.
+        suffixes: of the files that this result may replace.
+        inputs: files that the command reads.
+
+    Raises:
+        ConfigError: it would replace what it must not.
+        StorageError: it cannot be written there.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{option} {path}: is a folder; give a file")
+    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
+        raise ConfigError(f"{option} {path}: is an input, which is never replaced; give another file")
+    if path.exists() and path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{option} {path}: is there, and is no {suffixes[0]} file; give another name, or move it away")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise StorageError(f"{option} {path}: cannot be written ({error.strerror})") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a result to a file that the user named.
 
@@ -119,6 +148,53 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def class_shares(text: str, classes: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Parse classes of a model with their weights: `waves`, `waves=2,landscapes=1`, or quoted, `"oil, canvas"=2,"a=b"`.
+
+    A name that is a class as it stands needs no quotes, whatever is in it.
+
+    Raises:
+        ConfigError: a word is no class, or its weight is no number; names the classes.
+    """
+    if not text.strip():
+        return ()
+    if text in classes:
+        return ((text, 1.0),)
+    found = []
+    for name, weight in _named_words(text):
+        whole = name if weight is None else f"{name}={weight}"
+        if weight is not None and whole in classes:
+            name, weight = whole, None
+        if name not in classes:
+            known = join_names(classes) or "none: the model is unconditional"
+            raise ConfigError(f"--class {quoted(name)}{nearest(name, classes)}: the model's classes are {known}")
+        found.append((name, 1.0 if weight is None else _weight_of(name, weight)))
+    return tuple(found)
+
+
+def _named_words(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the names and weights of a list, where quotes (doubled within quotes) keep a name together."""
+    pattern = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:=\s*([^,="]*))?\s*(?:,|$)')
+    at = 0
+    while at < len(text):
+        match = pattern.match(text, at)
+        if match is None or match.end() == at:
+            raise ConfigError(
+                f"--class {text}: cannot be read from '{text[at:]}' on; expected NAME, NAME=NUMBER or quoted names"
+            )
+        at = match.end()
+        name = match[1].replace('""', '"') if match[1] is not None else match[2].strip()
+        if name:
+            yield name, None if match[3] is None else match[3].strip()
+
+
+def _weight_of(name: str, text: str) -> float:
+    try:
+        return number("--class", float(text), 0, 1e6)
+    except ValueError:
+        raise ConfigError(f"--class {quoted(name)}={text}: expected NAME=NUMBER, such as waves=2") from None
 
 
 def named_numbers(option: str, text: str, default: float | None = None) -> tuple[str, float]:

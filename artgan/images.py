@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ _ENCODERS: dict[str, dict[str, Any]] = {
     "tiff": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
 }
 _CAPTION_PX = 11
+_SHEET_PIXELS = 1 << 24
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -52,6 +53,31 @@ def to_uint8(images: Tensor) -> Tensor:
     return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
+def tile_size(count: int, height: int, width: int) -> tuple[int, int]:
+    """Return the (height, width) of each of so many pictures on a sheet of at most 16 megapixels."""
+    factor = min(1.0, math.sqrt(_SHEET_PIXELS / (count * height * width)))
+    return (height, width) if factor == 1 else (max(1, int(height * factor)), max(1, int(width * factor)))
+
+
+def tiles_of(pictures: Iterable[np.ndarray], count: int) -> np.ndarray:
+    """Return pictures of one size as tiles for a sheet, uint8 `[N, h, w, 3]`, reduced as they come if they are many or large.
+
+    Args:
+        pictures: uint8 `[H, W, 3]`, `count` of them.
+        count: how many go on one sheet.
+    """
+    tiles: np.ndarray | None = None
+    for index, pixels in enumerate(pictures):
+        height, width = pixels.shape[:2]
+        size = tile_size(count, height, width)
+        if tiles is None:
+            tiles = np.empty((count, *size, 3), np.uint8)
+        reduced = pixels if size == (height, width) else Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS)
+        tiles[index] = np.asarray(reduced)
+    assert tiles is not None
+    return tiles
+
+
 def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     """Lay pictures out in rows.
 
@@ -63,7 +89,7 @@ def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
         uint8 `[rows * H, columns * W, 3]`, white where the last row has no picture.
     """
     count, height, width, _ = images.shape
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
     for index, image in enumerate(images):

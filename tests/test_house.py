@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {
         "errors",
+        "file_names",
         "exclusive",
         "processes",
         "tables",

@@ -9,6 +9,7 @@ import typer
 from artgan import arguments
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError, DataError
+from artgan.file_names import join_names
 from artgan.progress import listener_for
 
 
@@ -111,7 +112,7 @@ def prepare(
         context.obj.say(f"  passed over {count}: {reason}")
     for reason, count in summary.rejected.most_common(5):
         context.obj.say(f"  rejected {count}: {reason}")
-    context.obj.say(f"  classes: {', '.join(summary.classes) or 'none'}")
+    context.obj.say(f"  classes: {join_names(summary.classes) or 'none'}")
     for note in summary.notes:
         context.obj.say(f"  {note}")
     for text in summary.rights:

@@ -59,6 +59,9 @@ def evaluate(
         arguments.number("--num-generated", num_generated, 2, 1_000_000)
     if not target.exists():
         raise DataError(f"{target}: no such run, model or folder of pictures")
+    for option, path, suffix in (("--json", json_file, ".json"), ("--report", report, ".html")):
+        if path is not None:
+            arguments.output_file(option, path, (suffix,))
     from artgan.api import NUM_JUDGED
     from artgan.datasets.collection import open_collection
 

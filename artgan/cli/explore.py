@@ -18,13 +18,14 @@ def directions(
     out: Annotated[Path, typer.Option(help="Folder for the sheets and directions.safetensors.")],
     seeds: Annotated[str, typer.Option(help="One sheet for each.")] = "0-3",
     amount: Annotated[float, typer.Option(help="How far a sheet goes, in standard deviations.")] = 6.0,
+    class_name: Annotated[str | None, typer.Option("--class", help="Of a conditional model; default: its first.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
     """Find directions along which pictures change, and draw what each does.
 
     sefa-N: strongest effect on the layers that read the styles; pca-N: largest spread of the styles. No training needed.
-    Use one with: artgan sample ... --move sefa-1=4
+    Use one with: artgan sample ... --move sefa-1=4, or that of a class: --move sefa-1@waves=4
     """
     numbers = arguments.seeds(seeds)
     arguments.number("--amount", amount, 0.1, 20)
@@ -35,8 +36,8 @@ def directions(
 
     model = load_model(target, choose_device(device))
     with listener_for(quiet=context.obj.quiet) as listen:
-        sheets = save_directions(model, out, numbers, amount, listen)
-    context.obj.say(f"{len(model.space.directions)} directions in {out / 'directions.safetensors'}")
+        sheets = save_directions(model, out, numbers, amount, listen, class_name)
+    context.obj.say(f"directions in {out / 'directions.safetensors'}")
     context.obj.say(f"what they do: {', '.join(str(path) for path in sheets[:4])}")
 
 
@@ -47,6 +48,7 @@ def project(
     picture: Annotated[Path, typer.Argument(help="The picture to find in the model.")],
     out: Annotated[Path, typer.Option(help="Folder for what is found.")],
     space: Annotated[str, typer.Option(help="w: stays true to the model; w+: closer to the picture.")] = "w+",
+    class_name: Annotated[str | None, typer.Option("--class", help="Search in this class; default: in all of them.")] = None,
     steps: Annotated[int, typer.Option(help="Of the search.")] = 300,
     backbone: Annotated[str, typer.Option(help="squeezenet1_1, vgg16, vgg19; random needs no weights.")] = "squeezenet1_1",
     video: Annotated[str, typer.Option(help="Film of the search: mp4, webm, gif, webp; none.")] = "webp",
@@ -70,23 +72,27 @@ def project(
     from artgan.generation.point import Point, pack_styles
     from artgan.generation.projection import Settings, fitted
     from artgan.generation.projection import project as search
-    from artgan.generation.sample import picture_metadata, render
+    from artgan.generation.sample import class_label, picture_metadata, render
     from artgan.generation.video import check_format, encode_video, enlarged
     from artgan.images import grid, save_png
+    from artgan.metadata import check_replaceable
     from artgan.overview import save_sheet
 
     if video != "none":
         check_format(video)
     model = load_model(target, choose_device(device))
     wanted = decode_file(picture).pixels
+    check_replaceable([out / "projection.png", out / "sheet.png"])
+    arguments.output_file("--out", out / f"search.{video}", (f".{video}",), [picture])
+    label = None if class_name is None else class_label(model, class_name)
     frames: list[np.ndarray] = []
     with listener_for(quiet=context.obj.quiet) as listen:
-        settings = Settings(steps=steps, per_layer=space == "w+", backbone=backbone)
+        settings = Settings(steps=steps, per_layer=space == "w+", backbone=backbone, label=label)
         found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)
-    point = Point(styles=pack_styles(found.styles))
+    point = Point(styles=pack_styles(found.styles), classes=found.classes)
     pixels = next(render(model.space, [point]))
     save_png(out / "projection.png", pixels, picture_metadata(model, point))
-    start = next(render(model.space, [Point(found.start_seed)]))
+    start = next(render(model.space, [Point(found.start_seed, classes=found.classes)]))
     shown = np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels])
     save_sheet(out / "sheet.png", grid(shown, columns=3), "wanted, start and found")
     if frames:

@@ -55,6 +55,7 @@ def export(
         raise ConfigError(f"--out {out}: expected a name that ends in .onnx or .pt2")
     if out.exists() and not force:
         raise ConfigError(f"--out {out}: exists; choose another, or add --force to replace it")
+    arguments.output_file("--out", out, (out.suffix,))
     from artgan.generation.export import export_model
     from artgan.generation.model_folder import load_model
 

@@ -207,6 +207,8 @@ def _run(
     options.say(forecast(inputs, look, materials, device, jobs, share))
     if dry_run:
         return
+    if cube is not None:
+        arguments.output_file("--cube", cube, (".cube",), inputs)
     going_on = (out / WORK_FOLDER).is_dir()
     arguments.output_folder(out, force or going_on)
     request = RefineRequest(inputs, out, look, materials, device, jobs, share, cube)

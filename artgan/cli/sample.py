@@ -71,16 +71,16 @@ def sample(
         "centers": int(arguments.number("--centers", centers, 0, 64)),
         "moves": tuple(arguments.named_numbers("--move", text) for text in move or ()),
         "noise": None if noise is None else int(arguments.number("--noise", noise, 0, arguments.MAX_SEED)),
-        "classes": tuple(arguments.named_numbers("--class", text, default=1.0) for text in arguments.names(classes)),
     }
     arguments.output_folder(out, force)
+    _check_no_input(out, [*(again or ()), *(start or ())])
     from artgan.devices import choose_device
     from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
     from artgan.generation.sample import Look, points_of_seeds, save_samples
 
     model = load_model(target, choose_device(device))
-    look = Look(**settings)  # type: ignore[arg-type]
+    look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
     points, names, options = points_of_seeds(model, numbers, look), None, {"columns": columns, "captions": captions}
     started = time.monotonic()
     with listener_for(quiet=context.obj.quiet) as listen:
@@ -92,7 +92,7 @@ def sample(
         if liked or favourites:
             points, names = _liked(model, favourites or favourites_path(target), look)
         if others:
-            points, names = _mixed(model, points, points_of_seeds(model, others, look), mix_layers)
+            points, names = _mixed(model, points, names, points_of_seeds(model, others, look), mix_layers)
             options["columns"] = len(others) + 1
         elif select is not None:
             assert collection is not None
@@ -100,6 +100,12 @@ def sample(
         save_samples(model, out, points, image_format=image_format, names=names, on_progress=listen, **options)  # type: ignore[arg-type]
     rate = format_rate(len(points) / (time.monotonic() - started))
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
+
+
+def _check_no_input(out: Path, inputs: list[Path]) -> None:
+    for path in inputs:
+        if path.resolve().parent == out.resolve():
+            raise ConfigError(f"--out {out}: holds {path.name}, which is an input and is never replaced; give another folder")
 
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:
@@ -142,16 +148,20 @@ def _common_format(paths: list[Path]) -> str:
     return formats[0]
 
 
-def _mixed(model: "Model", rows: list["Point"], columns: list["Point"], band: str) -> tuple[list["Point"], list[str]]:
+def _mixed(
+    model: "Model", rows: list["Point"], stems: list[str] | None, columns: list["Point"], band: str
+) -> tuple[list["Point"], list[str]]:
     """Return the sheet row by row: the picture itself, then what it becomes with each column's styles."""
     from artgan.generation.paths import band_layers, mixing_matrix
+    from artgan.generation.sample import stem_of
 
     layers = band_layers(band, model.generator.num_styles)
     points: list[Point] = []
     names: list[str] = []
-    for row, mixed in zip(rows, mixing_matrix(rows, columns, layers), strict=True):
+    stems = stems or [stem_of(row) for row in rows]
+    for row, stem, mixed in zip(rows, stems, mixing_matrix(rows, columns, layers), strict=True):
         points += [row, *mixed]
-        names += [f"seed-{row.seed:04d}", *[f"seed-{row.seed:04d}-{band}-{column.seed:04d}" for column in columns]]
+        names += [stem, *[f"{stem}-{band}-{column.seed:04d}" for column in columns]]
     return points, names
 
 

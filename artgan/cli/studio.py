@@ -19,6 +19,9 @@ def studio(
     targets: Annotated[list[Path] | None, typer.Argument(help="Runs and model folders; default: those in runs/.")] = None,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = DEFAULT_PORT,
     listen: Annotated[str | None, typer.Option(help="Address to listen on beyond this machine; makes a token.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="What a tunnel calls the studio, such as localhost:9000; may repeat.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
@@ -42,7 +45,7 @@ def studio(
 
     session = Session(found, choose_device(device))
     session.warm_up()
-    server = open_server(session, port, listen)
+    server = open_server(session, port, listen, allow_host or ())
     print(f"studio: {server.url}  (Ctrl-C ends it)", flush=True)
     if listen is not None:
         context.obj.say("whoever has this address can use the studio; traffic is not encrypted: use it in a network you trust")

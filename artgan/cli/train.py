@@ -57,7 +57,7 @@ def train(
         from artgan.overview import save_sheet
         from artgan.training.preview import preview_augmentation
 
-        preview_augment.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output_file("--preview-augment", preview_augment, (".png",))
         assert chosen is not None
         save_sheet(preview_augment, preview_augmentation(opened, chosen), "augmented works")
         print(f"open {preview_augment.resolve()}")

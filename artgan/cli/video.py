@@ -76,8 +76,11 @@ def video(
     for option, path in (("--out", out), ("--save-curve", save_curve)):
         if path is not None and path.exists() and not force:
             raise ConfigError(f"{option} {path}: exists; choose another, or add --force to replace it")
+    inputs = [path for path in (style, audio, curve) if path is not None]
+    arguments.output_file("--out", out, (out.suffix.lower(),), inputs)
+    if save_curve is not None:
+        arguments.output_file("--save-curve", save_curve, (".csv", ".tsv", ".txt"), inputs)
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
-    shares = tuple(arguments.named_numbers("--class", text, default=1.0) for text in arguments.names(classes))
     recipe = None
     if style is not None:
         from artgan.refine.recipe import make_recipe
@@ -109,6 +112,7 @@ def video(
         arguments.write_text(save_curve, curve_text(driven, fps))
     if driven is not None:
         moves = ()  # they are in the drive
+    shares = arguments.class_shares(classes, model.card.classes)
     look = Look(truncation, int(arguments.number("--centers", centers, 0, 64)), moves, None, shares)
     points = points_of_seeds(model, keys, look)
     if liked or favourites:

@@ -4,21 +4,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.torch import save_file
 
+from artgan.file_names import distinct_names
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point
-from artgan.generation.sample import render
-from artgan.images import captioned_grid
+from artgan.generation.sample import class_label, render
+from artgan.images import captioned_grid, tiles_of
+from artgan.metadata import check_replaceable
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 
 _COLUMNS = 7
 
 
-def save_directions(model: Model, out: Path, seeds: Sequence[int], amount: float, on_progress: Listener = silent) -> list[Path]:
+def save_directions(
+    model: Model, out: Path, seeds: Sequence[int], amount: float, on_progress: Listener = silent, class_name: str | None = None
+) -> list[Path]:
     """Write `directions.safetensors`, `directions.json`, and a sheet for each seed; return the sheets.
 
     A row of a sheet is one direction, from -amount to amount; the picture of the seed is in the middle.
@@ -29,19 +34,34 @@ def save_directions(model: Model, out: Path, seeds: Sequence[int], amount: float
         seeds: of the sheets.
         amount: in standard deviations of W along the direction.
         on_progress: told after each sheet.
+        class_name: of a conditional model: the directions and pictures of this class; default: of its first.
+
+    Raises:
+        CheckpointError: the model's weights are not finite.
+        ConfigError: there is no such class, or a file is in the way that artgan did not make.
     """
-    found = model.space.directions
+    label = None if class_name is None else class_label(model, class_name)
+    found = model.space.directions_of(label or 0)
+    at = "" if label is None else f"@{label}"
+    classes = () if label is None else ((label, 1.0),)
+    sheets = [out / name for name in distinct_names([f"seed-{seed:04d}" for seed in seeds], ".png")]
+    check_replaceable(sheets)
     tensors = {name: direction.step.contiguous() for name, direction in found.items()}
     save_file(tensors, out / "directions.safetensors", metadata={"model_hash": model.sha256})
-    facts = {"model": model.name, "model_hash": model.sha256, "shares": {name: item.share for name, item in found.items()}}
+    facts: dict[str, Any] = {
+        "model": model.name,
+        "model_hash": model.sha256,
+        "shares": {name: item.share for name, item in found.items()},
+    }
+    if class_name is not None:
+        facts |= {"class": class_name, "label": label}
     (out / "directions.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     amounts = np.linspace(-amount, amount, _COLUMNS)
-    sheets = []
-    for index, seed in enumerate(seeds):
-        points = [replace(Point(seed), moves=((name, float(value)),)) for name in found for value in amounts]
+    for index, (seed, sheet) in enumerate(zip(seeds, sheets, strict=True)):
+        base = Point(seed, classes=classes)
+        points = [replace(base, moves=((f"{name}{at}", float(value)),)) for name in found for value in amounts]
         captions = [f"{name} {value:+.3g}" for name in found for value in amounts]
-        sheets.append(out / f"seed-{seed:04d}.png")
-        pixels = captioned_grid(np.stack(list(render(model.space, points))), captions, _COLUMNS)
-        save_sheet(sheets[-1], pixels, "directions")
+        tiles = tiles_of(render(model.space, points), len(points))
+        save_sheet(sheet, captioned_grid(tiles, captions, _COLUMNS), "directions")
         on_progress(Progress("drawing", index + 1, len(seeds), "sheets"))
     return sheets

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from artgan.errors import CheckpointError
 from artgan.models.contract import GeneratorNetwork
 
 NUM_DIRECTIONS = 8
@@ -36,12 +37,17 @@ def find_directions(generator: GeneratorNetwork, cloud: Tensor) -> dict[str, Dir
 
     Args:
         generator: in evaluation mode.
-        cloud: w of many latents, float32 `[N, style_dim]`.
+        cloud: w of many latents, float32 `[N, style_dim]`, finite.
+
+    Raises:
+        CheckpointError: weights that read the styles are not finite.
     """
     centered = (cloud - cloud.mean(0)).double()
     covariance = centered.T @ centered / (len(cloud) - 1)
     found = _leading("pca", covariance, covariance)
     matrices = style_matrices(generator)
+    if not all(matrix.isfinite().all() for matrix in matrices):
+        raise CheckpointError("the weights of this model are not finite numbers: it broke down; take another checkpoint")
     if matrices:
         stacked = torch.cat([matrix / matrix.norm(dim=1, keepdim=True).clamp_min(1e-12) for matrix in matrices]).double()
         found |= _leading("sefa", stacked.T @ stacked, covariance)

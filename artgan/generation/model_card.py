@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artgan.file_names import join_names
 from artgan.sealed import seal
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def model_card(card: "ModelCard", *, rights: str = "", license_name: str = "", t
         "",
     ]
     if card.classes:
-        lines += ["Classes: " + ", ".join(card.classes), ""]
+        lines += ["Classes: " + join_names(card.classes), ""]
     lines += ["## Training pictures", ""]
     plain = {key: value for key, value in card.collection.items() if not isinstance(value, (dict, list))}
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in plain.items()]

@@ -22,8 +22,10 @@ from artgan.generation.space import Space
 from artgan.images import to_float, to_uint8
 from artgan.progress import Listener, Progress, silent
 
-_NUM_STARTS = 256
+_NUM_STARTS = 256  # of all classes together, or one of each
+_STARTS_AT_ONCE = 8
 _FEATURE_SIDE_PX = 128
+_START_SIDE_PX = 256
 _LEARNING_RATE = 0.1
 _WARM_UP, _COOL_DOWN = 0.05, 0.25
 _PULL = 2e-4
@@ -38,12 +40,14 @@ class Settings:
         per_layer: W+ instead of W.
         backbone: of the distance, a name of `BACKBONES` with projection layers.
         pixel_weight: of the pixels' mean squared difference beside the features'.
+        label: the class of a conditional model to start from; None: that of the best start over all classes.
     """
 
     steps: int = 200
     per_layer: bool = True
     backbone: str = "squeezenet1_1"
     pixel_weight: float = 2.0
+    label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,13 @@ class Projection:
         styles: float32 `[num_styles, style_dim]`.
         losses: distance before each step, and at the end.
         start_seed: the seed that the search began at.
+        classes: the class that it began in, as in `Point`; empty for an unconditional model.
     """
 
     styles: np.ndarray
     losses: list[float]
     start_seed: int
+    classes: tuple[tuple[int, float], ...] = ()
 
 
 def fitted(target: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
@@ -88,10 +94,10 @@ def project(
         on_picture: given the picture of each step, uint8 `[H, W, 3]`: the frames of a film.
     """
     distance = _Distance(space, fitted(target, space.height_px, space.width_px), settings)
-    seed = _best_start(space, distance)
-    start = space.styles([Point(seed)]).clone()  # a clone outside of inference mode can be differentiated
+    began = _best_start(space, distance, settings.label, on_progress)
+    start = space.styles([began]).clone()  # a clone outside of inference mode can be differentiated
     styles = start.clone() if settings.per_layer else start[:, :1].clone()
-    deviation = float(space.cloud(0).std(0).mean())
+    deviation = float(space.cloud(began.classes[0][0] if began.classes else 0).std(0).mean())
     optimizer = torch.optim.Adam([styles.requires_grad_(True)], lr=_LEARNING_RATE * deviation, betas=(0.9, 0.999))
     best, best_loss, losses = start, float("inf"), []
     for step in range(settings.steps):
@@ -109,7 +115,7 @@ def project(
         if on_picture is not None:
             on_picture(to_uint8(picture.detach())[0].cpu().numpy())
         on_progress(Progress("projecting", step + 1, settings.steps, "steps", f"distance {losses[-1]:.4f}"))
-    return Projection(best[0].cpu().numpy(), [*losses, best_loss], seed)
+    return Projection(best[0].cpu().numpy(), [*losses, best_loss], began.seed, began.classes)
 
 
 def _ramp(share: float) -> float:
@@ -119,13 +125,23 @@ def _ramp(share: float) -> float:
 
 
 @torch.inference_mode()
-def _best_start(space: Space, distance: "_Distance") -> int:
-    """Return the seed, among the first, whose picture is nearest."""
+def _best_start(space: Space, distance: "_Distance", label: int | None, on_progress: Listener) -> Point:
+    """Return the seed's point, among the first of each class, whose picture is nearest.
+
+    Distances are those of small pictures: at 1024 px the features of the whole ones took most of the time, and a start is a
+    start.
+    """
+    labels = [label] if label is not None else list(range(space.num_classes))
+    classes: list[tuple[tuple[int, float], ...]] = [((at, 1.0),) for at in labels] or [()]
+    seeds = range(-(-_NUM_STARTS // len(classes)))
+    points = [Point(seed, classes=chosen) for seed in seeds for chosen in classes]
     found: list[Tensor] = []
-    for first in range(0, _NUM_STARTS, 8):
-        styles = space.styles([Point(seed) for seed in range(first, first + 8)])
-        found.append(distance(space.generator.synthesis(styles)))
-    return int(torch.cat(found).argmin())
+    for first in range(0, len(points), _STARTS_AT_ONCE):
+        here = points[first : first + _STARTS_AT_ONCE]
+        padded = here + here[:1] * (_STARTS_AT_ONCE - len(here))
+        found.append(distance.of_small(space.generator.synthesis(space.styles(padded)))[: len(here)])
+        on_progress(Progress("looking for a start", first + len(here), len(points), "pictures"))
+    return points[int(torch.cat(found).argmin())]
 
 
 class _Distance:
@@ -139,6 +155,8 @@ class _Distance:
         with torch.no_grad():
             self.target = to_float(torch.from_numpy(target.copy())[None].to(space.device))
             self.features = self._features(self.target)
+            self.small_target = self._small(self.target)
+            self.small_features = self._features(self.small_target)
 
     def _features(self, images: Tensor) -> list[Tensor]:
         side = max(_FEATURE_SIDE_PX, *images.shape[-2:])
@@ -146,8 +164,22 @@ class _Distance:
             images = F.interpolate(images, (side, side), mode="bilinear", align_corners=False)
         return [F.normalize(x, dim=1) for x in self.backbone(images).values()]  # unit vectors at each place
 
+    def _small(self, images: Tensor) -> Tensor:
+        factor = _START_SIDE_PX / min(images.shape[-2:])
+        if factor >= 1:
+            return images
+        size = [round(side * factor) for side in images.shape[-2:]]
+        return F.interpolate(images, size, mode="area")
+
     def __call__(self, images: Tensor) -> Tensor:
         """Return `[N]` for images `[N, 3, H, W]`."""
-        pairs = zip(self._features(images), self.features, strict=True)
+        return self._between(images, self.target, self.features)
+
+    def of_small(self, images: Tensor) -> Tensor:
+        """Return `[N]` for images `[N, 3, H, W]`, measured at a shorter side of 256 px where they are larger."""
+        return self._between(self._small(images), self.small_target, self.small_features)
+
+    def _between(self, images: Tensor, target: Tensor, features: list[Tensor]) -> Tensor:
+        pairs = zip(self._features(images), features, strict=True)
         total = torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).sum(0)
-        return total + self.pixel_weight * (images - self.target).square().mean((1, 2, 3))
+        return total + self.pixel_weight * (images - target).square().mean((1, 2, 3))

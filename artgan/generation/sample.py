@@ -1,5 +1,6 @@
 """Pictures of points: rendered in chunks of one size, written with what makes them again."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,12 @@ import torch
 
 import artgan
 from artgan.errors import CheckpointError, ConfigError, DataError
+from artgan.file_names import distinct_names, join_names, quoted
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, point_from
 from artgan.generation.space import Space
-from artgan.images import SUFFIX_OF, captioned_grid, save_picture, to_uint8
+from artgan.images import SUFFIX_OF, captioned_grid, save_picture, tiles_of, to_uint8
+from artgan.metadata import check_replaceable
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 from artgan.tables import nearest
@@ -105,12 +108,25 @@ def points_of_seeds(model: Model, seeds: Iterable[int], look: Look) -> list[Poin
     Raises:
         ConfigError: the model has no such class.
     """
-    base = Point(truncation=look.truncation, centers=look.centers, moves=look.moves, noise=look.noise)
+    moves = tuple((direction_name(model, name), amount) for name, amount in look.moves)
+    base = Point(truncation=look.truncation, centers=look.centers, moves=moves, noise=look.noise)
     count = len(model.card.classes)
     shares = tuple((class_label(model, name), weight) for name, weight in look.classes)
     if shares or not count:
         return [replace(base, seed=seed, classes=shares) for seed in seeds]
     return [replace(base, seed=seed, classes=((seed % count, 1.0),)) for seed in seeds]
+
+
+def direction_name(model: Model, name: str) -> str:
+    """Return a direction's name as points have it: of `pca-1@waves`, that of a class, with the class's label, `pca-1@2`.
+
+    Raises:
+        ConfigError: the model has no such class.
+    """
+    plain, separator, class_name = name.partition("@")
+    if not separator or (class_name.isdecimal() and class_name not in model.card.classes):
+        return name
+    return f"{plain}@{class_label(model, class_name)}"
 
 
 def class_label(model: Model, class_name: str) -> int:
@@ -121,8 +137,8 @@ def class_label(model: Model, class_name: str) -> int:
     """
     classes = model.card.classes
     if class_name not in classes:
-        known = ", ".join(classes) or "none: the model is unconditional"
-        raise ConfigError(f"--class {class_name}{nearest(class_name, classes)}: the model's classes are {known}")
+        known = join_names(classes) or "none: the model is unconditional"
+        raise ConfigError(f"--class {quoted(class_name)}{nearest(class_name, classes)}: the model's classes are {known}")
     return classes.index(class_name)
 
 
@@ -137,7 +153,10 @@ def save_samples(
     names: Sequence[str] | None = None,
     on_progress: Listener = silent,
 ) -> list[Path]:
-    """Write each point's picture, with what reproduces it inside, and `grid.png` of the first 1024; return the pictures' paths.
+    """Write each point's picture, with what reproduces it inside, and sheets of them; return the pictures' paths.
+
+    A sheet, `grid.png`, has up to 1024 pictures and 16 megapixels: pictures that are many or large are reduced on it. More go
+    on `grid-2.png` and so on.
 
     Args:
         model: the model.
@@ -145,21 +164,38 @@ def save_samples(
         points: what to make.
         image_format: png, jpeg, webp or tiff.
         captions: write under each picture of the grid what makes it.
-        columns: of the grid.
-        names: stems of the files; `seed-NNNN` by default.
+        columns: of the sheets.
+        names: stems of the files, by default of the seeds; a second file of a name gets a number.
         on_progress: told after each picture.
+
+    Raises:
+        ConfigError: a file in the folder is in the way that artgan did not make.
     """
-    names = names or [f"seed-{point.seed:04d}" for point in points]
-    space, paths, shown = model.space, [], []
-    for index, pixels in enumerate(render(space, points)):
-        paths.append(out / f"{names[index]}{SUFFIX_OF[image_format]}")
-        save_picture(paths[-1], pixels, picture_metadata(model, points[index]))
-        if index < _SHEET_PICTURES:
-            shown.append(pixels)
-        on_progress(Progress("sampling", index + 1, len(points), "pictures"))
-    texts = [caption(model, point) for point in points[:_SHEET_PICTURES]] if captions else None
-    save_sheet(out / "grid.png", captioned_grid(np.stack(shown), texts, columns), "samples")
+    per_sheet = _SHEET_PICTURES // columns * columns if columns else _SHEET_PICTURES
+    starts = range(0, len(points), per_sheet)
+    sheets = [out / ("grid.png" if not number else f"grid-{number + 1}.png") for number in range(len(starts))]
+    stems = names or [stem_of(point) for point in points]
+    taken = [path.name for path in sheets]
+    paths = [out / name for name in distinct_names(stems, SUFFIX_OF[image_format], taken)]
+    check_replaceable([*paths, *sheets])
+    pictures = enumerate(render(model.space, points))
+
+    def saved(count: int) -> Iterator[np.ndarray]:
+        for index, pixels in itertools.islice(pictures, count):
+            save_picture(paths[index], pixels, picture_metadata(model, points[index]))
+            on_progress(Progress("sampling", index + 1, len(points), "pictures"))
+            yield pixels
+
+    for start, sheet in zip(starts, sheets, strict=True):
+        here = points[start : start + per_sheet]
+        texts = [caption(model, point) for point in here] if captions else None
+        save_sheet(sheet, captioned_grid(tiles_of(saved(len(here)), len(here)), texts, columns), "samples")
     return paths
+
+
+def stem_of(point: Point) -> str:
+    """Return what the file of a point is called."""
+    return "projection" if point.styles else f"seed-{point.seed:04d}"
 
 
 def caption(model: Model, point: Point) -> str:
@@ -177,7 +213,7 @@ def picture_metadata(model: Model, point: Point) -> dict[str, Any]:
     return {
         "kind": "sample",
         "seed": None if point.styles else point.seed,
-        "class": ", ".join(named) or None,
+        "class": join_names(named) or None,
         "truncation": point.truncation,
         "point": point.as_dict(),
         "model": model.name,

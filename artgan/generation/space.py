@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from artgan import seeding
-from artgan.errors import DataError
+from artgan.errors import CheckpointError, DataError
 from artgan.generation.directions import Direction, find_directions
 from artgan.generation.latents import MEAN_SAMPLES, latents_for_seeds, mean_latents, truncate
 from artgan.generation.point import Point, unpack_styles
@@ -37,6 +37,7 @@ class Space:
         self.device = next(generator.parameters()).device
         self._cloud: dict[int, Tensor] = {}
         self._centers: dict[tuple[int, int], Tensor] = {}
+        self._directions: dict[int, dict[str, Direction]] = {}
 
     @cached_property
     def _size(self) -> tuple[int, int]:
@@ -55,11 +56,20 @@ class Space:
 
     @torch.inference_mode()
     def cloud(self, label: int) -> Tensor:
-        """Return w of 4096 fixed latents of a class, float32 `[4096, style_dim]`."""
+        """Return w of 4096 fixed latents of a class, float32 `[4096, style_dim]`.
+
+        Raises:
+            CheckpointError: the weights that make it are not finite.
+        """
         if label not in self._cloud:
             latents = mean_latents(self.generator.latent_dim).to(self.device)
             labels = torch.full((MEAN_SAMPLES,), label, device=self.device)
-            self._cloud[label] = self.generator.mapping(latents, labels)
+            cloud = self.generator.mapping(latents, labels)
+            if not cloud.isfinite().all():
+                raise CheckpointError(
+                    "the weights of this model are not finite numbers: it broke down; take another checkpoint"
+                )
+            self._cloud[label] = cloud
         return self._cloud[label]
 
     def centers(self, label: int, count: int) -> Tensor:
@@ -70,10 +80,20 @@ class Space:
             self._centers[key] = cloud.mean(0, keepdim=True) if count == 0 else _kmeans(cloud, count)
         return self._centers[key]
 
-    @cached_property
+    @property
     def directions(self) -> dict[str, Direction]:
-        """The directions of the model by name: `pca-1`, ..., `sefa-1`, ..."""
-        return find_directions(self.generator, self.cloud(0))
+        """The directions of the model by name: `pca-1`, ..., `sefa-1`, ...; where there are classes, those of the first."""
+        return self.directions_of(0)
+
+    def directions_of(self, label: int) -> dict[str, Direction]:
+        """Return the directions along which the pictures of a class change, by their plain names.
+
+        Raises:
+            CheckpointError: the weights are not finite.
+        """
+        if label not in self._directions:
+            self._directions[label] = find_directions(self.generator, self.cloud(label))
+        return self._directions[label]
 
     @torch.inference_mode()
     def styles(self, points: Sequence[Point]) -> Tensor:
@@ -151,9 +171,14 @@ class Space:
         return truncate(styles, center[:, None], point.truncation)
 
     def _direction(self, name: str) -> Direction:
-        if name not in self.directions:
-            raise DataError(f"no direction '{name}'{nearest(name, self.directions)}: there are {', '.join(self.directions)}")
-        return self.directions[name]
+        """Return a direction: `pca-1`, or that of the class with label 2, `pca-1@2`."""
+        plain, _, label = name.partition("@")
+        if label and not (label.isdecimal() and int(label) < max(1, self.num_classes)):
+            raise DataError(f"direction '{name}': this model has {self.num_classes} classes, counted from 0")
+        found = self.directions_of(int(label or 0))
+        if plain not in found:
+            raise DataError(f"no direction '{plain}'{nearest(plain, found)}: there are {', '.join(found)}")
+        return found[plain]
 
 
 def _kmeans(cloud: Tensor, count: int) -> Tensor:

@@ -96,7 +96,8 @@ class LogitConv(nn.Module):
 def gated_linear_unit(x: Tensor) -> Tensor:
     """Halve the channels: a * sigmoid(b), scaled to keep unit variance.
 
-    In plain operations: on CPUs `F.glu` leaves the channels-last layout, and every convolution after it pays for that.
+    In plain operations: on CPUs the gradient of `F.glu` leaves the channels-last layout (its result does not), and every
+    convolution that takes it on pays for that.
     """
     a, b = x.chunk(2, 1)
     return a * torch.sigmoid(b) * _GLU_GAIN

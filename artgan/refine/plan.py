@@ -10,6 +10,7 @@ from PIL import Image
 
 from artgan.decode import decode_file
 from artgan.errors import DataError
+from artgan.file_names import distinct_names
 from artgan.refine.canvas import resized
 from artgan.refine.encode import SUFFIX
 from artgan.refine.materials import Materials, look_hash
@@ -17,6 +18,8 @@ from artgan.refine.recipe import Recipe
 from artgan.refine.sources import find_pictures, mask_for
 from artgan.refine.steps.step import Size, scaled_size
 from artgan.sealed import file_sha256
+
+REPORTS = ("sheet.png", "refine.json")
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,10 @@ def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[
     paths = find_pictures(inputs)
     look = look_hash(recipe, materials)
     size_px, masks = recipe.output.size_px, tuple(materials.masks)
+    names = distinct_names([path.stem for path in paths], SUFFIX[recipe.output.format], taken=REPORTS)
     items: list[Item] = []
     failed: dict[Path, str] = {}
-    for path, file_name in zip(paths, unique_names(paths, SUFFIX[recipe.output.format]), strict=True):
+    for path, file_name in zip(paths, names, strict=True):
         try:
             size = scaled_size(*_header_size(path), size_px)
             for step in recipe.steps:
@@ -72,17 +76,6 @@ def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[
         key = hashlib.sha256(f"{look}:{sha256}:{path.stem if masks else ''}".encode()).hexdigest()[:32]
         items.append(Item(path, file_name, key, size, size_px, masks))
     return items, failed
-
-
-def unique_names(paths: Sequence[Path], suffix: str) -> list[str]:
-    """Return an output name for each input; the same stem from two folders gets a number."""
-    names: dict[str, None] = {}
-    for path in paths:
-        name, number = f"{path.stem}{suffix}", 2
-        while name in names or name in ("sheet.png", "refine.json"):
-            name, number = f"{path.stem}-{number}{suffix}", number + 1
-        names[name] = None
-    return list(names)
 
 
 def _header_size(path: Path) -> tuple[int, int]:

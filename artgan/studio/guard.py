@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,14 +32,26 @@ class Guard:
         token: asked for on the first visit as `?token=...`, then kept in a cookie; None asks for none.
         any_address: the studio listens beyond this machine: Host may be any IP address or `host`.
         host: a name by which the studio is reached, beside localhost.
+        allowed: what Host may say besides, as a tunnel or a forwarding service sends it: `localhost:9000`, or a name, which
+            then goes with any port.
     """
 
-    def __init__(self, app: ASGIApp, *, port: int, token: str | None = None, any_address: bool = False, host: str = "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        port: int,
+        token: str | None = None,
+        any_address: bool = False,
+        host: str = "",
+        allowed: Sequence[str] = (),
+    ) -> None:
         self.app = app
         self.port = port
         self.token = token
         self.any_address = any_address
         self.names = {"localhost", "127.0.0.1", "[::1]"} | ({host.lower()} if host else set())
+        self.allowed = {name.strip().lower() for name in allowed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,7 +77,11 @@ class Guard:
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not self._known_host(host):
-            return 400, "this studio does not go by that name"
+            shown = "".join(letter for letter in host[:100] if letter.isascii() and letter.isprintable())
+            return 400, (
+                f"this studio does not go by the name '{shown}'. If you reach it through a tunnel or a forwarding service, "
+                f"start it with --allow-host {shown or 'NAME'}"
+            )
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and scope["path"] != "/":
             return 403, "requests come from the studio's own page"
         origin = headers.get("origin")
@@ -77,6 +94,8 @@ class Guard:
         return None
 
     def _known_host(self, host: str) -> bool:
+        if host.lower() in self.allowed or _without_port(host.lower()) in self.allowed:
+            return True
         name, _, port = host.rpartition(":")
         if not port.isdecimal() or (name.startswith("[") and not name.endswith("]")):
             name, port = host, "80"
@@ -105,6 +124,11 @@ def _cookie_value(header: str) -> str:
     except CookieError:
         return ""
     return morsel.value if morsel else ""
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return name if port.isdecimal() and name else host
 
 
 def _is_address(text: str) -> bool:

@@ -3,6 +3,7 @@
 import functools
 import secrets
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -13,6 +14,7 @@ from artgan.studio.guard import Guard
 from artgan.studio.session import Session
 
 _LOCAL = "127.0.0.1"
+_OWN_NAMES = ("localhost", "127.0.0.1")
 _MAX_CONNECTIONS = 100
 _IDLE_SECONDS = 10
 
@@ -36,13 +38,14 @@ class Server:
         self.server.run(sockets=[self.opened])
 
 
-def open_server(session: Session, port: int, listen: str | None = None) -> Server:
+def open_server(session: Session, port: int, listen: str | None = None, allowed: Sequence[str] = ()) -> Server:
     """Bind and return a server.
 
     Args:
         session: what it serves.
         port: 0 takes a free one.
         listen: an address beyond this machine; a token is then made and asked for. None binds 127.0.0.1.
+        allowed: what else requests may call the studio; a name beyond this machine makes a token as well.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -60,8 +63,11 @@ def open_server(session: Session, port: int, listen: str | None = None) -> Serve
     except OSError as error:
         raise ConfigError(f"the studio cannot listen on {address}:{port} ({error.strerror}); try another --port") from error
     port = opened.getsockname()[1]
-    token = secrets.token_urlsafe(24) if listen is not None else None
-    guard = functools.partial(Guard, port=port, token=token, any_address=listen is not None, host=listen or "")
+    is_reached = listen is not None or any(name.lower().partition(":")[0] not in _OWN_NAMES for name in allowed)
+    token = secrets.token_urlsafe(24) if is_reached else None
+    guard = functools.partial(
+        Guard, port=port, token=token, any_address=listen is not None, host=listen or "", allowed=tuple(allowed)
+    )
     config = uvicorn.Config(
         build_app(session, guard),
         log_level="warning",

@@ -239,7 +239,7 @@ class Session:
             steps=steps, per_layer=bool(request.get("per_layer", True)), backbone=refining.usable_backbones()[0]
         )
         found = project(model.space, target, settings, listen)
-        point = Point(styles=pack_styles(found.styles))
+        point = Point(styles=pack_styles(found.styles), classes=found.classes)
         return {"point": point.as_dict(), "loss": found.losses[-1], "start_loss": found.losses[0]}
 
 

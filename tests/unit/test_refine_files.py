@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
+from artgan.file_names import distinct_names
 from artgan.images import save_png
 from artgan.metadata import read_metadata
 from artgan.overview import save_sheet
@@ -25,7 +26,7 @@ from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
 from artgan.refine.forecast import forecast
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
-from artgan.refine.plan import plan, unique_names
+from artgan.refine.plan import REPORTS, plan
 from artgan.refine.recipe import make_recipe
 from artgan.refine.report import before_after_sheet, summary, write_report
 from artgan.refine.sequence import batches_of
@@ -232,7 +233,7 @@ def test_equal_names_from_two_folders_do_not_overwrite_each_other(tmp_path):
         ("a", "same.png"),
         ("b", "same-2.png"),
     ]
-    assert unique_names([tmp_path / "sheet.png"], ".png") == ["sheet-2.png"]
+    assert distinct_names(["sheet"], ".png", REPORTS) == ["sheet-2.png"]
 
 
 def test_a_full_disk_keeps_what_is_finished(pictures, materials, tmp_path, monkeypatch):
