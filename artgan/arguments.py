@@ -176,7 +176,7 @@ def class_shares(text: str, classes: Sequence[str]) -> tuple[tuple[str, float], 
 
 def _named_words(text: str) -> Iterator[tuple[str, str | None]]:
     """Yield the names and weights of a list, where quotes (doubled within quotes) keep a name together."""
-    pattern = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,]*?))\s*(?:=\s*([^,="]*))?\s*(?:,|$)')
+    pattern = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(?!")([^,]*?))\s*(?:=\s*([^,="]*))?\s*(?:,|$)')
     at = 0
     while at < len(text):
         match = pattern.match(text, at)

@@ -48,11 +48,8 @@ def save_directions(
     check_replaceable(sheets)
     tensors = {name: direction.step.contiguous() for name, direction in found.items()}
     save_file(tensors, out / "directions.safetensors", metadata={"model_hash": model.sha256})
-    facts: dict[str, Any] = {
-        "model": model.name,
-        "model_hash": model.sha256,
-        "shares": {name: item.share for name, item in found.items()},
-    }
+    shares = {name: item.share for name, item in found.items()}
+    facts: dict[str, Any] = {"model": model.name, "model_hash": model.sha256, "shares": shares}
     if class_name is not None:
         facts |= {"class": class_name, "label": label}
     (out / "directions.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

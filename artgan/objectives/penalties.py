@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _DECAY = 0.01
 
@@ -19,11 +20,14 @@ _DECAY = 0.01
 def squared_slopes(score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Return |grad_x D(x)|^2 of each image, `[N]`, in float32 or wider; differentiable with respect to D's parameters.
 
+    Attention is taken as plain products: the fused kernels of transformers have no second derivative.
+
     Args:
         score: maps images to logits `[N, K]`; D(x) is their mean over K.
         images: `[N, 3, H, W]`.
     """
-    slopes = torch.func.grad(lambda x: score(x).mean(1).sum())(images)
+    with sdpa_kernel(SDPBackend.MATH):
+        slopes = torch.func.grad(lambda x: score(x).mean(1).sum())(images)
     return (slopes if slopes.dtype == torch.float64 else slopes.float()).square().sum((1, 2, 3))
 
 

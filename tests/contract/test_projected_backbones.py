@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from artgan.backbones.backbone import load_backbone
 from artgan.models.projected import Discriminator
+from artgan.objectives.penalties import squared_slopes
 
 timm = pytest.importorskip("timm", reason="needs the extra eval")
 LITE, VIT = "timm/tf_efficientnet_lite0.in1k", "timm/vit_tiny_patch16_224.augreg_in21k"
@@ -32,6 +33,16 @@ def test_the_papers_backbone_is_tapped_where_the_paper_does(models):
 
 def test_a_transformer_is_tapped_evenly(models):
     assert Discriminator.taps(VIT) == ("stage3", "stage6", "stage9", "stage12")
+
+
+@pytest.mark.parametrize("name", [LITE, VIT])
+def test_slopes_on_any_backbone_can_be_penalised(models, name):
+    """R1 needs the second derivative of all that the discriminator computes, attention included."""
+    network = Discriminator(backbone=load_backbone(name, Discriminator.taps(name)), input_px=64, width=8, num_classes=0).eval()
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    network.calibrate(images)
+    squared_slopes(lambda x: network(x, torch.zeros(2, dtype=torch.long)), images).mean().backward()
+    assert sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None) > 0
 
 
 @pytest.mark.parametrize("name", [LITE, VIT, "random"])

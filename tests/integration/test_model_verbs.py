@@ -3,21 +3,24 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from artgan.generation.latents import latents_for_seeds
 from artgan.generation.model_folder import load_model
-from artgan.generation.point import Point
+from artgan.generation.point import Point, pack_styles
 from artgan.generation.projection import Settings, fitted, project
-from artgan.generation.sample import render
+from artgan.generation.sample import Look, picture_metadata, points_of_seeds, render
 from artgan.generation.video import encode_video, enlarged
+from artgan.images import save_png
 from artgan.metadata import read_metadata
+from artgan.sealed import seal
 from tests.integration.hub_server import hub
 from tests.integration.test_cli import artgan, refused
 
@@ -122,6 +125,88 @@ def test_what_projection_finds_can_be_made_again_moved_and_mixed(trained_model, 
     assert moved["styles"]
     assert artgan("sample", model, "--out", tmp_path / "mixed", *from_it, "--mix", "1-2") == 0
     assert sum(1 for _ in (tmp_path / "mixed").glob("*coarse*")) == 2
+
+
+def test_as_many_files_as_are_said(trained_model, tmp_path):
+    """Pictures of one name from two folders, seeds that repeat, mixtures of several projections: none replaces another."""
+    model, names = trained_model.folder, lambda folder: sorted(path.name for path in (tmp_path / folder).iterdir())
+    assert artgan("sample", model, "--out", tmp_path / "twice", "--seeds", "3,3") == 0
+    assert names("twice") == ["grid.png", "seed-0003-2.png", "seed-0003.png"]
+    point = Point(styles=pack_styles(trained_model.space.styles([Point(1)])[0].numpy()))
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        save_png(tmp_path / folder / "projection.png", np.zeros((32, 32, 3), np.uint8), picture_metadata(trained_model, point))
+    both = [word for folder in ("a", "b") for word in ("--from", tmp_path / folder / "projection.png")]
+    assert artgan("sample", model, "--out", tmp_path / "from", *both) == 0
+    assert names("from") == ["grid.png", "projection-2.png", "projection.png"]
+    assert artgan("sample", model, "--out", tmp_path / "mixed", *both, "--mix", "5") == 0
+    assert len(names("mixed")) == 5
+    again = ["--again", tmp_path / "a" / "projection.png"] * 2
+    assert artgan("sample", model, "--out", tmp_path / "again", *again) == 0
+    assert names("again") == ["grid.png", "projection-2.png", "projection.png"]
+
+
+def test_an_input_and_a_picture_of_the_users_are_never_replaced(trained_model, tmp_path, capsys):
+    model = trained_model.folder
+    assert artgan("sample", model, "--out", tmp_path / "s", "--seeds", "3") == 0
+    held = (tmp_path / "s" / "seed-0003.png").read_bytes()
+    refused(
+        capsys,
+        2,
+        "is an input and is never replaced",
+        "sample",
+        model,
+        "--out",
+        tmp_path / "s",
+        "--force",
+        *("--again", tmp_path / "s" / "seed-0003.png"),
+    )
+    Image.new("RGB", (4, 4)).save(tmp_path / "s" / "grid.png")
+    mine = (tmp_path / "s" / "grid.png").read_bytes()
+    refused(capsys, 2, "grid.png is a file that artgan did not make", "sample", model, "--out", tmp_path / "s", "--force")
+    assert (tmp_path / "s" / "grid.png").read_bytes() == mine
+    assert (tmp_path / "s" / "seed-0003.png").read_bytes() == held
+    assert not (tmp_path / "s" / "seed-0000.png").exists()
+
+
+def test_a_projection_starts_in_the_best_class_or_in_the_one_asked_for(trained_model, tmp_path):
+    """A picture of class 3 is found at its own seed and class; its truncation and directions are then those of the class."""
+    target, heard = next(render(trained_model.space, [Point(7, classes=((3, 1.0),))])), []
+    settings = Settings(steps=1, backbone="random")
+    found = project(trained_model.space, target, settings, heard.append)
+    assert (found.start_seed, found.classes) == (7, ((3, 1.0),))
+    assert heard[0].task == "looking for a start"
+    other = project(trained_model.space, target, replace(settings, label=1))
+    assert other.classes == ((1, 1.0),)
+    Image.fromarray(target).save(tmp_path / "mine.png")
+    words = ("--steps", "1", "--backbone", "random", "--video", "none", "--class", trained_model.card.classes[2])
+    assert artgan("project", trained_model.folder, tmp_path / "mine.png", "--out", tmp_path / "found", *words) == 0
+    assert read_metadata(tmp_path / "found" / "projection.png")["point"]["classes"] == [[2, 1.0]]
+
+
+def test_directions_of_a_class_are_those_of_its_own_styles(trained_model, tmp_path):
+    name = trained_model.card.classes[2]
+    words = ("--out", tmp_path / "d", "--seeds", "1", "--class", name)
+    assert artgan("directions", trained_model.folder, *words) == 0
+    assert json.loads((tmp_path / "d" / "directions.json").read_text())["class"] == name
+    space = trained_model.space
+    ours, first = space.directions_of(2)["pca-1"].step, space.directions["pca-1"].step
+    assert not torch.equal(ours, first)
+    moved = points_of_seeds(trained_model, [4], Look(moves=((f"pca-1@{name}", 2.0),), classes=((name, 1.0),)))
+    assert moved[0].moves == (("pca-1@2", 2.0),)
+    plain = space.styles([replace(moved[0], moves=())])
+    assert torch.allclose(space.styles(moved), plain + 2.0 * ours)
+
+
+def test_directions_of_weights_that_are_not_finite_are_refused(trained_model, own_model, tmp_path, capsys):
+    state = load_file(own_model / "model.safetensors")
+    for name, tensor in state.items():
+        if name.startswith("mapping") and tensor.is_floating_point():
+            tensor.fill_(float("nan"))
+    save_file(state, own_model / "model.safetensors")
+    seal(own_model)
+    refused(capsys, 4, "not finite", "directions", own_model, "--out", tmp_path / "d")
+    assert not list((tmp_path / "d").glob("*.safetensors"))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,5 +1,6 @@
 """The studio's server among friends and strangers: what it answers, what it refuses, and that it stays alive."""
 
+import asyncio
 import base64
 import io
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from artgan.generation.point import Point
@@ -20,6 +22,9 @@ from artgan.generation.sample import picture_metadata, points_of_seeds, render, 
 from artgan.generation.video import encode_video
 from artgan.images import encode_picture
 from artgan.metadata import read_metadata
+from artgan.studio.guard import Guard
+from artgan.studio.serve import open_server
+from artgan.studio.session import Session
 from tests.integration.studio_server import address, studio
 
 pytest.importorskip("starlette")
@@ -372,3 +377,35 @@ def test_a_model_that_is_replaced_is_read_again(trained_model, tmp_path):
         assert gone.status_code == 422
         assert "is gone" in gone.json()["error"]
     assert picture_metadata(changed, Point(1))["model_hash"] == first
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host"), [("localhost:9000", "localhost:9000"), ("art.example", "art.example"), ("A.b", "a.b:81")]
+)
+def test_a_studio_behind_a_tunnel_goes_by_the_name_that_was_allowed(allowed, host):
+    def asked(name, allowed):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"host", name.encode())]}
+        asyncio.run(Guard(app, port=7860, allowed=allowed)(scope, None, send))
+        return sent[0]["status"], sent[-1].get("body", b"").decode()
+
+    assert asked(host, [allowed])[0] == 200
+    status, text = asked(host, [])
+    assert status == 400
+    assert f"--allow-host {host}" in text
+    assert asked("evil.example", [allowed])[0] == 400
+
+
+def test_a_studio_that_others_may_reach_has_a_token(trained_model):
+    session = Session([trained_model.folder], torch.device("cpu"))
+    for allowed, has_token in (((), False), (("localhost:9000",), False), (("art.example",), True)):
+        server = open_server(session, 0, allowed=allowed)
+        server.opened.close()
+        assert ("token=" in server.url) is has_token
