@@ -19,9 +19,7 @@ _OPTIONS = {
 }
 _GIF_MAX_FPS = 50  # most viewers slow down anything faster
 _GIF_TICK_MS = 10
-_SAME_SCENE = (
-    1.2  # a frame keeps the palette before it up to so many times the error of its own: colors then rest between frames
-)
+_SAME_SCENE = 1.2  # a frame keeps the palette before it while its error is at most so many times that of its own
 
 
 def default_format() -> str:
