@@ -34,9 +34,11 @@ class Favourite:
 
 
 def favourites_path(target: Path) -> Path:
-    """Return where the favourites of a run or a model folder are: in the run, also for its models; or in the folder itself."""
+    """Return where the favourites of a target are: in the run, also for its models; those of a model folder beside it."""
     target = target.resolve()
-    return (target.parent.parent if target.parent.name == "model" else target) / NAME
+    if target.parent.name == "model":
+        return target.parent.parent / NAME
+    return target.with_name(f"{target.name}.{NAME}") if (target / "config.json").is_file() else target / NAME
 
 
 def read_favourites(path: Path) -> list[Favourite]:

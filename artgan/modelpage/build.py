@@ -17,7 +17,7 @@ from artgan.errors import StorageError
 from artgan.generation.latents import LATENT_STREAM
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, pack_styles
-from artgan.images import TRAINED, xmp
+from artgan.metadata import TRAINED, xmp
 from artgan.modelpage.graphs import make_graphs
 from artgan.modelpage.runtime import BUILDS, PACKAGE, VERSION, Runtime
 from artgan.progress import Listener, Progress, silent

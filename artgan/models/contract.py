@@ -41,6 +41,10 @@ class GeneratorNetwork(nn.Module, ABC):
             `[N, 3, H, W]`, for [-1, 1]; where the last layer does not bound them, values may lie beyond.
         """
 
+    @abstractmethod
+    def level_of(self, tensor: str) -> int | None:
+        """Return after how many doublings of the base grid a tensor of the state dict works; None for the mapping's."""
+
     def forward(self, latents: Tensor, labels: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         """Map latents `[N, latent_dim]` and labels `[N]` (int64) to images `[N, 3, H, W]`."""
         return self.synthesis(self.mapping(latents, labels), noise)

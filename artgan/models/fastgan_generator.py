@@ -127,3 +127,12 @@ class Generator(GeneratorNetwork):
                 x = self.excitations[str(index)](maps[index - _EXCITATION_SPAN], x)
             maps.append(x)
         return torch.tanh(self.to_rgb(maps[-1]))
+
+    def level_of(self, tensor: str) -> int | None:
+        """Stage k follows doubling k + 1; an excitation is counted where it acts."""
+        room, number, *_ = tensor.split(".")
+        if room == "mapping":
+            return None
+        if room == "to_rgb":
+            return len(self.stages)
+        return {"stages": 1, "excitations": 0}[room] + int(number) if room in ("stages", "excitations") else 0

@@ -135,3 +135,12 @@ class Generator(GeneratorNetwork):
                 x = self.narrow[px](x)
             x = stage(x if px == "4" else double(x))
         return self.to_rgb(x)
+
+    def level_of(self, tensor: str) -> int | None:
+        """Stages, and what narrows before them, are named by their side, 4 for the base grid."""
+        room, *rest = tensor.split(".")
+        if room == "mapping":
+            return None
+        if room == "to_rgb":
+            return len(self.stages) - 1
+        return int(rest[0]).bit_length() - 3 if room in ("stages", "narrow") else 0

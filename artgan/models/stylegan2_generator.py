@@ -207,3 +207,8 @@ class Generator(GeneratorNetwork):
             x, rgb = block(x, rgb, layers[max(0, 2 * level - 1) : 2 * level + 2], noise)
         assert rgb is not None
         return rgb
+
+    def level_of(self, tensor: str) -> int | None:
+        """Blocks are named by their side, 4 for the base grid."""
+        room, side, *_ = tensor.split(".")
+        return None if room == "mapping" else int(side).bit_length() - 3

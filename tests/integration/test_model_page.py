@@ -17,7 +17,7 @@ from artgan.generation.favourites import NAME
 from artgan.generation.latents import LATENT_STREAM
 from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata, point_of_picture, render
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from artgan.modelpage.build import PART_BYTES, Look, write_page
 from artgan.modelpage.runtime import BUILDS, load_runtime
 from tests.integration.test_cli import artgan

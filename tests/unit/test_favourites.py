@@ -18,7 +18,7 @@ from artgan.generation.favourites import (
 )
 from artgan.generation.point import Point
 from artgan.generation.sample import point_of_picture
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from tests.integration.test_cli import artgan
 
 
@@ -28,15 +28,16 @@ def model_with_likes(trained_model, tmp_path):
     folder = shutil.copytree(trained_model.folder, tmp_path / "liked-model")
     points = [Point(12, truncation=0.5, classes=((1, 1.0),)), Point(3, toward=Point(4), amount=0.5), Point(12)]
     likes = [Favourite(point, trained_model.name, trained_model.sha256) for point in points]
-    write_favourites(folder / NAME, [*likes, Favourite(Point(99), "another-9k", "f" * 64)])
+    write_favourites(favourites_path(folder), [*likes, Favourite(Point(99), "another-9k", "f" * 64)])
     return folder, points
 
 
 def test_what_is_written_is_read(model_with_likes, trained_model):
     folder, points = model_with_likes
-    assert favourites_path(folder) == folder / NAME
-    assert [item.point for item in read_favourites(folder / NAME)] == [*points, Point(99)]
-    assert liked_points(trained_model, folder / NAME) == points
+    path = favourites_path(folder)
+    assert path == folder.parent / f"liked-model.{NAME}"  # beside the folder, whose files are sealed
+    assert [item.point for item in read_favourites(path)] == [*points, Point(99)]
+    assert liked_points(trained_model, path) == points
     assert favourites_path(folder / "run" / "model" / "best") == folder / "run" / NAME
 
 
