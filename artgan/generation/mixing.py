@@ -90,11 +90,10 @@ def mixed_generator(first: Model, second: Model, mixture: Mixture) -> GeneratorN
         elif tensor.is_floating_point():
             tensor.copy_(others[name] if mixture.share == 1 else torch.lerp(tensor, others[name], mixture.share))
     if misfits:
-        way = "" if mixture.from_px else "; --from PX leaves the mapping and classes out"
+        way = "; --from PX leaves the mapping and classes out" if mixture.from_px is None else ""
         raise ConfigError(
             f"{first.name} and {second.name} do not fit each other: {len(misfits)} tensors differ, first {misfits[0]}. They "
-            "need the same size, width and latents"
-            + ("" if mixture.from_px else "; --from PX leaves the mapping and classes out")
+            "need the same size, width and latents" + ("; --from PX leaves the mapping and classes out")
         )
     if mixture.share > 0 and (mixture.share < 1 or mixture.from_px is not None):
         _measure_statistics(generator, len(first.card.classes))
