@@ -93,7 +93,7 @@ def mixed_generator(first: Model, second: Model, mixture: Mixture) -> GeneratorN
         way = "; --from PX leaves the mapping and classes out" if mixture.from_px is None else ""
         raise ConfigError(
             f"{first.name} and {second.name} do not fit each other: {len(misfits)} tensors differ, first {misfits[0]}. They "
-            "need the same size, width and latents" + ("; --from PX leaves the mapping and classes out")
+            f"need the same size, width and latents{way}"
         )
     if mixture.share > 0 and (mixture.share < 1 or mixture.from_px is not None):
         _measure_statistics(generator, len(first.card.classes))
