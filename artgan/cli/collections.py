@@ -33,6 +33,9 @@ def prepare(
     max_aspect: Annotated[float, typer.Option(help="Reject a larger width / height.")] = 1e6,
     duplicates: Annotated[str, typer.Option(help="Keep one of those that look alike, of exact ones, or keep all.")] = "alike",
     holdout: Annotated[float, typer.Option(help="Share kept out of training, for honest evaluation.")] = 0.05,
+    max_megapixels: Annotated[
+        float | None, typer.Option(help="Reject larger pictures, which cost memory; default: 179.")
+    ] = None,
     max_reject: Annotated[float, typer.Option(help="Fail when a larger share of the files is unusable.")] = 0.5,
     labels: Annotated[
         str, typer.Option(help="folders: the first that differ, or a label file; outermost: as they are; none.")
@@ -59,8 +62,11 @@ def prepare(
     from artgan.datasets.labels import LABELS, MISSING_LABELS
     from artgan.datasets.recipe import DUPLICATES, FITS, FOCI, Recipe
     from artgan.datasets.sources import Reading
+    from artgan.decode import MAX_PIXELS
 
     width, height = arguments.resolution(resolution)
+    limit = None if max_megapixels is None else arguments.number("--max-megapixels", max_megapixels, 1, 100_000)
+    max_pixels = MAX_PIXELS if limit is None else round(limit * 1e6)
     recipe = Recipe(
         height=height,
         width=width,
@@ -82,7 +88,7 @@ def prepare(
     use_labels = labels != "none"
     if dry_run:
         listing = preparing.list_for(sources, out, reading, use_labels=use_labels, unlabelled=unlabelled)
-        expected = preparing.forecast(listing.files, out, recipe)
+        expected = preparing.forecast(listing.files, out, recipe, max_pixels)
         print(
             f"{expected.num_files} files, {expected.num_done} of them done by an earlier run; up to "
             f"{expected.needed_bytes / 1e6:,.0f} MB to write, {expected.free_bytes / 1e6:,.0f} MB free"
@@ -97,6 +103,7 @@ def prepare(
             out,
             recipe,
             workers=processes,
+            max_pixels=max_pixels,
             overwrite=force,
             use_labels=use_labels,
             unlabelled=unlabelled,

@@ -27,7 +27,7 @@ from artgan.datasets.rights import stated_rights
 from artgan.datasets.settle import Summary, settle
 from artgan.datasets.source_file import SourceFile
 from artgan.datasets.sources import Listing, Reading, list_files
-from artgan.decode import decode
+from artgan.decode import MAX_PIXELS, decode
 from artgan.errors import DataError, StorageError
 from artgan.exclusive import only_one
 from artgan.overview import SHEET_REASON, is_sheet
@@ -37,7 +37,7 @@ from artgan.progress import Listener, Progress, silent
 _FILES_AHEAD_PER_WORKER = 16
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 128 << 20  # malloc.h
 _SETTLED_KEYS = ("duplicates", "holdout", "max_reject")
-_Task = tuple[SourceFile, Recipe]
+_Task = tuple[SourceFile, Recipe, int]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def prepare(
     recipe: Recipe,
     *,
     workers: int = 1,
+    max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     use_labels: bool = True,
     unlabelled: str = "error",
@@ -71,6 +72,7 @@ def prepare(
         out: the collection; where it lies within a source, it is no part of it.
         recipe: how pictures are made alike.
         workers: processes.
+        max_pixels: a picture of more is rejected by its header; a JPEG that can be decoded small enough is not.
         overwrite: replace an existing collection.
         use_labels: take classes from folders and label files.
         unlabelled: what to do with a picture without a label: see `artgan.datasets.labels.with_labels`.
@@ -88,14 +90,14 @@ def prepare(
     building, shape = _building(out), (recipe.height, recipe.width, 3)
     busy = StorageError(f"{out} is being made by another process: wait for it, stop it, or choose another --out")
     try:
-        plan = _plan(files, recipe)
+        plan = _plan(files, recipe, max_pixels)
         _check_space(out, _forecast(plan, out, recipe))
         building.parent.mkdir(parents=True, exist_ok=True)
         with only_one(out.with_name(f".{out.name}.lock"), busy):
             journal = open_journal(building, plan, shape)
             try:
                 left = files[journal.files :]
-                for entries in _prepare_files(left, recipe, workers):
+                for entries in _prepare_files(left, recipe, workers, max_pixels):
                     journal.append(entries)
                     on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
@@ -126,9 +128,9 @@ def list_for(
     return with_labels(listing, unlabelled, reading.label_column, use_labels=use_labels)
 
 
-def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe) -> Forecast:
+def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe, max_pixels: int = MAX_PIXELS) -> Forecast:
     """Return what `prepare` would do, without reading a picture."""
-    return _forecast(_plan(files, recipe), out, recipe)
+    return _forecast(_plan(files, recipe, max_pixels), out, recipe)
 
 
 def _forecast(plan: Mapping[str, Any], out: Path, recipe: Recipe) -> Forecast:
@@ -143,9 +145,11 @@ def _building(out: Path) -> Path:
     return out.with_name(f".{out.name}.building")
 
 
-def _plan(files: Sequence[SourceFile], recipe: Recipe) -> dict[str, Any]:
+def _plan(files: Sequence[SourceFile], recipe: Recipe, max_pixels: int) -> dict[str, Any]:
     """Return all that the lines and pixels of a journal depend on; duplicates and splits are settled after it."""
     look = {key: value for key, value in asdict(recipe).items() if key not in _SETTLED_KEYS}
+    if max_pixels != MAX_PIXELS:
+        look["max_pixels"] = max_pixels
     return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label] for file in files]}
 
 
@@ -159,7 +163,7 @@ def _check_space(out: Path, expected: Forecast) -> None:
 
 def _prepare_file(task: _Task) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
-    file, recipe = task
+    file, recipe, max_pixels = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
     if file.fate is not None:
         return [(line | asdict(file.fate), None)]
@@ -168,7 +172,8 @@ def _prepare_file(task: _Task) -> list[Entry]:
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         if is_sheet(data):
             return [(line | {"status": PASSED_OVER, "reason": SHEET_REASON}, None)]
-        picture = decode(data, matte=recipe.matte, enough_px=max(recipe.height, recipe.width) * recipe.tiles)
+        enough_px = max(recipe.height, recipe.width) * recipe.tiles
+        picture = decode(data, matte=recipe.matte, enough_px=enough_px, max_pixels=max_pixels)
     except OSError as error:
         return _rejected(line, f"cannot be read: {error.strerror}")
     except DataError as error:
@@ -217,9 +222,11 @@ def _rejected(line: dict[str, Any], reason: str) -> list[Entry]:
     return [(line | {"status": REJECTED, "reason": reason}, None)]
 
 
-def _prepare_files(files: Sequence[SourceFile], recipe: Recipe, workers: int) -> Iterator[list[Entry]]:
+def _prepare_files(
+    files: Sequence[SourceFile], recipe: Recipe, workers: int, max_pixels: int = MAX_PIXELS
+) -> Iterator[list[Entry]]:
     """Yield results in the order of the files; one that kills its process, by a decoder's fault, is rejected like others."""
-    tasks = [(file, recipe) for file in files]
+    tasks = [(file, recipe, max_pixels) for file in files]
     if workers <= 1:
         yield from map(_prepare_file, tasks)
         return
@@ -253,7 +260,7 @@ def _from_pool(tasks: Sequence[_Task], workers: int) -> Iterator[list[Entry]]:
 
 def _alone(task: _Task) -> list[Entry]:
     """Try one file in a process of its own, to learn whether it was this file that the others died with."""
-    file, _ = task
+    file, *_ = task
     try:
         with _pool(1) as pool:
             with interrupts_stay_here():

@@ -5,6 +5,7 @@ Every size was checked by the file's header before; segments unpack into blocks 
 
 import io
 import logging
+import warnings
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def read_tiff(data: bytes, page: Page, little: bool) -> Raster:
             first = file.pages.first
             values = np.asarray(first.asarray(maxworkers=1))
             tags = {tag: first.tags[tag].value for tag in (_PROFILE_TAG, _COLORMAP_TAG, _ORIENTATION_TAG) if tag in first.tags}
-    except (RuntimeError, AssertionError) as error:  # the codecs' own errors
+    except tifffile.TiffFileError as error:
         raise DataError(f"damaged or truncated: {error}") from error
     values = _with_channels_last(values, page)
     raster = _tiff_raster(values, page, tags.get(_COLORMAP_TAG))
@@ -120,10 +121,7 @@ def read_jp2(data: bytes, facts: Jp2Facts) -> Raster:
 
     if facts.enumerated == _SRGB_YCC:
         raise DataError("JPEG 2000 in YCC above 8 bits cannot be read: save it in RGB")
-    try:
-        values = imagecodecs.jpeg2k_decode(data)
-    except RuntimeError as error:
-        raise DataError(f"damaged or truncated: {error}") from error
+    values = imagecodecs.jpeg2k_decode(data)
     values = values.reshape(*values.shape[:2], -1)
     count = values.shape[-1]
     if values.shape != (facts.height, facts.width, len(facts.depths)):
@@ -152,13 +150,20 @@ def read_psd(data: bytes, facts: PsdFacts) -> Raster:
     Raises:
         DataError: it is damaged.
     """
+    from psd_tools.compression import PSDDecompressionWarning
     from psd_tools.psd.header import FileHeader
     from psd_tools.psd.image_data import ImageData
 
     header = FileHeader.read(io.BytesIO(data[:26]))
     row = (facts.width * facts.depth + 7) // 8
     composite = ImageData.read(io.BytesIO(data[facts.image_data :]))
-    planes: Any = composite.get_data(header, max_output_bytes=row * facts.height * facts.channels)
+    logging.getLogger("psd_tools").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PSDDecompressionWarning)  # otherwise damaged channels come as black
+        try:
+            planes: Any = composite.get_data(header, max_output_bytes=row * facts.height * facts.channels)
+        except PSDDecompressionWarning as error:
+            raise DataError(f"damaged or truncated: {error}") from error
     wanted = facts.num_colors + facts.is_transparent
     stack = np.stack([_plane(planes[k], facts) for k in range(wanted)], -1)
     colors, alpha = stack[..., : facts.num_colors], stack[..., facts.num_colors] if facts.is_transparent else None

@@ -97,8 +97,6 @@ def decode(
         except Image.DecompressionBombError as error:
             raise DataError(f"too many pixels: {error}") from error
         except (UnidentifiedImageError, *UNREADABLE) as error:
-            if kind == "TGA":  # which is what nothing else claimed
-                raise DataError("not a picture of a known format") from error
             raise DataError(f"damaged or truncated: {error}") from error
 
 

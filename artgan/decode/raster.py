@@ -75,7 +75,7 @@ def too_many_pixels(width: int, height: int, wish: Wish) -> DataError:
     """Return the error that names the limit and the way out."""
     return DataError(
         f"too many pixels: {width}x{height}, the limit is {wish.max_pixels / 1e6:.0f} megapixels; "
-        f"raise it with --max-megapixels, or save a smaller copy"
+        f"save a smaller copy, or let prepare take it with --max-megapixels"
     )
 
 

@@ -75,8 +75,8 @@ def _read_exr(data: bytes, wish: Wish) -> Raster:
     try:
         part = reader.File(io.BytesIO(data), separate_channels=True, num_threads=0).parts[0]
         channels = {name: np.asarray(channel.pixels) for name, channel in part.channels.items()}
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise DataError(f"damaged or truncated: {error}") from error
+    except (RuntimeError, ValueError, TypeError, LookupError) as error:  # it prints why, and gives no part
+        raise DataError("damaged or truncated: the EXR's pixels cannot be read") from error
     names = next((names for names in (("R", "G", "B"), ("Y",), ("r", "g", "b")) if set(names) <= set(channels)), None)
     if names is None or {channels[name].shape for name in names} != {(bottom - top + 1, right - left + 1)}:
         raise DataError(f"the EXR's first part has no plain R, G and B: its channels are {', '.join(sorted(channels)[:8])}")
@@ -137,10 +137,7 @@ def _read_radiance(data: bytes, wish: Wish) -> Raster:
     if b"FORMAT=32-bit_rle_xyze" in head:
         raise DataError("Radiance in XYZ cannot be read: save it in RGB")
     codecs = from_extra("imagecodecs", "Radiance HDR")
-    try:
-        light = np.asarray(codecs.rgbe_decode(data))
-    except RuntimeError as error:
-        raise DataError(f"damaged or truncated: {error}") from error
+    light = np.asarray(codecs.rgbe_decode(data))
     if light.shape != (height, width, 3):
         raise DataError("damaged or truncated: the Radiance file has other pixels than its header says")
     if found[1] == b"+":

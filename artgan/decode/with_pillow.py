@@ -2,11 +2,13 @@
 
 import io
 import math
+import struct
+import zlib
 from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, features
 
 from artgan.decode import boxes
 from artgan.decode.encodings import Encoding, of_cicp, of_gamma
@@ -15,7 +17,11 @@ from artgan.decode.psd_facts import DUOTONE, PsdFacts
 from artgan.decode.raster import FULL, Raster, Space, Wish, check_size, to_full_scale, too_many_pixels
 from artgan.errors import DataError
 
-UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, EOFError, OverflowError, MemoryError)
+# What Pillow, its plugins and the codecs of the extra raise for damaged files.
+UNREADABLE = (
+    *(OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError),
+    *(RuntimeError, AssertionError, AttributeError, struct.error, zlib.error),
+)
 _SHRINK_HEADROOM = 2
 _SHRINKABLE_TIMES = 8
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -51,13 +57,11 @@ def read_png(data: bytes, wish: Wish) -> Raster:
 
 def read_avif(data: bytes, wish: Wish) -> Raster:
     """Read an AVIF; its code points count where it has no profile."""
+    image = opened(data, "AVIF", wish)
     try:
-        raster = raster_of(opened(data, "AVIF", wish))
+        raster = raster_of(image)
     except UNREADABLE as error:
-        from PIL import features
-
-        version = features.version("avif")
-        raise DataError(f"AVIF that this libavif ({version or 'none'}) cannot parse: {error}") from error
+        raise DataError(_header_fault("AVIF", error)) from error
     use_cicp(raster, data)
     return raster
 
@@ -140,8 +144,14 @@ def opened(data: bytes, kind: str, wish: Wish) -> Image.Image:
     """Open a file as the one kind it is, without probing others, within the limit.
 
     A JPEG over the limit is let through where its own transform can make it small enough.
+
+    Raises:
+        DataError: its header cannot be read, or it is too large.
     """
-    image: Image.Image = _factories()[kind](io.BytesIO(data), "")
+    try:
+        image: Image.Image = _factories()[kind](io.BytesIO(data), "")
+    except UNREADABLE as error:
+        raise DataError(_header_fault(kind, error)) from error
     if kind != "JPEG" or image.width * image.height <= wish.max_pixels:
         check_size(*image.size, wish)
         return image
@@ -150,6 +160,14 @@ def opened(data: bytes, kind: str, wish: Wish) -> Image.Image:
     if not streams or math.prod(small) > wish.max_pixels or math.prod(size) > _SHRINKABLE_TIMES * wish.max_pixels:
         raise too_many_pixels(*size, wish)
     return image
+
+
+def _header_fault(kind: str, error: Exception) -> str:
+    if kind == "TGA":  # which is what nothing else claimed
+        return "not a picture of a known format"
+    if kind == "AVIF":
+        return f"AVIF that this libavif ({features.version('avif') or 'none'}) cannot parse: {error}"
+    return f"damaged or truncated, not a picture that can be read: the header of its {kind} says nothing known ({error})"
 
 
 @cache

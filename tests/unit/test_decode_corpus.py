@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from artgan.datasets.collection import read_index
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
 from artgan.decode import decode
 from artgan.decode.encodings import encode_srgb, shoulder
 from artgan.errors import DataError
@@ -476,3 +479,16 @@ def test_a_jpeg_over_the_limit_comes_reduced_and_others_name_the_way_out():
 def test_what_is_no_picture_is_named(data, reason):
     with pytest.raises(DataError, match=f"not a picture of a known format: it is {reason}"):
         decode(data)
+
+
+def test_prepare_takes_larger_pictures_when_told(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    large = np.repeat(np.repeat(EIGHT, 20, 0), 20, 1)  # 320x240
+    Image.fromarray(large).save(folder / "large.png")
+    for index in range(2):
+        Image.fromarray(large[index::3, ::3]).save(folder / f"small{index}.png")
+    summary = prepare([folder], tmp_path / "few", Recipe(32, 32, duplicates="keep"), max_pixels=50_000)
+    assert summary.count == 2
+    assert "--max-megapixels" in next(line["reason"] for line in read_index(tmp_path / "few") if line["name"] == "large.png")
+    assert prepare([folder], tmp_path / "all", Recipe(32, 32, duplicates="keep"), max_pixels=100_000).count == 3
