@@ -26,7 +26,7 @@ from artgan.metrics.features import (
 )
 
 NEIGHBORS = 5
-_SLACK = 1e-9
+SLACK = 1e-9
 _ROUNDING = 1e-12
 
 
@@ -97,7 +97,7 @@ def manifold_scores(generated: Rows, reference: Manifold) -> ManifoldScores:
     """
     check_features(generated)
     features = generated[:]
-    reach = reference.radii * (1 + _SLACK)
+    reach = reference.radii * (1 + SLACK)
     narrow = reference.radii <= np.median(reference.radii)
     inside, realism = np.empty(len(features)), np.empty(len(features))
     groups = max(1, jackknife_groups(len(features)))
@@ -146,7 +146,7 @@ def _within_unit(estimate: Estimate) -> Estimate:
 def _recall(features: np.ndarray, reference: Manifold) -> Estimate:
     """Return recall; leaving a group out also widens the balls of the generated pictures that stay."""
     groups = jackknife_groups(len(features))
-    radii = _radii_without_groups(features, groups) * (1 + _SLACK)  # [1 + groups, N]
+    radii = _radii_without_groups(features, groups) * (1 + SLACK)  # [1 + groups, N]
     owners = np.arange(len(features)) % max(groups, 1)
     hits = np.zeros(1 + groups)
     for _, block in blocks(reference.features):
