@@ -4,6 +4,7 @@ Nothing here imports torch: a wrong key is answered in a fraction of a second. C
 networks take plain numbers.
 """
 
+import copy
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,13 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kimg = Annotated[float, Field(ge=0.001, le=1e9)]  # one image at least
 Share = Annotated[float, Field(ge=0, le=1)]
+# Values whose default is another today, as runs had them before: a run goes on as it was, whether its own file lacks them or a
+# configuration leaves them open.
+FORMER_DEFAULTS: dict[str, Any] = {
+    "augment.policies": ("color", "translation", "cutout"),
+    "model.padding": "zeros",
+    "objective.terms": {},
+}
 
 
 def check_features(name: str) -> str:
@@ -67,6 +75,9 @@ class ModelConfig(Section):
     """Width of the latents z and of the styles w."""
     mapping_layers: PositiveInt = 2
     """Layers from z to w; `r3gan` has none."""
+    padding: Literal["reflect", "zeros"] | None = None
+    """What the generator's convolutions see beyond the borders of their maps: the map mirrored, by default for `fastgan`, or
+    zeros, which draw a frame around every picture."""
     style_mixing: Share | None = Field(
         default=None,
         description="Share of training images whose layers take the styles of two latents; by default "
@@ -110,7 +121,7 @@ class ObjectiveConfig(Section):
         description="Steps from one gradient penalty to the next, which then weighs as many times more; by default "
         f"{OBJECTIVES.values_of('penalty_every')}.",
     )
-    terms: dict[str, Annotated[float, Field(gt=0, le=10)]] = {}
+    terms: dict[str, Annotated[float, Field(gt=0, le=10)]] | None = None
     """Terms of the generator's loss beside the adversarial one, by name, each with its share: its gradient at the images is
     that many times as long as the adversarial one's."""
     path_length_weight: NotNegative | None = Field(
@@ -126,7 +137,9 @@ class ObjectiveConfig(Section):
 
     @field_validator("terms")
     @classmethod
-    def _known_terms(cls, terms: dict[str, float]) -> dict[str, float]:
+    def _known_terms(cls, terms: dict[str, float] | None) -> dict[str, float] | None:
+        if terms is None:
+            return None
         for name in terms:
             TERMS.check(name)
         return dict(sorted(terms.items()))
@@ -137,8 +150,9 @@ class AugmentConfig(Section):
 
     name: str = "diffaugment"
     """Which augmentation."""
-    policies: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation", "cutout")
-    """Policies of `diffaugment`, in order."""
+    policies: tuple[Literal["color", "translation", "cutout"], ...] | None = None
+    """Policies of `diffaugment`, in order; by default translation and cutout for `projected`, color before them for the others.
+    """
     pipe: Literal["art", "bgc"] = "art"
     """Changes of `ada`: `art` spares orientation and palette, `bgc` is the paper's."""
     probability: Share | None = None
@@ -257,6 +271,10 @@ def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
             f"{model.generator} " + ("couples the images of a batch" if generator.styled else "has no styles by layer"),
         ),
         (
+            model.padding not in (None, *generator.paddings),
+            f"model.padding = '{model.padding}': the {model.generator} generator has {' or '.join(generator.paddings)}",
+        ),
+        (
             bool(model.style_mixing) and not generator.styled,
             f"model.style_mixing = {model.style_mixing}: the {model.generator} generator has one style for all; leave it out",
         ),
@@ -281,7 +299,7 @@ def _combinations(config: RunConfig) -> list[tuple[bool, str]]:
                 f"objective.terms.{name} compares features of a pretrained network, and the {model.discriminator} "
                 f"discriminator has none: take {' or '.join(DISCRIMINATORS.where('backbone'))}, or leave the term out",
             )
-            for name in objective.terms
+            for name in objective.terms or {}
         ),
         (
             micro > training.batch_size,
@@ -312,7 +330,7 @@ def _without_effect(config: RunConfig) -> list[str]:
     for section, key, is_read, reason in read:
         name = key.partition(".")[2]
         value = getattr(section, name)
-        if not is_read and value != type(section).model_fields[name].default:
+        if not is_read and value not in (type(section).model_fields[name].default, FORMER_DEFAULTS.get(key)):
             problems.append(f"{key} = {value} has no effect: {reason}; leave it out")
     return problems
 
@@ -359,8 +377,26 @@ def _put_overrides(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, 
 
 
 def config_from_dict(data: Mapping[str, Any], source: str) -> RunConfig:
-    """Check a configuration that artgan wrote itself, such as a checkpoint's; `source` names it in errors."""
-    return _validated(data, {}, source)
+    """Check a configuration that artgan wrote itself, such as a checkpoint's; `source` names it in errors.
+
+    What it lacks of `FORMER_DEFAULTS` is as it was.
+    """
+    whole = copy.deepcopy(dict(data))
+    for key, value in FORMER_DEFAULTS.items():
+        section, _, name = key.partition(".")
+        if isinstance(whole.get(section), dict):
+            whole[section].setdefault(name, value)
+    return _validated(whole, {}, source)
+
+
+def left_open(config: RunConfig, run: RunConfig) -> RunConfig:
+    """Return a configuration to go on with: of `FORMER_DEFAULTS` it takes the run's own values where it has none."""
+    return with_values(config, {key: _leaf(run, key) for key in FORMER_DEFAULTS if _leaf(config, key) is None})
+
+
+def _leaf(config: RunConfig, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name)
 
 
 def dump_config(config: RunConfig) -> str:

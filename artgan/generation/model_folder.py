@@ -44,7 +44,7 @@ class ModelCard:
     """
 
     architecture: str
-    arguments: dict[str, int]
+    arguments: dict[str, int | str]
     classes: tuple[str, ...]
     images_seen: int
     collection: dict[str, Any]
@@ -161,7 +161,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
 def _card_from(content: Mapping[str, Any]) -> ModelCard:
     return ModelCard(
         architecture=str(content["architecture"]),
-        arguments={str(name): int(value) for name, value in content["arguments"].items()},
+        arguments={str(name): value if isinstance(value, str) else int(value) for name, value in content["arguments"].items()},
         classes=tuple(str(name) for name in content["classes"]),
         images_seen=int(content["images_seen"]),
         collection=dict(content["collection"]),

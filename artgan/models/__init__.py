@@ -5,7 +5,8 @@ discriminator is built by `from_spec` (`models.contract`) and splits into `featu
 `auxiliary_loss(features, images)`, so that a step can keep features that need no gradient.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from artgan.tables import Row, Table
 
@@ -19,6 +20,8 @@ class GeneratorRow(Row):
         styled: layers take styles of their own, so that two latents can be mixed and a path length means something.
         separable: an image's gradient involves no other image of the batch.
         mapping: it has layers from z to w, as many as configured.
+        paddings: what its convolutions may see beyond the borders of their maps; the first is the default. With more than one
+            its constructor takes a `padding`, and has zeros where none is given.
         style_mixing: share of images whose layers take the styles of two latents, where the configuration leaves it open.
         path_length_weight: of that penalty, where the configuration leaves it open.
     """
@@ -27,6 +30,7 @@ class GeneratorRow(Row):
     styled: bool
     separable: bool
     mapping: bool
+    paddings: tuple[str, ...]
     style_mixing: float = 0.0
     path_length_weight: float = 0.0
 
@@ -40,6 +44,8 @@ class DiscriminatorRow(Row):
         batch_multiple: pieces of a batch, over steps or processes, are multiples of it.
         bounded: something within the network holds its slopes; otherwise a gradient penalty must.
         freezable: stages from the image side can be frozen for transfer.
+        policies: of `diffaugment`, where the configuration leaves them open.
+        terms: of the generator's loss beside the adversarial one with their shares, where the configuration leaves them open.
         backbone: it sees pictures through a pretrained network.
     """
 
@@ -47,6 +53,8 @@ class DiscriminatorRow(Row):
     batch_multiple: int
     bounded: bool
     freezable: bool
+    policies: tuple[str, ...] = ("color", "translation", "cutout")
+    terms: Mapping[str, float] = field(default_factory=dict)
     backbone: bool = False
 
 
@@ -54,10 +62,20 @@ GENERATORS = Table(
     "generator",
     {
         "fastgan": GeneratorRow(
-            "artgan.models.fastgan_generator:Generator", learning_rate=4e-4, styled=True, separable=False, mapping=True
+            "artgan.models.fastgan_generator:Generator",
+            learning_rate=4e-4,
+            styled=True,
+            separable=False,
+            mapping=True,
+            paddings=("reflect", "zeros"),
         ),
         "r3gan": GeneratorRow(
-            "artgan.models.r3gan_generator:Generator", learning_rate=2e-4, styled=False, separable=True, mapping=False
+            "artgan.models.r3gan_generator:Generator",
+            learning_rate=2e-4,
+            styled=False,
+            separable=True,
+            mapping=False,
+            paddings=("zeros",),
         ),
         "stylegan2": GeneratorRow(
             "artgan.models.stylegan2_generator:Generator",
@@ -65,6 +83,7 @@ GENERATORS = Table(
             styled=True,
             separable=True,
             mapping=True,
+            paddings=("zeros",),
             style_mixing=0.9,
             path_length_weight=2.0,
         ),
@@ -87,6 +106,8 @@ DISCRIMINATORS = Table(
             batch_multiple=1,
             bounded=True,
             freezable=False,
+            policies=("translation", "cutout"),  # under changes of color a generator settles on one ground for all pictures
+            terms={"transport": 0.3},
             backbone=True,
         ),
         "r3gan": DiscriminatorRow(

@@ -7,6 +7,7 @@ from artgan import seeding
 from artgan.config import RunConfig
 from artgan.datasets.collection import Collection
 from artgan.images import grid, to_float, to_uint8
+from artgan.training.resolve import resolve_config
 from artgan.training.state import build_augmentation
 
 _PICTURES = 8
@@ -20,6 +21,7 @@ def preview_augmentation(collection: Collection, config: RunConfig) -> np.ndarra
     Where the probability follows the discriminator, the sheet shows probabilities of 0.2, 0.4, 0.6 and 0.8, as far as they
     are allowed, from left to right.
     """
+    config = resolve_config(config, collection.height, collection.width)
     rows = collection.train_rows
     shown = rows[np.linspace(0, len(rows) - 1, min(_PICTURES, len(rows))).astype(np.int64)]
     images = to_float(torch.from_numpy(collection.images[shown]))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from artgan.augment import AUGMENTATIONS
 from artgan.config import RunConfig, with_values
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.objectives import OBJECTIVES
@@ -25,12 +26,16 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfi
     r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
     # As in the paper, only ever enlarged: what reducing takes away the discriminator would not see, and nothing else punish.
     input_px = max(_BACKBONE_MIN_PX, min(height_px, width_px)) if discriminator.backbone else None
+    policies = discriminator.policies if "policies" in AUGMENTATIONS.row(config.augment.name).options else None
     defaults: dict[str, tuple[Any, Any]] = {
+        "augment.policies": (config.augment.policies, policies),
         "model.backbone_input_px": (model.backbone_input_px, input_px),
+        "model.padding": (model.padding, generator.paddings[0]),
         "model.style_mixing": (model.style_mixing, generator.style_mixing),
         "objective.r1_gamma": (objective.r1_gamma, gamma),
         "objective.r2_gamma": (objective.r2_gamma, r1_gamma if loss.paired else 0.0),
         "objective.penalty_every": (objective.penalty_every, loss.penalty_every),
+        "objective.terms": (objective.terms, dict(discriminator.terms)),
         "objective.path_length_weight": (objective.path_length_weight, generator.path_length_weight),
         "training.generator_lr": (training.generator_lr, generator.learning_rate),
         "training.discriminator_lr": (training.discriminator_lr, discriminator.learning_rate),

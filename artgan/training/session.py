@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from artgan.config import RunConfig, config_from_dict, with_values
+from artgan.config import RunConfig, config_from_dict, left_open, with_values
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
@@ -90,10 +90,10 @@ def open_session(config: RunConfig, collection: Collection, run: Path, world: Wo
     """
     world = world or World()
     device = choose_device(config.training.device, world.local_rank)
-    config = resolve_config(config, collection.height, collection.width)
     checkpoint = load_newest(run / CHECKPOINTS)
     if checkpoint:
         config = _same_run(config, collection, checkpoint)
+    config = resolve_config(config, collection.height, collection.width)
     precision = choose_precision(config.training.precision, device)
     config = with_values(config, {"training.precision": str(precision).removeprefix("torch.")})
     _check_batch(config, collection, world)
@@ -176,7 +176,7 @@ def checkpoint_info(session: Session) -> dict[str, Any]:
 
 
 def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint) -> RunConfig:
-    """Return the configuration to go on with, after checking that it is the run's own in all that matters."""
+    """Return the resolved configuration to go on with, after checking that it is the run's own in all that matters."""
     info, run = checkpoint.info, checkpoint.folder.parent.parent
     try:
         theirs, saved = info["collection"], config_from_dict(info["config"], str(checkpoint.folder))
@@ -193,6 +193,7 @@ def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint)
             f"run {run} was trained on other pictures than {collection.folder} holds (collection '{theirs.get('name')}', "
             f"{pixel_hash[:12]}, now {collection.pixel_hash[:12]}): give the run's own collection or another --run"
         )
+    config = resolve_config(left_open(config, saved), collection.height, collection.width)
     if config.training.precision == "auto":
         config = with_values(config, {"training.precision": saved.training.precision})
     saved = resolve_config(saved, collection.height, collection.width)

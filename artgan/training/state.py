@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,9 +85,9 @@ class TrainState:
         return next(self.generator.parameters()).dtype
 
 
-def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, int]:
+def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, Any]:
     """Return the arguments that build the run's generator."""
-    return {
+    arguments = {
         "height_px": collection.height,
         "width_px": collection.width,
         "width": config.model.width,
@@ -94,6 +95,8 @@ def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, 
         "mapping_layers": config.model.mapping_layers,
         "num_classes": num_classes(config, collection),
     }
+    choice = len(GENERATORS.row(config.model.generator).paddings) > 1
+    return arguments | ({"padding": config.model.padding} if choice else {})
 
 
 def num_classes(config: RunConfig, collection: Collection) -> int:

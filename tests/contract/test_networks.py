@@ -70,6 +70,33 @@ def test_a_sampled_image_does_not_depend_on_its_neighbours(name):
     assert torch.allclose(whole[2:3], generator(latents[2:3]), rtol=0, atol=1e-12)
 
 
+def test_mirrored_borders_draw_no_frame_where_zeros_do():
+    """A map without structure stays without structure up to its borders."""
+    from artgan.models.fastgan_generator import StyledConv
+
+    def edge_over_inside(padding):
+        torch.manual_seed(0)
+        layer = StyledConv(6, 6, 4, padding).eval()
+        out = layer(torch.randn(2, 6, 1, 1).expand(-1, -1, 16, 16), torch.randn(2, 4))
+        steps = out.diff(dim=-1).abs().mean((0, 1, 2))
+        return steps[0] / out.abs().mean()
+
+    assert edge_over_inside("reflect") < 1e-5
+    assert edge_over_inside("zeros") > 0.1
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_row_says_what_paddings_a_generator_takes(name):
+    paddings = GENERATORS.row(name).paddings
+    build = GENERATORS.load(name)
+    sizes = {"height_px": 32, "width_px": 32, "width": 8, "latent_dim": 16, "mapping_layers": 1, "num_classes": 0}
+    for padding in paddings if len(paddings) > 1 else ():
+        modes = {module.padding_mode for module in build(**sizes, padding=padding).modules() if hasattr(module, "padding_mode")}
+        assert padding in modes
+    without = {module.padding_mode for module in build(**sizes).modules() if hasattr(module, "padding_mode")}
+    assert without <= {"zeros"}
+
+
 @pytest.mark.parametrize("name", GENERATORS)
 def test_classes_and_latents_both_matter(name):
     generator = make_generator(name, num_classes=3)

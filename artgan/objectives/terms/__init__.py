@@ -20,4 +20,6 @@ class TermRow(Row):
     backbone: bool
 
 
-TERMS: Table[TermRow] = Table("term", {})
+TERMS: Table[TermRow] = Table(
+    "term", {"transport": TermRow("artgan.objectives.terms.transport:GaussianTransport", backbone=True)}
+)
