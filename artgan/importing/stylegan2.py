@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ def _read_apart(source: Path) -> tuple[dict[str, Tensor], str]:
         return load_file(Path(folder, "tensors.safetensors")), str(about["class_name"])
 
 
-def _arguments(source: Path, tensors: Mapping[str, Tensor]) -> dict[str, int]:
+def _arguments(source: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the arguments of our generator that fit the file's tensors."""
     sides = sorted(int(match[1]) for name in tensors if (match := re.fullmatch(r"synthesis\.b(\d+)\.torgb\.weight", name)))
     if not sides or "synthesis.input.weight" in tensors or "mapping.fc0.weight" not in tensors:

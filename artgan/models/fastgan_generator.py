@@ -9,6 +9,7 @@ Sampling uses the running averages of batch norm, so an image never depends on i
 """
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ _DEEP_STAGES = (1, 3, 5, 7)  # 8, 32, 128, 512 px
 _EXCITATION_SPAN = 4  # 4 -> 64, 8 -> 128, 16 -> 256, 32 -> 512 px
 _FIRST_EXCITED, _LAST_EXCITED = 4, 7
 _MIN_CHANNELS = 8
+Padding = Literal["zeros", "reflect"]
 
 
 class SkipLayerExcitation(nn.Module):
@@ -44,7 +46,7 @@ class SkipLayerExcitation(nn.Module):
 class StyledConv(nn.Module):
     """Convolution, batch norm, channels scaled by 1 + A w, gated linear unit; the size of the map is kept."""
 
-    def __init__(self, channels_in: int, channels_out: int, style_dim: int, padding: str) -> None:
+    def __init__(self, channels_in: int, channels_out: int, style_dim: int, padding: Padding) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, padding_mode=padding, bias=False)
         self.norm = BatchNorm(2 * channels_out)
@@ -59,7 +61,7 @@ class StyledConv(nn.Module):
 class Stage(nn.Module):
     """Double the side: nearest upsampling, then styled convolutions."""
 
-    def __init__(self, channels_in: int, channels_out: int, style_dim: int, deep: bool, padding: str) -> None:
+    def __init__(self, channels_in: int, channels_out: int, style_dim: int, deep: bool, padding: Padding) -> None:
         super().__init__()
         widths = [channels_in, channels_out] + ([channels_out] if deep else [])
         self.convs = nn.ModuleList(StyledConv(a, b, style_dim, padding) for a, b in pairwise(widths))
@@ -99,7 +101,7 @@ class Generator(GeneratorNetwork):
         latent_dim: int,
         mapping_layers: int,
         num_classes: int,
-        padding: str = "zeros",
+        padding: Padding = "zeros",
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid(height_px, width_px)

@@ -127,7 +127,7 @@ def _say_plan(session: Session, judge: Judge, say: Say) -> None:
     every = "" if objective.penalty_every == 1 else f" every {objective.penalty_every} steps"
     weights = {"r1_gamma": objective.r1_gamma, "r2_gamma": objective.r2_gamma}
     penalties = [f"{title} {value:.3g}{every}" for title, value in weights.items() if value]
-    penalties += [f"{name} at {share:g} of its gradient" for name, share in objective.terms.items()]
+    penalties += [f"{name} at {share:g} of its gradient" for name, share in (objective.terms or {}).items()]
     penalties += [f"path_length_weight {objective.path_length_weight:.3g}"] if objective.path_length_weight else []
     say(
         f"{objective.name} objective"

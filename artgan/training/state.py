@@ -140,6 +140,7 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
         torch.manual_seed(seeding.stream_key(config.seed, "init/terms") % 2**63)
+        assert config.objective.terms is not None
         terms = nn.ModuleDict({name: TERMS.load(name)(share) for name, share in sorted(config.objective.terms.items())})
         for term in terms.values():
             assert isinstance(term, GeneratorTerm)
