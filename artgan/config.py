@@ -389,16 +389,6 @@ def config_from_dict(data: Mapping[str, Any], source: str) -> RunConfig:
     return _validated(whole, {}, source)
 
 
-def left_open(config: RunConfig, run: RunConfig) -> RunConfig:
-    """Return a configuration to go on with: of `FORMER_DEFAULTS` it takes the run's own values where it has none."""
-    return with_values(config, {key: _leaf(run, key) for key in FORMER_DEFAULTS if _leaf(config, key) is None})
-
-
-def _leaf(config: RunConfig, key: str) -> Any:
-    section, _, name = key.partition(".")
-    return getattr(getattr(config, section), name)
-
-
 def dump_config(config: RunConfig) -> str:
     """Return the whole resolved configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

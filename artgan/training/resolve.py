@@ -3,7 +3,7 @@
 from typing import Any
 
 from artgan.augment import AUGMENTATIONS
-from artgan.config import RunConfig, with_values
+from artgan.config import FORMER_DEFAULTS, RunConfig, with_values
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.objectives import OBJECTIVES
 
@@ -41,3 +41,13 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfi
         "training.discriminator_lr": (training.discriminator_lr, discriminator.learning_rate),
     }
     return with_values(config, {key: value for key, (given, value) in defaults.items() if given is None})
+
+
+def left_open(config: RunConfig, run: RunConfig) -> RunConfig:
+    """Return a configuration to go on with: of `FORMER_DEFAULTS` it takes the run's own values where it has none."""
+    return with_values(config, {key: _leaf(run, key) for key in FORMER_DEFAULTS if _leaf(config, key) is None})
+
+
+def _leaf(config: RunConfig, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from artgan.config import RunConfig, config_from_dict, left_open, with_values
+from artgan.config import RunConfig, config_from_dict, with_values
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
@@ -27,7 +27,7 @@ from artgan.training.checkpoint import (
     set_aside,
 )
 from artgan.training.distributed import World
-from artgan.training.resolve import resolve_config
+from artgan.training.resolve import left_open, resolve_config
 from artgan.training.state import TrainState, build_state, load_tensors
 from artgan.training.status import LOCK_FILE
 
