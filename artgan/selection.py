@@ -42,7 +42,7 @@ def select(
         return render(space, [points[index] for index in indices])
 
     features = judge.extract(pictures, len(points), "judging", on_progress)[:].astype(np.float64)
-    realism = realism_scores(features, reference.manifold)
+    realism = realism_scores(features, reference.known.manifold)
     if measure == "realism":
         order, scores = np.argsort(-realism, kind="stable"), realism
     else:

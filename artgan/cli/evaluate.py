@@ -10,9 +10,9 @@ from artgan import arguments
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError, DataError
+from artgan.metrics import groups
 from artgan.progress import listener_for
 
-_METRICS = ("distances", "manifold", "copying")  # as in artgan.evaluation.measure, which imports torch
 _RESIZES = ("clean", "legacy-torch", "legacy-tf")
 _FEATURES_HELP = (
     "inception-2048 (FID), -768, -192, -64; dinov2-s14, -b14, -l14; timm/NAME; NETWORK:LAYER; random needs no weights. "
@@ -28,7 +28,7 @@ def evaluate(
     ] = None,
     collection: Annotated[Path | None, typer.Option(help="The collection to compare with: its training split.")] = None,
     features: Annotated[str, typer.Option(help=_FEATURES_HELP, show_default=False)] = DEFAULT_FEATURES,
-    metrics: Annotated[str, typer.Option(help="Which: distances, manifold, copying.")] = "distances,manifold,copying",
+    metrics: Annotated[str, typer.Option(help=f"Which: {', '.join(groups())}.")] = ",".join(groups()),
     num_generated: Annotated[int | None, typer.Option(help="Pictures to judge; default: 2000, or all of a folder.")] = None,
     truncation: Annotated[float, typer.Option(help="1 is the model's whole variety.")] = 1.0,
     resize: Annotated[str, typer.Option(help="clean, or as older tools do: legacy-torch, legacy-tf.")] = "clean",
@@ -89,7 +89,6 @@ def evaluate(
         arguments.write_text(json_file, json.dumps(verdict.line, indent=2) + "\n")
     if report is not None:
         from artgan.evaluation.showcase import showcase
-        from artgan.evaluation.words import MEANINGS
         from artgan.report.evaluation import evaluation_page
         from artgan.training.run_log import read_metrics
 
@@ -97,7 +96,6 @@ def evaluate(
         page = evaluation_page(
             target.resolve().name,
             verdict.line,
-            MEANINGS,
             best=shown.best,
             worst=shown.worst,
             pairs=shown.pairs,
@@ -113,9 +111,9 @@ def evaluate(
 def _asked(text: str) -> tuple[str, ...]:
     asked = arguments.names(text)
     for name in asked:
-        arguments.choice("--metrics", name, _METRICS)
+        arguments.choice("--metrics", name, groups())
     if not asked:
-        raise ConfigError(f"--metrics: expected some of {', '.join(_METRICS)}")
+        raise ConfigError(f"--metrics: expected some of {', '.join(groups())}")
     return asked
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from artgan.errors import ConfigError, DataError
 from artgan.evaluation.protocol import differences, digest
-from artgan.evaluation.words import MEANINGS
+from artgan.metrics import METRICS
 from artgan.metrics.features import STANDARD_ERRORS
 
 
@@ -50,8 +50,13 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[st
             f"{names[0]} and {names[1]} were measured under unlike protocols and cannot be compared: {unlike}. "
             f"Evaluate both again in the same way"
         )
-    shared = [name for name in first["metrics"] if name in second["metrics"]]
+    shared = [name for name, entry in first["metrics"].items() if _estimator(entry) == _estimator(second["metrics"].get(name))]
     return [_row(name, first["metrics"][name], second["metrics"][name], names) for name in shared]
+
+
+def _estimator(entry: Mapping[str, Any] | None) -> str | None:
+    """Return how an entry was computed beyond the protocol of its line; None where there is no entry."""
+    return None if entry is None else entry.get("estimator", "")
 
 
 def _row(name: str, first: Mapping[str, Any], second: Mapping[str, Any], names: tuple[str, str]) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def _row(name: str, first: Mapping[str, Any], second: Mapping[str, Any], names: 
         "low": None,
         "high": None,
     }
-    direction = MEANINGS.get(name, ("", 0))[1]
+    direction = METRICS[name].better if name in METRICS else 0
     if first["low"] is None or second["low"] is None:
         return row | {"verdict": "no interval"}
     half = STANDARD_ERRORS * math.hypot(_standard_error(first), _standard_error(second))

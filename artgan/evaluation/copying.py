@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from artgan.evaluation.reference import CROPS, Reference
-from artgan.metrics.features import Estimate, share_estimate
 from artgan.metrics.memorization import nearest_rows
 
 WHOLE = "whole"
-# A picture is called a near copy below this share of the distance from its training picture to that one's nearest other.
-NEAR_COPY = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,10 @@ def find_matches(plain: np.ndarray, mirrored: np.ndarray, reference: Reference) 
     each = np.arange(len(plain))
     rows = np.stack([nearest.rows for _, _, nearest in found])[best, each]
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sqrt(distances[best, each] / reference.manifold.nearest[rows])
+        ratios = np.sqrt(distances[best, each] / reference.known.manifold.nearest[rows])
     return Matches(
         rows=rows,
         parts=np.array([part for part, _, _ in found])[best],
         mirrored=np.array([bool(flip) for _, flip, _ in found])[best],
         ratios=np.nan_to_num(ratios, nan=0.0, posinf=np.inf),  # 0 / 0: a copy of a picture that the training split has twice
     )
-
-
-def near_copies(matches: Matches) -> Estimate:
-    """Return the share of near copies."""
-    return share_estimate(matches.ratios < NEAR_COPY)

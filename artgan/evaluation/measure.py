@@ -1,7 +1,8 @@
 """Judge a generator or a folder: one pass over its pictures, then every metric that is asked for."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,22 @@ from artgan.datasets.recipe import Recipe, fit_pixels
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import SUFFIXES, decode
 from artgan.errors import CheckpointError, DataError
-from artgan.evaluation.copying import Matches, find_matches, near_copies
+from artgan.evaluation.copying import Matches, find_matches
 from artgan.evaluation.judge import Judge, Pictures
 from artgan.evaluation.reference import Reference
 from artgan.evaluation.words import warnings_about
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
+from artgan.metrics import MetricRow, groups, rows_of
 from artgan.metrics.features import Estimate, Rows
 from artgan.metrics.frechet import fit_gaussian, frechet
 from artgan.metrics.kernel import kernel_distance
-from artgan.metrics.manifold import manifold_scores
-from artgan.metrics.memorization import authenticity, copying_score, nearest_rows
-from artgan.metrics.sliced import monge_distance
+from artgan.metrics.sides import Sides
 from artgan.models.contract import GeneratorNetwork
 from artgan.overview import is_sheet
 from artgan.progress import Listener, silent
 
 DISTANCES, MANIFOLD, COPYING = "distances", "manifold", "copying"
-METRICS = (DISTANCES, MANIFOLD, COPYING)
 _MIN_PER_CLASS = 2
 
 
@@ -69,14 +68,6 @@ class Verdict:
     matches: Matches | None = None
 
 
-@dataclass
-class _Findings:
-    metrics: dict[str, Estimate] = field(default_factory=dict)
-    floor: dict[str, Any] = field(default_factory=dict)
-    realism: np.ndarray | None = None
-    matches: Matches | None = None
-
-
 def evaluate_generator(
     judge: Judge,
     generator: GeneratorNetwork,
@@ -89,18 +80,6 @@ def evaluate_generator(
     """Judge the pictures of seeds 0..num_generated-1 and return the metrics line."""
     subject = generator_subject(judge.collection, generator, num_generated, truncation)
     return evaluate(judge, subject, metrics, on_progress=on_progress).line
-
-
-def evaluate_folder(
-    judge: Judge,
-    folder: Path,
-    num_generated: int | None,
-    *,
-    metrics: Sequence[str] = (DISTANCES,),
-    on_progress: Listener = silent,
-) -> dict[str, Any]:
-    """Judge the pictures below a folder and return the metrics line."""
-    return evaluate(judge, folder_subject(judge.collection, folder, num_generated), metrics, on_progress=on_progress).line
 
 
 def generator_subject(
@@ -181,13 +160,14 @@ def folder_subject(collection: Collection, folder: Path, num_generated: int | No
     )
 
 
-def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = METRICS, *, on_progress: Listener = silent) -> Verdict:
+def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = groups(), *, on_progress: Listener = silent) -> Verdict:
     """Judge pictures: features once, then the groups of metrics that are asked for.
 
     Args:
         judge: the feature space and the collection.
         subject: the pictures.
-        metrics: of `METRICS`. `distances` alone keeps no more than a few matrices in memory, however many the pictures.
+        metrics: of `artgan.metrics.groups`. `distances` alone keeps no more than a few matrices in memory, however many the
+            pictures.
         on_progress: told about long work.
 
     Raises:
@@ -196,31 +176,34 @@ def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = METRICS, *
     reference = Reference(judge, on_progress)
     copying = COPYING in metrics
     features: Rows = judge.extract(subject.pictures, subject.count, "judging", on_progress, mirror=copying)
-    findings = _Findings()
     mirrored = np.empty(0)
     if copying:
         both, dim = features[:], reference.train.shape[1]
         features, mirrored = both[:, :dim], both[:, dim:]
-    frechet_name = "fid" if judge.features == "inception-2048" else "fd"
-    if DISTANCES in metrics:
-        _distances(findings, features, reference, frechet_name)
-    if MANIFOLD in metrics:
-        _manifold(findings, features, reference)
-    if copying:
-        _copying(findings, features[:], mirrored, reference)
+    matches = cache(lambda: find_matches(features[:], mirrored, reference))
+    sides = Sides(features, reference.known, reference.holdout, lambda: matches().ratios)
+    rows = rows_of(metrics, judge.features)
+    found = {name: row.load()(sides) for name, row in rows.items()}
+    estimates = {name: estimate for name, estimate in found.items() if estimate is not None}
+    floors = {name: reference.floor_of(name) for name in estimates}
     protocol = judge.protocol(subject.count)
     line = {
         "protocol": asdict(protocol),
         "protocol_hash": protocol.hash,
         "num_generated": subject.count,
         "generated": subject.about,
-        "metrics": {name: entry(estimate) for name, estimate in findings.metrics.items()},
-        "floor": findings.floor,
-        "warnings": warnings_about(findings.metrics, subject.count, reference.train.shape, len(reference.holdout), copying),
+        "metrics": {name: entry(estimate) | _own_estimator(rows[name]) for name, estimate in estimates.items()},
+        "floor": {name: floor for name, floor in floors.items() if floor is not None},
+        "warnings": warnings_about(estimates, subject.count, reference.train.shape, len(reference.holdout), copying),
     }
     if subject.labels is not None and DISTANCES in metrics:
-        line["classes"] = _by_class(features[:], subject.labels, reference, frechet_name)
-    return Verdict(line, findings.realism, findings.matches)
+        line["classes"] = _by_class(features[:], subject.labels, reference, rows)
+    return Verdict(line, sides.scores.realism if MANIFOLD in metrics else None, matches() if copying else None)
+
+
+def _own_estimator(row: MetricRow) -> dict[str, str]:
+    """Return how a value was computed where the line's protocol does not say it."""
+    return {} if row.joint else {"estimator": row.estimator}
 
 
 def entry(estimate: Estimate) -> dict[str, float | None]:
@@ -229,42 +212,10 @@ def entry(estimate: Estimate) -> dict[str, float | None]:
     return {"value": estimate.value, "low": low, "high": high}
 
 
-def _distances(findings: _Findings, features: Rows, reference: Reference, frechet_name: str) -> None:
-    findings.metrics |= {
-        frechet_name: frechet(features, reference.gaussian),
-        "kid": kernel_distance(features, reference.train, reference.kernel_self),
-        "mind": monge_distance(features, reference.train),
-    }
-    findings.floor |= {frechet_name if name == "frechet" else name: floor for name, floor in reference.floor.items()}
-
-
-def _manifold(findings: _Findings, features: Rows, reference: Reference) -> None:
-    scores = manifold_scores(features, reference.manifold)
-    names = ("precision", "recall", "density", "coverage")
-    findings.metrics |= {name: getattr(scores, name) for name in names}
-    findings.floor |= {name: reference.manifold_floor[name] for name in names if name in reference.manifold_floor}
-    findings.realism = scores.realism
-
-
-def _copying(findings: _Findings, plain: np.ndarray, mirrored: np.ndarray, reference: Reference) -> None:
-    authentic = authenticity(nearest_rows(plain, reference.train), reference.manifold)
-    findings.matches = find_matches(plain, mirrored, reference)
-    findings.metrics |= {
-        "auth_pct": Estimate(100 * authentic.value, 100 * authentic.low, 100 * authentic.high),
-        "near_copies": near_copies(findings.matches),
-    }
-    if "auth_pct" in reference.manifold_floor:
-        findings.floor["auth_pct"] = reference.manifold_floor["auth_pct"]
-        unseen = near_copies(find_matches(reference.holdout, reference.holdout_mirrored, reference))
-        findings.floor["near_copies"] = {"value": unseen.value, "of": findings.floor["auth_pct"]["of"]}
-    score = copying_score(plain, reference.holdout, reference.train) if len(reference.holdout) >= 2 else None
-    if score is not None:
-        findings.metrics["c_t"] = score
-
-
-def _by_class(features: np.ndarray, labels: np.ndarray, reference: Reference, frechet_name: str) -> dict[str, Any]:
+def _by_class(features: np.ndarray, labels: np.ndarray, reference: Reference, rows: Mapping[str, MetricRow]) -> dict[str, Any]:
     """Return the distances within each class: KID from two pictures on, Fréchet only where its covariances have full rank."""
     collection = reference.judge.collection
+    frechet_name = next(name for name in rows if name in ("fid", "fd"))
     train_labels = collection.labels[collection.train_rows]
     result: dict[str, Any] = {}
     for label, name in enumerate(collection.classes):

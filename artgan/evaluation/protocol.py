@@ -9,13 +9,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from artgan.metrics.manifold import NEIGHBORS
-from artgan.metrics.sliced import NUM_DIRECTIONS
-
-ESTIMATORS = (
-    f"Frechet with covariance N-1; KID over all pairs, unbiased, kernel (x.y/d+1)^3; MIND over {NUM_DIRECTIONS} directions; "
-    f"precision, recall, density and coverage with k={NEIGHBORS}, rims inside; AuthPct; C_T in 3 cells after 64 components"
-)
+from artgan.metrics import joint_estimators
 
 
 @dataclass(frozen=True)
@@ -49,14 +43,14 @@ class Protocol(FeatureProtocol):
 
     Attributes:
         statistics: of the arithmetic after the features.
-        estimators: the metrics' definitions.
+        estimators: how the metrics of every line are computed; that of others stands beside their values.
         reference: identity of the pictures compared with.
         num_reference, num_generated: how many of each; the Fréchet distance depends on both.
         seed: of the metrics' own draws.
     """
 
     statistics: str = "float64"
-    estimators: str = ESTIMATORS
+    estimators: str = joint_estimators()
     reference: str = ""
     num_reference: int = 0
     num_generated: int = 0

@@ -1,8 +1,8 @@
 """What is known about a collection before anything is judged, computed once for a collection and a feature space.
 
 Parts, each a safetensors file in the cache, each made when it is first asked for: `features` (of both splits, with
-mean and covariance factor, KID's self-term and the floor that real pictures reach), `manifold` (balls and their floor), and,
-for the search for copies, `mirrored` (of the hold-out) and one for each of `CROPS`. A file's name is the hash of everything
+mean and covariance factor and KID's self-term), `manifold` (balls), a `floor` for each metric, and, for the search for
+copies, `mirrored` (of the hold-out) and one for each of `CROPS`. A file's name is the hash of everything
 it depends on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
 """
 
@@ -22,15 +22,15 @@ from safetensors.numpy import save_file
 
 from artgan.evaluation.judge import Judge
 from artgan.evaluation.protocol import digest
-from artgan.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
-from artgan.metrics.kernel import kernel_distance, self_term
-from artgan.metrics.manifold import Manifold, fit_manifold, manifold_scores
-from artgan.metrics.memorization import authenticity, nearest_rows
-from artgan.metrics.sliced import monge_distance
+from artgan.metrics import METRICS
+from artgan.metrics.frechet import Gaussian
+from artgan.metrics.manifold import Manifold, fit_manifold
+from artgan.metrics.sides import Known, Sides
 from artgan.progress import Listener, silent
 from artgan.weights import cache_dir
 
 _VERSION = 2
+_FEWEST = 2  # pictures on a side of a floor
 # Parts of a picture that a copy could show enlarged: left, top, right, bottom as shares of its sides.
 CROPS = {
     "top left": (0.0, 0.0, 0.8, 0.8),
@@ -67,32 +67,35 @@ class Reference:
         """Features of the hold-out, float32 `[M, d]`; M may be 0."""
         return self._features[0]["holdout"]
 
-    @property
-    def gaussian(self) -> Gaussian:
-        """Of the training split."""
-        arrays, facts = self._features
-        return Gaussian(arrays["mean"], arrays["factor"], facts["trace"], len(arrays["train"]))
+    @cached_property
+    def known(self) -> Known:
+        """The training split as metrics take it, with what is kept of it in the cache."""
+        return _Cached(self)
 
-    @property
-    def kernel_self(self) -> float:
-        """KID's self-term of the training split."""
-        return self._features[1]["kernel_self"]
+    def floor_of(self, name: str) -> Facts | None:
+        """Return what real pictures reach against real ones in a metric, `{"value", "of"}`; None where none or too few are.
 
-    @property
-    def floor(self) -> Facts:
-        """What real pictures reach against real pictures: `{metric: {"value", "of"}}`."""
-        return self._features[1]["floor"]
+        What grows as sets shrink takes the two largest equal sets, the halves of the training split; what does not takes the
+        hold-out, which no model has seen.
+        """
+        sides = {"halves": self._halves, "holdout": self._unseen, None: None}[METRICS.row(name).floor]
+        if sides is None or len(sides.generated) < _FEWEST or len(sides.train.features) < _FEWEST:
+            return None
+        facts = self._part(f"floor {name}", partial(self._make_floor, name, sides))[1]
+        return facts or None
 
-    @property
-    def manifold(self) -> Manifold:
-        """The balls of the training split."""
-        arrays, _ = self._manifold
-        return Manifold(self.train, arrays["nearest"], arrays["radii"])
+    @cached_property
+    def _halves(self) -> Sides:
+        return Sides(self.train[::2], Known(self.train[1::2]), is_floor=True)
 
-    @property
-    def manifold_floor(self) -> Facts:
-        """What real pictures reach in precision, recall, density, coverage and AuthPct."""
-        return self._manifold[1]["floor"]
+    @cached_property
+    def _unseen(self) -> Sides:
+        def ratios() -> np.ndarray:
+            from artgan.evaluation.copying import find_matches
+
+            return find_matches(self.holdout, self.holdout_mirrored, self).ratios
+
+        return Sides(self.holdout, self.known, ratios=ratios, is_floor=True)
 
     @cached_property
     def crops(self) -> list[np.ndarray]:
@@ -109,8 +112,8 @@ class Reference:
         return self._part("features", self._make_features)
 
     @cached_property
-    def _manifold(self) -> tuple[Arrays, Facts]:
-        return self._part("manifold", self._make_manifold)
+    def _manifold(self) -> Arrays:
+        return self._part("manifold", self._make_manifold)[0]
 
     def key(self, part: str) -> str:
         """Return the cache key of a part."""
@@ -144,14 +147,19 @@ class Reference:
         collection = self.judge.collection
         train = self._extract(collection.train_rows, "train")
         holdout = self._extract(collection.holdout_rows, "holdout")
-        gaussian = fit_gaussian(train)
-        own = self_term(train)
-        arrays = {"train": train, "holdout": holdout, "mean": gaussian.mean, "factor": gaussian.factor}
-        return arrays, {"trace": gaussian.trace, "kernel_self": own, "floor": _distance_floor(train, holdout, own)}
+        known = Known(train)
+        arrays = {"train": train, "holdout": holdout, "mean": known.gaussian.mean, "factor": known.gaussian.factor}
+        return arrays, {"trace": known.gaussian.trace, "kernel_self": known.kernel_self}
 
     def _make_manifold(self) -> tuple[Arrays, Facts]:
         balls = fit_manifold(self.train)
-        return {"nearest": balls.nearest, "radii": balls.radii}, {"floor": _manifold_floor(balls, self.holdout)}
+        return {"nearest": balls.nearest, "radii": balls.radii}, {}
+
+    def _make_floor(self, name: str, sides: Sides) -> tuple[Arrays, Facts]:
+        estimate = METRICS.load(name)(sides)
+        what = "halves of the training split" if sides is self._halves else "hold-out against training split"
+        of = f"{what} ({len(sides.generated)} and {len(sides.train.features)})"
+        return {}, {} if estimate is None else {"value": estimate.value, "of": of}
 
     def _make_crop(self, name: str) -> tuple[Arrays, Facts]:
         view = partial(_crop, box=CROPS[name])
@@ -167,39 +175,26 @@ def _crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
     return image[top:bottom, left:right]
 
 
-def _distance_floor(train: np.ndarray, holdout: np.ndarray, own: float) -> Facts:
-    """Return the floor of each distance, with what was compared.
+class _Cached(Known):
+    """The training split, from the parts of a reference."""
 
-    The Fréchet distance and MIND grow as sets shrink, so their floor takes the two largest equal sets: the halves of the
-    training split. KID does not, so its floor takes the hold-out, which no model has seen.
-    """
-    floor: Facts = {}
-    first, second = train[::2], train[1::2]
-    if len(second) >= 2:
-        halves = f"halves of the training split ({len(first)} and {len(second)})"
-        floor["frechet"] = {"value": frechet_distance(fit_gaussian(first), fit_gaussian(second)), "of": halves}
-        floor["mind"] = {"value": monge_distance(first, second).value, "of": halves}
-    if len(holdout) >= 2:
-        against = f"hold-out against training split ({len(holdout)} and {len(train)})"
-        floor["kid"] = {"value": kernel_distance(holdout, train, own).value, "of": against}
-    return floor
+    def __init__(self, reference: Reference) -> None:
+        super().__init__(reference.train)
+        self._reference = reference
 
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        arrays, facts = self._reference._features
+        return Gaussian(arrays["mean"], arrays["factor"], facts["trace"], len(self.features))
 
-def _manifold_floor(balls: Manifold, holdout: np.ndarray) -> Facts:
-    """Return the floor of the manifold metrics; recall and coverage depend on both counts, so they take halves."""
-    floor: Facts = {}
-    first, second = balls.features[::2], balls.features[1::2]
-    if len(second) >= 2:
-        halves = f"halves of the training split ({len(first)} and {len(second)})"
-        scores = manifold_scores(first, fit_manifold(second))
-        floor |= {name: {"value": getattr(scores, name).value, "of": halves} for name in ("recall", "coverage")}
-    if len(holdout) >= 2:
-        against = f"hold-out against training split ({len(holdout)} and {len(balls.features)})"
-        scores = manifold_scores(holdout, balls)
-        floor |= {name: {"value": getattr(scores, name).value, "of": against} for name in ("precision", "density")}
-        authentic = authenticity(nearest_rows(holdout, balls.features), balls)
-        floor["auth_pct"] = {"value": 100 * authentic.value, "of": against}
-    return floor
+    @cached_property
+    def kernel_self(self) -> float:
+        return self._reference._features[1]["kernel_self"]
+
+    @cached_property
+    def manifold(self) -> Manifold:
+        balls = self._reference._manifold
+        return Manifold(self.features, balls["nearest"], balls["radii"])
 
 
 def _read(path: Path) -> tuple[Arrays, Facts] | None:

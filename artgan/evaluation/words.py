@@ -1,22 +1,10 @@
 """A metrics line as people read it: what each number says, its interval, its floor, and when not to trust it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-# What each metric says, and whether lower (-1) or higher (1) is better; 0 where neither is.
-MEANINGS = {
-    "fid": ("Fréchet distance in 2048-d Inception features: likeness and variety in one", -1),
-    "fd": ("Fréchet distance in these features: likeness and variety in one", -1),
-    "kid": ("kernel distance, unbiased at any number of pictures; about 0 for pictures of the collection", -1),
-    "mind": ("sliced transport distance", -1),
-    "precision": ("share of generated pictures that look like some real one", 1),
-    "recall": ("share of real pictures that look like some generated one", 1),
-    "density": ("how closely generated pictures crowd around real ones; about 1 for real pictures", 1),
-    "coverage": ("share of real pictures with a generated one close by; 0.97 for real pictures", 1),
-    "auth_pct": ("percent of generated pictures that are no copies; 0 when all are copies", 1),
-    "near_copies": ("share of generated pictures within half the distance of real neighbors, mirrored and cut too", -1),
-    "c_t": ("copying test: about 0 is honest, below -3 copies, far above 0 unlike the collection", 0),
-}
+from artgan.metrics import METRICS
+
 _MIN_HOLDOUT = 20
 _COPYING_LIMIT = -3.0
 
@@ -72,13 +60,9 @@ def describe(line: Mapping[str, Any]) -> list[str]:
 
 def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> str:
     real = f"  real against real {floor['value']:.5g}: {floor['of']}" if floor else ""
-    return f"{name:<{_width(MEANINGS)}} {entry['value']:.5g}{interval(entry)}{real}"
+    return f"{name:<{max(map(len, METRICS))}} {entry['value']:.5g}{interval(entry)}{real}"
 
 
 def interval(entry: Mapping[str, Any]) -> str:
     """Return `  [low, high]`, or nothing where there is none."""
     return "" if entry["low"] is None else f"  [{entry['low']:.5g}, {entry['high']:.5g}]"
-
-
-def _width(names: Iterable[str]) -> int:
-    return max(map(len, names))

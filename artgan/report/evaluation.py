@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import artgan
+from artgan.metrics import METRICS
 from artgan.report.page import curves, picture, render
 
 _CURVES = ("fid", "fd", "kid", "mind")
@@ -16,7 +17,6 @@ _SMALLEST_PX = 96
 def evaluation_page(
     title: str,
     line: Mapping[str, Any],
-    meanings: Mapping[str, tuple[str, int]],
     *,
     best: Sequence[Any] = (),
     worst: Sequence[Any] = (),
@@ -28,7 +28,6 @@ def evaluation_page(
     Args:
         title: what was judged.
         line: the metrics line.
-        meanings: metric -> (what it says, its direction).
         best, worst: judged pictures by realism, each with `pixels`, `name` and `realism`.
         pairs: the likeliest copies first, each with `generated`, `trained` (pixels), `name`, `source`, `matched` and `ratio`;
             see `artgan.evaluation.showcase`.
@@ -40,7 +39,7 @@ def evaluation_page(
             "title": title,
             "version": artgan.__version__,
             "line": line,
-            "rows": [_row(name, entry, line["floor"].get(name), meanings) for name, entry in line["metrics"].items()],
+            "rows": [_row(name, entry, line["floor"].get(name)) for name, entry in line["metrics"].items()],
             "classes": [_class_row(name, result) for name, result in line.get("classes", {}).items()],
             "best": [_shown(item) for item in best],
             "worst": [_shown(item) for item in worst],
@@ -50,10 +49,8 @@ def evaluation_page(
     )
 
 
-def _row(
-    name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None, meanings: Mapping[str, tuple[str, int]]
-) -> dict[str, str]:
-    meaning, direction = meanings.get(name, ("", 0))
+def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> dict[str, str]:
+    meaning, direction = (METRICS[name].meaning, METRICS[name].better) if name in METRICS else ("", 0)
     return {
         "name": name,
         "value": f"{entry['value']:.4g}",

@@ -29,8 +29,8 @@ from artgan.config import RunConfig, load_config, with_values
 from artgan.datasets.collection import Collection, open_collection
 from artgan.devices import choose_device, describe_device
 from artgan.evaluation import Judge, evaluate_generator
-from artgan.evaluation.measure import METRICS
 from artgan.generation.model_folder import load_model
+from artgan.metrics import groups
 from artgan.progress import PlainListener
 from artgan.training.loop import Outcome
 from artgan.training.start import Order, train_run
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--features", default="inception-768")
     parser.add_argument("--num-generated", type=int, default=1000)
-    parser.add_argument("--metrics", default=",".join(METRICS))
+    parser.add_argument("--metrics", default=",".join(groups()))
     arguments = parser.parse_args()
     collection = open_collection(arguments.collection)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.synthetic import MANNERS, draw_work
 from artgan.evaluation.showcase import Pair, Shown
-from artgan.evaluation.words import MEANINGS
 from artgan.report.collection import collection_page
 from artgan.report.evaluation import evaluation_page
 from artgan.report.page import curves, picture
@@ -85,7 +84,7 @@ def test_an_evaluation_page_has_every_number_picture_and_curve(collection):
     pairs = [Pair(collection.images[0], collection.images[1], "seed 7", "<b>a</b>.png", "mirrored, middle", 0.25)]
     history = [{"images_seen": 1000 * step, "kind": "metrics"} | metrics_line() for step in (1, 2)]
     history.insert(1, {"images_seen": 1500, "kind": "metrics"} | metrics_line(protocol_hash="another"))
-    html = evaluation_page("run", metrics_line(), MEANINGS, best=shown, worst=shown[:1], pairs=pairs, history=history)
+    html = evaluation_page("run", metrics_line(), best=shown, worst=shown[:1], pairs=pairs, history=history)
     tags = parsed(html)
     assert tags.seen.count("img") == 5
     assert all(source.startswith("data:image/png;base64,") for source in tags.sources)
@@ -97,7 +96,7 @@ def test_an_evaluation_page_has_every_number_picture_and_curve(collection):
 
 
 def test_an_evaluation_page_without_pictures_has_no_empty_rooms():
-    html = evaluation_page("x", metrics_line() | {"classes": {}}, MEANINGS)
+    html = evaluation_page("x", metrics_line() | {"classes": {}})
     assert not {"img", "svg"} & set(parsed(html).seen)
     for heading in ("Does it copy", "Most real", "The whole run", "Class by class"):
         assert heading not in html

@@ -3,7 +3,6 @@
 import pytest
 
 from artgan.cli import evaluate, sample, video
-from artgan.evaluation.measure import METRICS
 from artgan.evaluation.resize import RESIZES
 from artgan.generation.paths import BANDS, EASINGS
 from artgan.generation.video import MEDIA_TYPES
@@ -14,7 +13,6 @@ from artgan.selection import MEASURES
 @pytest.mark.parametrize(
     ("said", "known"),
     [
-        (evaluate._METRICS, METRICS),
         (evaluate._RESIZES, RESIZES),
         (sample.FORMATS, tuple(SUFFIX_OF)),
         (sample.MEASURES, MEASURES),
