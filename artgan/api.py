@@ -22,6 +22,7 @@ from artgan.datasets import recipe as framing
 from artgan.datasets.collection import Collection
 from artgan.decode import decode_file
 from artgan.errors import ConfigError, DataError
+from artgan.metrics import groups
 from artgan.progress import Listener, silent
 from artgan.strict_yaml import shipped_documents
 
@@ -236,7 +237,7 @@ def evaluate(
     collection: Collection | str | os.PathLike[str],
     *,
     features: str = DEFAULT_FEATURES,
-    metrics: Sequence[str] = ("distances", "manifold", "copying"),
+    metrics: Sequence[str] = groups(),
     num_generated: int | None = None,
     truncation: float = 1.0,
     device: str = "auto",
@@ -248,7 +249,7 @@ def evaluate(
         target: a model, or the folder of a model, a run or pictures.
         collection: to compare with, open or its folder.
         features: the judge's space, such as `inception-768`, `inception-2048`, `dinov2-b14`; `random` needs no weights.
-        metrics: some of `distances`, `manifold` and `copying`.
+        metrics: groups of `artgan.metrics`, by default all: `distances`, `manifold`, `copying`.
         num_generated: pictures to judge; by default 2000 of a model, all of a folder.
         truncation: of a model's samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
@@ -265,7 +266,7 @@ def evaluate(
 
     check_features(features)
     for name in metrics:
-        arguments.choice("metrics", name, measure.METRICS)
+        arguments.choice("metrics", name, groups())
     arguments.number("truncation", truncation, 0, 2)
     if num_generated is not None:
         arguments.number("num_generated", num_generated, 2, 1_000_000)
