@@ -190,7 +190,7 @@ def benchmark_again() -> None:
             judge = Judge("random", collection, CPU)
             evaluate(judge, few, ["distances", "manifold"])
             reference = Reference(judge)
-            times.append(seconds(lambda reference=reference: (reference.known.gaussian, reference.known.manifold, reference.floor_of("fd"))))
+            times.append(seconds(lambda it=reference: (it.known.gaussian, it.known.manifold, it.floor_of("fd"))))
         print(f"a known collection: its reference is read in {times[-1] * 1000:.0f} ms")
 
 
