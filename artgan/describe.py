@@ -64,7 +64,7 @@ def _works(kept: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def _model(path: Path) -> dict[str, Any]:
-    from artgan.sealed import read_sealed_json, verify_seal
+    from artgan.storage import read_sealed_json, verify_seal
 
     digests = verify_seal(path)
     return {"kind": "model", "sha256": digests["model.safetensors"], **read_sealed_json(path / "config.json")}

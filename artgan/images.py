@@ -6,7 +6,6 @@ Inside networks a picture is `[N, 3, H, W]`, float, in [-1, 1]; on disk and in c
 import io
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from torch import Tensor
 
-from artgan.errors import StorageError
 from artgan.metadata import (
     JPEG_COMMENT_LIMIT,
     METADATA_KEY,
@@ -27,6 +25,7 @@ from artgan.metadata import (
     with_long_metadata,
     xmp,
 )
+from artgan.storage import write_whole
 
 SUFFIX_OF = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 _ENCODERS: dict[str, dict[str, Any]] = {
@@ -186,18 +185,3 @@ def encode_picture(
     if metadata is not None and image_format == "jpeg":
         return with_long_metadata(buffer.getvalue(), metadata)
     return buffer.getvalue()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file in one step: a reader never meets half of it.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

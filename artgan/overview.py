@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from artgan.images import write_whole
 from artgan.metadata import METADATA_KEY
+from artgan.storage import write_whole
 
 SHEET_REASON = "an overview sheet that artgan made, no work"
 _KIND = "sheet"

@@ -17,7 +17,7 @@ from typing import Any
 
 from artgan.errors import StorageError, WeightsError
 from artgan.progress import Listener, Progress, silent
-from artgan.sealed import file_sha256
+from artgan.storage import building, file_sha256, move
 from artgan.tables import nearest
 
 DIRECTORY_VARIABLE = "ARTGAN_WEIGHTS"
@@ -306,11 +306,10 @@ def _convert(official: Path, target: Path, keep: tuple[str, ...]) -> None:
     from safetensors.torch import save_file
 
     if not keep:  # a safetensors file of the Hub is kept as it is
-        os.replace(official, target)
+        move(official, target)
         return
     # The bytes are the official ones (sha256 checked), and torch's weights-only reader builds tensors and nothing else.
     state = torch.load(official, map_location="cpu", weights_only=True)
     kept = {key: tensor.contiguous().clone() for key, tensor in state.items() if key.startswith(keep)}
-    partial = target.with_suffix(".partial")
-    save_file(kept, partial)
-    os.replace(partial, target)
+    with building(target) as partial:
+        save_file(kept, partial)

@@ -121,7 +121,7 @@ def refusals(prints: Fingerprint) -> None:
     }
     for name, words in wrong.items():
         code, _, err = artgan(*words)
-        prints.add(f"error/{name}", f"{code}\n{err}")
+        prints.add(f"error/{name}", f"{code}\n{err.replace(os.environ['PYTHONPATH'], '.')}")
 
 
 def prepared(prints: Fingerprint) -> None:

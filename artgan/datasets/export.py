@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ from PIL import Image
 from artgan.datasets.collection import Collection
 from artgan.errors import DataError, StorageError
 from artgan.progress import Listener, Progress, silent
+from artgan.storage import building
 
 _FILES_PER_FOLDER = 1000
 _MAX_FOLDER = 80  # letters: a name of 255 bytes is the limit of most drives
@@ -37,18 +36,13 @@ def export(collection: Collection, out: Path, *, overwrite: bool = False, on_pro
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
-    partial = out.with_name(f".{out.name}.partial")
-    _remove(partial)
+    write = _write_zip if out.suffix.lower() == ".zip" else _write_folder
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write = _write_zip if out.suffix.lower() == ".zip" else _write_folder
-        write(collection, partial, on_progress)
-        _remove(out)
-        os.replace(partial, out)
+        with building(out) as partial:
+            write(collection, partial, on_progress)
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}") from error
-    finally:
-        _remove(partial)
     return len(collection.images)
 
 
@@ -108,10 +102,3 @@ def _png(collection: Collection, row: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(collection.images[row]).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -29,10 +29,10 @@ from artgan.datasets.source_file import SourceFile
 from artgan.datasets.sources import Listing, Reading, list_files
 from artgan.decode import MAX_PIXELS, decode
 from artgan.errors import DataError, StorageError
-from artgan.exclusive import only_one
 from artgan.overview import SHEET_REASON, is_sheet
 from artgan.processes import interrupts_stay_here, leave_with_parent
 from artgan.progress import Listener, Progress, silent
+from artgan.storage import only_one
 
 _FILES_AHEAD_PER_WORKER = 16
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 128 << 20  # malloc.h

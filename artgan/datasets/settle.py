@@ -4,7 +4,6 @@ import base64
 import json
 import math
 import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTE
 from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
+from artgan.storage import move, remove
 
 _COPY_BYTES = 16 << 20
 
@@ -64,7 +64,7 @@ def settle(
     for row, line in enumerate(kept):
         line["row"] = row
     final = journal / "final"
-    shutil.rmtree(final, ignore_errors=True)
+    remove(final)
     final.mkdir()
     _write_lines(final / "index.jsonl", lines)
     num_files = sum(first_of_file(line) for line in lines if line["status"] != PASSED_OVER)
@@ -85,7 +85,7 @@ def settle(
         "recipe": asdict(recipe),
     }
     (final / "collection.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    _publish(final, out)
+    move(final, out)
     return summary
 
 
@@ -200,7 +200,7 @@ def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path
     if share <= recipe.max_reject and summary.count >= 2:
         return
     kept_index = out.with_name(f"{out.name}.rejected.jsonl")
-    os.replace(final / "index.jsonl", kept_index)
+    move(final / "index.jsonl", kept_index)
     reasons = "; ".join(f"{count}x {reason}" for reason, count in summary.rejected.most_common(3))
     if share > recipe.max_reject:
         problem = f"{rejected} of {num_files} files rejected, more than --max-reject {recipe.max_reject:g}"
@@ -242,14 +242,3 @@ def _write_lines(path: Path, lines: list[Line]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def _publish(final: Path, out: Path) -> None:
-    if out.exists():
-        replaced = out.with_name(f".{out.name}.replaced")
-        shutil.rmtree(replaced, ignore_errors=True)
-        os.replace(out, replaced)
-        os.replace(final, out)
-        shutil.rmtree(replaced, ignore_errors=True)
-    else:
-        os.replace(final, out)

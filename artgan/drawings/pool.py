@@ -1,6 +1,5 @@
 """Drawings made ahead, in a folder of shards that are read by memory map; whatever is there already is kept."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -13,6 +12,7 @@ from artgan.drawings.drawing import ATTRIBUTES, SIDE_PX, draw
 from artgan.errors import StorageError
 from artgan.processes import leave_with_parent
 from artgan.progress import Listener, Progress, silent
+from artgan.storage import building
 
 SHARD = 1024
 _PARTS_PX = SIDE_PX // 4
@@ -36,10 +36,8 @@ def _draw_shard(folder: Path, seed: int, shard: int) -> int:
         drawing = draw(seed, shard * SHARD + row)
         records[row] = (drawing.image, drawing.parts, drawing.attributes)
     path = _shard_path(folder, seed, shard)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    with building(path, by_many=True) as partial, partial.open("wb") as file:
         np.save(file, records, allow_pickle=False)
-    os.replace(partial, path)
     return shard
 
 

@@ -1,7 +1,6 @@
 """Teach the network of `artgan.backbones.drawn_net` from a pool of drawings: seeded, resumable, with a log."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from artgan.drawings.pool import Pool
 from artgan.drawings.textures import generator
 from artgan.drawings.views import look
 from artgan.errors import CheckpointError
+from artgan.storage import building
 
 _FIRST_DRAWINGS, _DRAWINGS_A_STEP = 4096, 32
 _WARMUP_STEPS = 200
@@ -155,9 +155,8 @@ def _save(
 
 
 def _write(tensors: dict[str, Tensor], path: Path, about: dict[str, str]) -> None:
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, about)
-    os.replace(partial, path)
+    with building(path) as partial:
+        save_file(tensors, partial, about)
 
 
 def _resume(folder: Path, recipe: Recipe, pupil: _Pupil, optimizer: torch.optim.Optimizer, average: dict[str, Tensor]) -> int:

@@ -8,8 +8,6 @@ it depends on, the collection's pixels first: no cache can be stale. It is writt
 
 import json
 import logging
-import os
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, partial
@@ -27,6 +25,7 @@ from artgan.metrics.frechet import Gaussian
 from artgan.metrics.manifold import Manifold, fit_manifold
 from artgan.metrics.sides import Known, Sides
 from artgan.progress import Listener, silent
+from artgan.storage import building
 from artgan.weights import cache_dir
 
 _VERSION = 2
@@ -212,9 +211,8 @@ def _read(path: Path) -> tuple[Arrays, Facts] | None:
 def _write(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        building = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}")
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        save_file(contiguous, building, metadata={"facts": json.dumps(facts)})
-        os.replace(building, path)
+        with building(path, by_many=True) as partial:
+            save_file(contiguous, partial, metadata={"facts": json.dumps(facts)})
     except (OSError, SafetensorError) as error:
         _log.warning("cannot cache features in %s (%s); the next evaluation computes them again", path.parent, error)

@@ -1,6 +1,5 @@
 """A generator for other programs: ONNX and torch.export, each checked against PyTorch before it is written."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from artgan.errors import ArtganError, ConfigError
 from artgan.generation.latents import latents_for_seeds, truncate
 from artgan.generation.model_folder import Model
 from artgan.models.contract import GeneratorNetwork
+from artgan.storage import building
 
 TOLERANCE = 1e-4
 _CHECKED_SEEDS = (0, 1, 2)
@@ -54,15 +54,11 @@ def export_model(model: Model, out: Path) -> float:
     inputs = _inputs(model, classes, _CHECKED_SEEDS)
     with torch.no_grad():
         expected = network(*inputs).numpy()
-    partial = out.with_name(f".{out.stem}.partial{out.suffix}")
-    try:
+    with building(out) as partial:
         produced = _write_onnx(network, inputs, partial) if out.suffix == ".onnx" else _write_pt2(network, inputs, partial)
         difference = float(np.abs(produced - expected).max())
         if not difference <= TOLERANCE:
             raise ArtganError(f"{out}: the exported generator differs from PyTorch by {difference:.2g}, over {TOLERANCE:g}")
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
     return difference
 
 

@@ -15,7 +15,7 @@ import torch
 from artgan.errors import CheckpointError, DataError
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, point_from
-from artgan.images import write_whole
+from artgan.storage import write_whole
 
 NAME = "favourites.json"
 FORMAT_VERSION = 1

@@ -2,13 +2,11 @@
 
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 from artgan.errors import ConfigError, StorageError, WeightsError
 from artgan.generation.model_folder import Model, load_model
-from artgan.sealed import MANIFEST
+from artgan.storage import MANIFEST, building, remove
 
 FILES = ("model.safetensors", "config.json", "README.md", "samples.png", MANIFEST)
 
@@ -56,18 +54,16 @@ def pull(repository: str, out: Path, *, revision: str | None = None) -> Model:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        building = Path(temporary) / "model"
-        try:
-            api.snapshot_download(repository, revision=revision, local_dir=building, allow_patterns=list(FILES))
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-            raise WeightsError(f"{repository} cannot be had from the hub: {_first_line(error)}") from error
-        shutil.rmtree(building / ".cache", ignore_errors=True)
-        load_model(building)
-        try:
-            os.replace(building, out)
-        except OSError as error:
-            raise StorageError(f"cannot write {out}: {error.strerror}") from error
+    try:
+        with building(out) as partial:
+            try:
+                api.snapshot_download(repository, revision=revision, local_dir=partial, allow_patterns=list(FILES))
+            except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+                raise WeightsError(f"{repository} cannot be had from the hub: {_first_line(error)}") from error
+            remove(partial / ".cache")
+            load_model(partial)
+    except OSError as error:
+        raise StorageError(f"cannot write {out}: {error.strerror}") from error
     return load_model(out)
 
 

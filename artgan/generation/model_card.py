@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artgan.file_names import join_names
-from artgan.sealed import seal
+from artgan.storage import seal, write_whole
 
 if TYPE_CHECKING:
     from artgan.generation.model_folder import Model, ModelCard
@@ -70,8 +70,6 @@ def rewrite_card(model: "Model", *, rights: str, license_name: str, title: str) 
     """Write README.md of a model folder anew, seal the folder again, and return the file."""
     path = model.folder / "README.md"
     text = model_card(model.card, rights=rights, license_name=license_name, title=title)
-    partial = path.with_name(".README.md.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text)
     seal(model.folder)
     return path

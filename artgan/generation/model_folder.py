@@ -5,8 +5,6 @@ each. The layout is that of the model hubs, so a folder can be shared as it is.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,7 +23,7 @@ from artgan.generation.space import Space
 from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
 from artgan.overview import encode_sheet
-from artgan.sealed import misfits, read_sealed_json, seal, verify_seal
+from artgan.storage import building, misfits, read_sealed_json, seal, verify_seal
 
 FORMAT_VERSION = 1
 
@@ -82,35 +80,23 @@ def save_model(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet
     Raises:
         StorageError: no space or not writable; what is there stays.
     """
-    building = folder.with_name(f".{folder.name}.building")
-    shutil.rmtree(building, ignore_errors=True)
     try:
-        _write(building, generator, card, sheet)
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            os.replace(folder, old)
-        try:
-            os.replace(building, folder)
-        except OSError:
-            if old.exists():
-                os.replace(old, folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with building(folder) as partial:
+            _write(partial, generator, card, sheet)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(building, ignore_errors=True)
         raise StorageError(f"cannot save the model {folder}: {error}. Free space and run again") from error
 
 
-def _write(building: Path, generator: GeneratorNetwork, card: ModelCard, sheet: np.ndarray) -> None:
-    building.mkdir(parents=True)
+def _write(folder: Path, generator: GeneratorNetwork, card: ModelCard, sheet: np.ndarray) -> None:
+    folder.mkdir()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-    save_file(tensors, building / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **asdict(card)}
-    (building / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (building / "README.md").write_text(model_card(card), encoding="utf-8")
-    (building / "samples.png").write_bytes(encode_sheet(sheet, "samples"))
-    seal(building)
+    (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(model_card(card), encoding="utf-8")
+    (folder / "samples.png").write_bytes(encode_sheet(sheet, "samples"))
+    seal(folder)
 
 
 def is_model_or_run(path: Path) -> bool:

@@ -20,7 +20,7 @@ from artgan.generation.sample import generate
 from artgan.generation.space import Space
 from artgan.images import grid
 from artgan.models.stylegan2_generator import Generator, channels_at
-from artgan.sealed import misfits
+from artgan.storage import misfits
 
 _SECONDS = 600
 _SHEET_SEEDS = 64

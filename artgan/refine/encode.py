@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from artgan.errors import DataError
-from artgan.images import save_png, write_whole
+from artgan.images import save_png
 from artgan.metadata import parameters_line, user_comment, xmp
+from artgan.storage import write_whole
 
 _SOFTWARE = "artgan"
 # Roberts 2018: the plastic number's powers spread points evenly over the plane.

@@ -27,7 +27,7 @@ from artgan.refine.networks import Replicate
 from artgan.refine.optimize import Iterate
 from artgan.refine.recipe import Recipe, recipe_from_dict
 from artgan.refine.stylist import OnIterate
-from artgan.sealed import file_sha256, misfits, read_sealed_json, verify_seal
+from artgan.storage import file_sha256, misfits, read_sealed_json, verify_seal
 
 WEIGHTS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"

@@ -23,11 +23,10 @@ from PIL import Image
 
 import artgan
 from artgan.errors import ConfigError, DataError, StorageError
-from artgan.exclusive import only_one
 from artgan.metadata import COMPOSITE, TRAINED, read_credits, read_metadata
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.color import Map
-from artgan.refine.encode import save, write_whole
+from artgan.refine.encode import save
 from artgan.refine.materials import Materials, applied, check_materials
 from artgan.refine.plan import Item, plan
 from artgan.refine.recipe import Recipe
@@ -35,6 +34,7 @@ from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.sources import find_pictures
 from artgan.refine.store import FolderStore
 from artgan.refine.workers import over_processes
+from artgan.storage import only_one, write_whole
 
 WORK_FOLDER = ".unfinished"
 

@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -43,7 +42,7 @@ from artgan.refine.recipe import Recipe
 from artgan.refine.sources import find_pictures
 from artgan.refine.steps.step import MIN_SIDE_PX
 from artgan.refine.stylist import Stylist
-from artgan.sealed import MANIFEST, file_sha256, misfits, seal
+from artgan.storage import MANIFEST, building, file_sha256, misfits, seal
 
 _log = logging.getLogger(__name__)
 _STATE_FILE = "fit.safetensors"
@@ -297,12 +296,10 @@ def _save_network(
 
 def _replace(path: Path, tensors: dict[str, Tensor]) -> None:
     (path.parent / MANIFEST).unlink(missing_ok=True)  # it speaks of the files before
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
-        os.replace(partial, path)
+        with building(path) as partial:
+            save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
     except Exception as error:  # safetensors has its own kinds of a full disk
-        partial.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free
         raise StorageError(f"cannot write {path} ({error}); {free / 1e6:.0f} MB are free there") from error
 

@@ -17,7 +17,7 @@ from artgan.refine.materials import Materials, look_hash
 from artgan.refine.recipe import Recipe
 from artgan.refine.sources import find_pictures, mask_for
 from artgan.refine.steps.step import Size, scaled_size
-from artgan.sealed import file_sha256
+from artgan.storage import file_sha256
 
 REPORTS = ("sheet.png", "refine.json")
 

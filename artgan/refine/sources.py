@@ -12,8 +12,8 @@ from artgan.decode import SUFFIXES, decode_file
 from artgan.errors import DataError
 from artgan.overview import SHEET_REASON, is_sheet
 from artgan.refine.style_card import StyleSource
-from artgan.sealed import file_sha256
 from artgan.side_files import side_file
+from artgan.storage import file_sha256
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from artgan.refine.encode import write_whole
+from artgan.storage import write_whole
 
 Samples = tuple[np.ndarray, np.ndarray | None]
 

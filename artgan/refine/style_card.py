@@ -7,7 +7,6 @@ backbone and its weights, layers, pooling, loss and size.
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +25,7 @@ from artgan.refine.losses import Statistics, mixture, statistics
 from artgan.refine.optimize import resize
 from artgan.refine.steps.step import MIN_SIDE_PX
 from artgan.refine.tiles import tiled_statistics
+from artgan.storage import building
 from artgan.weights import cache_dir
 
 _log = logging.getLogger(__name__)
@@ -234,11 +234,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor] | None:
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial)
-        os.replace(partial, path)
+        with building(path, by_many=True) as partial:
+            save_file(tensors, partial)
     except Exception as error:  # a full disk or a read-only cache: the card is then computed again next time
-        partial.unlink(missing_ok=True)
         _log.warning("cannot keep a style card in %s (%s); the next run computes it again", path.parent, error)

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from torch import Tensor
 
 import artgan
 from artgan.errors import CheckpointError, StorageError
-from artgan.sealed import flush_to_disk, read_sealed_json, seal, verify_seal
+from artgan.storage import building, flush_to_disk, move, read_sealed_json, remove, seal, verify_seal
 
 FORMAT_VERSION = 1
 _PREFIX = "images-"
-_BUILDING, _DELETING, _RUINED = ".building-", ".deleting-", "ruined-"
+_DELETING, _RUINED = ".deleting-", "ruined-"
+_LEFTOVERS = (".partial-", ".replaced-", _DELETING, ".building-")  # of a save that was killed; the last one of older versions
 _SPACE_FACTOR = 1.2
 
 
@@ -57,23 +57,20 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
 
 
 def _write(target: Path, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> None:
-    folder, building = target.parent, target.with_name(f"{_BUILDING}{target.name}")
+    folder = target.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
         _check_space(folder, tensors)
-        building.mkdir()
-        on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        save_file(on_cpu, building / "state.safetensors")
-        content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **info}
-        (building / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        seal(building)
-        if target.exists():
-            _delete(target)  # it is damaged
-        os.replace(building, target)
+        with building(target) as partial:  # a damaged one is replaced
+            partial.mkdir()
+            on_cpu = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+            save_file(on_cpu, partial / "state.safetensors")
+            content = {"format": FORMAT_VERSION, "artgan": artgan.__version__, **info}
+            (partial / "state.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            seal(partial)
         flush_to_disk(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(building, ignore_errors=True)
         raise StorageError(
             f"cannot save a checkpoint in {folder}: {error}. Earlier checkpoints are whole; free space and run again"
         ) from error
@@ -87,8 +84,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def set_aside(checkpoint: Path) -> None:
     """Give a checkpoint that training breaks down from another name, so that the one before it is the newest."""
     aside = checkpoint.with_name(f"{_RUINED}{checkpoint.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    os.replace(checkpoint, aside)
+    move(checkpoint, aside)
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -147,11 +143,11 @@ def _check_space(folder: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def _delete(folder: Path) -> None:
     doomed = folder.with_name(f"{_DELETING}{folder.name}")
-    os.replace(folder, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    move(folder, doomed)
+    remove(doomed)
 
 
 def _remove_leftovers(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.name.startswith((_BUILDING, _DELETING)):
-            shutil.rmtree(path, ignore_errors=True)
+        if path.name.startswith(_LEFTOVERS):
+            remove(path)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from artgan.config import RunConfig, dump_config
 from artgan.errors import ArtganError, StorageError
 from artgan.overview import save_sheet
+from artgan.storage import write_whole
 from artgan.training.distributed import World
 from artgan.training.status import write_status
 
@@ -157,6 +157,4 @@ def _drop_lines_after(path: Path, images_seen: int) -> None:
         return
     lines = read_metrics(path.parent)
     kept = [line for line in lines if line["images_seen"] <= images_seen or line.get("about") == BREAKDOWN]
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))

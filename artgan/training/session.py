@@ -16,8 +16,8 @@ from artgan.devices import choose_device, choose_precision, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.evaluation.protocol import digest
 from artgan.evaluation.sharing import Team
-from artgan.exclusive import only_one
 from artgan.models import DISCRIMINATORS
+from artgan.storage import only_one
 from artgan.training.checkpoint import (
     Checkpoint,
     checkpoint_name,

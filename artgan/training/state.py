@@ -23,7 +23,7 @@ from artgan.models.contract import DiscriminatorNetwork, DiscriminatorSpec, Gene
 from artgan.objectives.penalties import PathLength
 from artgan.objectives.terms import TERMS
 from artgan.objectives.terms.contract import GeneratorTerm
-from artgan.sealed import misfits
+from artgan.storage import misfits
 
 _OPTIMIZERS = ("optimizer_generator", "optimizer_discriminator")
 

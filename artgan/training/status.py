@@ -1,13 +1,12 @@
 """`status.json`: what a run is doing, for whoever watches it, true after every kind of end."""
 
 import json
-import os
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from artgan.storage import is_held, write_whole
 
 STATUS_FILE = "status.json"
 LOCK_FILE = ".lock"
@@ -24,9 +23,7 @@ def write_status(run: Path, state: str, images_seen: int, total_images: int) -> 
         "updated": time.time(),
         "host": socket.gethostname(),
     }
-    partial = run / f".{STATUS_FILE}.partial"
-    partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    os.replace(partial, run / STATUS_FILE)
+    write_whole(run / STATUS_FILE, json.dumps(content) + "\n")
 
 
 def read_status(run: Path) -> dict[str, Any]:
@@ -47,19 +44,6 @@ def read_status(run: Path) -> dict[str, Any]:
     written = status.get("updated")
     is_old = isinstance(written, int | float) and time.time() - written > _FRESH_SECONDS
     is_ours = status.get("host") == socket.gethostname()
-    if status.get("state") == TRAINING and is_ours and is_old and not _is_trained(run):
+    if status.get("state") == TRAINING and is_ours and is_old and not is_held(run / LOCK_FILE):
         status["state"] = INTERRUPTED
     return {key: value for key, value in status.items() if key != "host"}
-
-
-def _is_trained(run: Path) -> bool:
-    """Whether a process of this machine holds the run's lock."""
-    if not (run / LOCK_FILE).exists():
-        return False
-    lock = FileLock(run / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
-        return True
-    lock.release()
-    return False

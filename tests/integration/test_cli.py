@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
 from artgan.metadata import read_metadata
-from artgan.sealed import seal
+from artgan.storage import seal
 from tests.conftest import needs_weights
 from tests.integration.test_resume import TINY
 

@@ -16,7 +16,7 @@ from artgan.describe import describe
 from artgan.generation.sample import generate, point_of_picture, render
 from artgan.images import read_metadata
 from artgan.refine.recipe import load_recipe, recipe_from_dict
-from artgan.sealed import seal
+from artgan.storage import seal
 from tests.conftest import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"

@@ -20,7 +20,7 @@ from artgan.generation.sample import Look, picture_metadata, points_of_seeds, re
 from artgan.generation.video import encode_video, enlarged
 from artgan.images import save_png
 from artgan.metadata import read_metadata
-from artgan.sealed import seal
+from artgan.storage import seal
 from tests.integration.hub_server import hub
 from tests.integration.test_cli import artgan, refused
 

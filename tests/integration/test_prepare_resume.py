@@ -13,7 +13,7 @@ from artgan.datasets.prepare import forecast, prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import StorageError
-from artgan.exclusive import only_one
+from artgan.storage import only_one
 
 LOOK = Recipe(32, 32, holdout=0.1)
 NAMES = ("images.npy", "index.jsonl", "collection.json", "contact_sheet.png")

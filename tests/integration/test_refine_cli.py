@@ -11,7 +11,7 @@ from artgan.datasets.synthetic import draw_work
 from artgan.images import save_png
 from artgan.metadata import read_metadata
 from artgan.refine.recipe import load_recipe, shipped_looks
-from artgan.sealed import seal
+from artgan.storage import seal
 from tests.conftest import ROOT
 
 QUICK = ("--backbone", "random", "--style-layers", "stage1,stage2", "--content-layers", "stage2", "--iterations", "2")

@@ -24,7 +24,7 @@ from artgan.errors import ArtganError, CheckpointError, ConfigError, StorageErro
 from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
 from artgan.models import DISCRIMINATORS
-from artgan.sealed import seal
+from artgan.storage import seal
 from artgan.training import outputs
 from artgan.training.checkpoint import list_checkpoints, load_newest
 from artgan.training.context import build_context

@@ -18,7 +18,7 @@ from artgan.refine.materials import Materials, check_materials
 from artgan.refine.networks import Replicate
 from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import style_of_files
-from artgan.sealed import seal
+from artgan.storage import seal
 
 CPU = torch.device("cpu")
 LOOK = make_recipe(

@@ -9,7 +9,8 @@ from PIL import Image, ImageCms
 from artgan.decode import decode_file
 from artgan.errors import DataError, StorageError
 from artgan.metadata import COMPOSITE, TRAINED, read_metadata
-from artgan.refine.encode import save, srgb_profile, to_eight_bits, to_sixteen_bits, write_whole
+from artgan.refine.encode import save, srgb_profile, to_eight_bits, to_sixteen_bits
+from artgan.storage import write_whole
 
 RANDOM = np.random.default_rng(0)
 METADATA = {"kind": "sample", "seed": 3, "refine": {"recipe": {"style": {"engine": "none", "strength": 1.0}}}}

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from artgan import weights
 from artgan.backbones.backbone import load_backbone
 from artgan.errors import ConfigError, WeightsError
-from artgan.sealed import file_sha256
+from artgan.storage import file_sha256
 
 timm = pytest.importorskip("timm", reason="needs the extra eval")
 RESNET, DINO = "timm/resnet18.a1_in1k", "timm/vit_small_patch14_dinov2.lvd142m"
