@@ -11,7 +11,6 @@ the repository's .git folder, for these versions, and not made again.
 """
 
 import argparse
-import contextlib
 import fnmatch
 import hashlib
 import importlib.metadata
@@ -25,6 +24,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from commands import artgan, made
 from worktrees import ROOT, checkout, environment_of, git
 
 _COLUMNS = "100"
@@ -67,28 +67,6 @@ def _lasting(value: object) -> object:
     if isinstance(value, dict):
         return {key: _lasting(entry) for key, entry in value.items() if not _VOLATILE.search(key)}
     return [_lasting(entry) for entry in value] if isinstance(value, list) else value
-
-
-def artgan(*words: object) -> tuple[int, str, str]:
-    """Run one command in this process; return its exit code and what it printed."""
-    from artgan.cli import main
-
-    out, err = io.StringIO(), io.StringIO()
-    code: object = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main([str(word) for word in words])
-        except SystemExit as ended:
-            code = ended.code
-    return int(str(code or 0)), out.getvalue(), err.getvalue()
-
-
-def made(*words: object) -> str:
-    """Run a command that must succeed, and return what it printed."""
-    code, out, err = artgan(*words)
-    if code:
-        raise SystemExit(f"artgan {' '.join(map(str, words))}: exit code {code}\n{err}")
-    return out
 
 
 def helps(prints: Fingerprint, *verbs: str) -> None:
