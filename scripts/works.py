@@ -12,12 +12,8 @@ from commands import made
 from PIL import Image
 
 Work = Callable[[], object]
-_TINY = (
-    "--set=model.width=16",
-    "--set=training.batch_size=16",
-    "--set=training.device=cpu",
-    "--set=evaluation.features=random",
-)
+_SMALL = ("--set=model.width=16", "--set=model.discriminator=fastgan", "--set=model.discriminator_width=16")
+_JUDGED = ("--set=evaluation.features=random", "--set=evaluation.num_generated=8")
 
 
 def _drawn(side_px: int) -> str:
