@@ -18,6 +18,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -282,7 +283,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="artgan-") as scratch:
         place = Path(scratch, "made")
-        ours = of_tree(ROOT, place)
+        here = Path(scratch, "tree")
+        for part in ("artgan", "configs"):  # a copy, so that editing may go on
+            shutil.copytree(ROOT / part, here / part, ignore=shutil.ignore_patterns("__pycache__"))
+        ours = of_tree(here, place)
         if options.against is None:
             print("\n".join(f"{name} {digest}" for name, digest in ours.items()))
             return
