@@ -44,6 +44,7 @@ def prepare(
     label_column: Annotated[str | None, typer.Option(help="Of label files and tables; default: label, class or style.")] = None,
     picture_column: Annotated[str | None, typer.Option(help="Of Parquet tables that have several.")] = None,
     zip_encoding: Annotated[str | None, typer.Option(help="Of names in zips that are not UTF-8, such as cp932.")] = None,
+    every: Annotated[int | None, typer.Option(help="Take films too: every so many-th frame, such as 12.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Hash the pictures of a collection again, and stop.")] = False,
@@ -84,7 +85,9 @@ def prepare(
     )
     arguments.choice("--labels", labels, LABELS)
     arguments.choice("--unlabelled", unlabelled, MISSING_LABELS)
-    reading = Reading(label_column, picture_column, zip_encoding, outermost=labels == "outermost")
+    if every is not None:
+        arguments.number("--every", every, 1, 1_000_000)
+    reading = Reading(label_column, picture_column, zip_encoding, outermost=labels == "outermost", every=every)
     use_labels = labels != "none"
     if dry_run:
         listing = preparing.list_for(sources, out, reading, use_labels=use_labels, unlabelled=unlabelled)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from artgan.datasets import archives, parquet, remote
+from artgan.datasets import archives, films, parquet, remote
 from artgan.datasets.fates import DROPPED, Fate
 from artgan.decode import SUFFIXES
 
@@ -20,7 +20,7 @@ class SourceFile:
         path: where it is, or the archive or table that holds it; text when it is a URL.
         name: its path within the source, with forward slashes; the index carries it.
         label: what its folders, a label file or a column say; None when nothing says anything.
-        member: its key within the archive or its row within the table, or None.
+        member: its key within the archive, its row within the table, its time within the film, or None.
         source: position of the source in the command.
         labelled_by: the label file or column that has to name it, or None.
         version: of a URL: what changes when the file does.
@@ -47,7 +47,7 @@ class SourceFile:
 
     @property
     def is_row(self) -> bool:
-        """Whether it is a row of a table."""
+        """Whether it is a row of a table, or a frame of a film."""
         return isinstance(self.member, int)
 
     @property
@@ -62,6 +62,8 @@ class SourceFile:
             DataError: a member of an archive, a row of a table or a URL is damaged or refused.
             OSError: the file cannot be read.
         """
+        if isinstance(self.member, int) and films.is_film(str(self.path)):
+            return films.read_frame(Path(self.path), self.member)
         if isinstance(self.member, int):
             return parquet.read_row(self.path, self.member, self.column)
         if isinstance(self.path, str):

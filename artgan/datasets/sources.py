@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from artgan.datasets import archives, parquet, remote
+from artgan.datasets import archives, films, parquet, remote
 from artgan.datasets.fates import PASSED_OVER, REJECTED, Fate
 from artgan.datasets.folder_labels import with_folder_labels
 from artgan.datasets.folders import fate_of, walk
@@ -27,6 +27,7 @@ class Reading:
         picture_column: of Parquet tables; default: the one that is called a picture, or the only one that can be.
         zip_encoding: of names in zips that are not marked as UTF-8.
         outermost: take the first folder below each source for the class, even if all pictures share it or it is a split.
+        every: of films, every so many-th frame; None passes films over.
         leave_out: files and folders that are no source, wherever they lie: what is being made.
     """
 
@@ -34,6 +35,7 @@ class Reading:
     picture_column: str | None = None
     zip_encoding: str | None = None
     outermost: bool = False
+    every: int | None = None
     leave_out: tuple[Path, ...] = ()
 
     @property
@@ -78,7 +80,7 @@ def list_files(sources: Sequence[Path | str], reading: Reading | None = None) ->
     for number, source in enumerate(sources):
         is_url = isinstance(source, str) and remote.is_url(source)
         files = _files_behind(str(source)) if is_url else _files_of(Path(source), reading, listing.notes)
-        listing.files += [replace(row, source=number) for file in files for row in _with_rows(file, reading)]
+        listing.files += [replace(row, source=number) for file in files for row in _with_rows(file, reading, listing.notes)]
     if not listing.files:
         raise DataError(f"no files in {', '.join(map(str, sources))}: give a folder that holds pictures")
     listing.files, notes = with_folder_labels([_known(file) for file in listing.files], reading.outermost)
@@ -102,8 +104,10 @@ def _files_behind(url: str) -> list[SourceFile]:
     return [SourceFile(file.url, file.name, None, version=file.version) for file in remote.files_below(url)]
 
 
-def _with_rows(file: SourceFile, reading: Reading) -> list[SourceFile]:
-    """Return the rows of a Parquet table, or the file itself when it is none."""
+def _with_rows(file: SourceFile, reading: Reading, notes: list[str]) -> list[SourceFile]:
+    """Return the rows of a Parquet table, the frames of a film, or the file itself when it is neither."""
+    if file.member is None and file.fate is None and films.is_film(file.name):
+        return _frames(file, reading.every, notes)
     if file.member is not None or file.fate is not None or not parquet.is_table(file.name):
         return [file]
     rows, column = parquet.rows_of(file.path, reading.label_columns, reading.picture_column)
@@ -112,6 +116,19 @@ def _with_rows(file: SourceFile, reading: Reading) -> list[SourceFile]:
         replace(file, name=f"{file.name}/{name}", label=label, member=row, column=reading.picture_column, labelled_by=by)
         for row, (name, label) in enumerate(rows)
     ]
+
+
+def _frames(file: SourceFile, every: int | None, notes: list[str]) -> list[SourceFile]:
+    if every is None:
+        return [replace(file, fate=Fate(PASSED_OVER, films.NOT_READ))]
+    if isinstance(file.path, str):
+        return [replace(file, fate=Fate(REJECTED, "a film behind a URL: fetch it first"))]
+    try:
+        found = films.frames_of(file.path, every)
+    except DataError as error:
+        return [replace(file, fate=Fate(REJECTED, str(error).removeprefix(f"{file.path} ")))]
+    notes.append(f"{file.path}: {len(found)} frames, one of every {every}; frames of one film are no independent works")
+    return [replace(file, name=f"{file.name}-{name}", member=stamp) for name, stamp in found]
 
 
 def _files_of(source: Path, reading: Reading, notes: list[str]) -> list[SourceFile]:
