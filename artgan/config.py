@@ -191,7 +191,7 @@ class TrainingConfig(Section):
     log_every_kimg: Kimg = 0.5
     """A console line, a line in metrics.jsonl and TensorBoard scalars."""
     sample_every_kimg: Kimg = 5.0
-    """A sheet of samples."""
+    """A sheet of samples; the first ones come sooner, at the start and at doubling distances from `log_every_kimg` on."""
     evaluate_every_kimg: Kimg = 20.0
     """Metrics against the collection; the best model is kept."""
     checkpoint_every_kimg: Kimg = 5.0

@@ -16,6 +16,9 @@ _PLAIN_LINE_EVERY_SECONDS = 5.0
 _QUIET_BEFORE_SECONDS = 2.0
 
 
+MINUTES = "min"
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far one task is.
@@ -23,7 +26,7 @@ class Progress:
     Attributes:
         task: what is being done, in a few words; a new task is a new name.
         done, total: counts in `unit`; `total` is None when it is not known.
-        unit: what is counted, such as "images" or "B".
+        unit: what is counted, such as "images" or "B"; of `MINUTES` no rate is said.
         note: a few words on the current state, such as a loss.
     """
 
@@ -81,7 +84,7 @@ def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -
     """Return one line with counts, rate and time left; the rate is that since `first_done`, where a resumed task began."""
     rate = (event.done - first_done) / elapsed_seconds if elapsed_seconds > 0 else 0.0
     line = f"{event.task}: {_counts(event)}"
-    if rate > 0:
+    if rate > 0 and event.unit != MINUTES:
         line += f", {format_rate(rate)} {event.unit}/s"
     if event.total and rate > 0:
         line += f", {format_seconds((event.total - event.done) / rate)} left"
@@ -132,7 +135,7 @@ def terminal_listener(stream: TextIO | None = None) -> Iterator[Listener]:
                 tasks[event.task] = (task_id, time.monotonic(), event.done)
             task_id, started, first_done = tasks[event.task]
             rate = (event.done - first_done) / max(time.monotonic() - started, 1e-9)
-            shown = f"{_counts(event)} ({format_rate(rate)}/s)" if rate else _counts(event)
+            shown = f"{_counts(event)} ({format_rate(rate)}/s)" if rate and event.unit != MINUTES else _counts(event)
             bars.update(task_id, completed=event.done, total=event.total, count=shown, note=event.note)
 
         yield listen

@@ -9,13 +9,13 @@ import torch
 
 from artgan.datasets.sampler import Batches
 from artgan.evaluation import Judge
-from artgan.progress import Listener, Progress, silent
+from artgan.progress import MINUTES, Listener, Progress, silent
 from artgan.training.context import build_context
 from artgan.training.ema import ema_decay, update_ema
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.outputs import Outputs
 from artgan.training.run_log import BREAKDOWN, Breakdown, RunLog
-from artgan.training.schedules import Stopwatch, due
+from artgan.training.schedules import Stopwatch, due, due_early
 from artgan.training.session import Session, apply_learning_rates, roll_back
 from artgan.training.status import FAILED, INTERRUPTED, TRAINING
 from artgan.training.steps import discriminator_step, generator_step
@@ -73,7 +73,7 @@ def train(
                 began_at = returned_to = state.images_seen
                 continue
             with clock.paused():
-                if _is_due(session, training.sample_every_kimg, outcome, began_at):
+                if _sheet_is_due(session, outcome, began_at):
                     outputs.sheet()
                 evaluate = _is_due(session, training.evaluate_every_kimg, outcome, began_at, owed=outputs.owes_evaluation)
                 if evaluate and not outputs.evaluate():
@@ -131,6 +131,15 @@ def _is_due(session: Session, every_kimg: float, outcome: Outcome | None, began_
     return crossed or outcome is Outcome.FINISHED
 
 
+def _sheet_is_due(session: Session, outcome: Outcome | None, began_at: int) -> bool:
+    """Return whether a sheet is due: at the very start, then at doubling distances up to the configured one, then as set."""
+    training, seen = session.config.training, session.state.images_seen
+    if seen == 0:
+        return True
+    early = due_early(training.log_every_kimg, training.sample_every_kimg, seen, training.batch_size)
+    return (early and seen != began_at) or _is_due(session, training.sample_every_kimg, outcome, began_at)
+
+
 def _go_back(session: Session, log: RunLog, breakdown: Breakdown, returned_to: int | None, on_progress: Listener) -> None:
     """Go on from a checkpoint, and say so; raise the breakdown where there is none."""
     broken_at = session.state.images_seen
@@ -168,4 +177,8 @@ def _log_point(session: Session, log: RunLog, clock: Stopwatch, minutes: float |
         note = f"loss D {losses[0]:.2f} G {losses[1]:.2f}, {rate:.0f} images/s"
         note += f", {skipped:.0%} of steps skipped: gradients were not finite" if skipped else ""
         reachable = total_images if minutes is None else state.images_seen + rate * max(0.0, minutes * 60 - spent)
-        on_progress(Progress("training", state.images_seen / 1000, min(total_images, reachable) / 1000, "kimg", note))
+        if minutes is not None and reachable < total_images:  # the bar counts what was asked for and ends first
+            note = f"{state.images_seen / 1000:,.1f} kimg, {note}"
+            on_progress(Progress("training", spent / 60, minutes, MINUTES, note))
+        else:
+            on_progress(Progress("training", state.images_seen / 1000, total_images / 1000, "kimg", note))

@@ -11,6 +11,16 @@ def due(every_kimg: float, images_seen: int, batch_size: int) -> bool:
     return images_seen > 0 and images_seen // every != (images_seen - batch_size) // every
 
 
+def due_early(first_kimg: float, until_kimg: float, images_seen: int, batch_size: int) -> bool:
+    """Return whether the last batch crossed one of the doubling marks first, 2 first, 4 first, ... below `until_kimg`."""
+    mark = round(first_kimg * 1000)
+    while mark < round(until_kimg * 1000):
+        if images_seen - batch_size < mark <= images_seen:
+            return True
+        mark *= 2
+    return False
+
+
 class Stopwatch:
     """Counts seconds of training, without pauses.
 

@@ -14,7 +14,7 @@ from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.objectives.hinge import Hinge
 from artgan.training.checkpoint import list_checkpoints, load_newest, save_checkpoint
 from artgan.training.ema import ema_decay, update_ema
-from artgan.training.schedules import due
+from artgan.training.schedules import due, due_early
 from artgan.training.session import only_trainer, stop_on_signals
 from artgan.training.status import read_status, write_status
 
@@ -127,6 +127,13 @@ def test_ema_ramps_up_with_what_was_seen():
     early, late = ema_decay(3.0, 160, 16), ema_decay(3.0, 10**6, 16)
     assert early == pytest.approx(0.5 ** (16 / 8))
     assert late == pytest.approx(0.5 ** (16 / 3000))
+
+
+def test_early_sheets_double_up_to_the_interval_whatever_the_batch():
+    for batch in (1, 4, 16, 64):
+        hits = [seen for seen in range(0, 10_000, batch) if due_early(0.5, 5.0, seen, batch)]
+        assert len(hits) == 4
+        assert all(mark <= hit < mark + batch for hit, mark in zip(hits, (500, 1000, 2000, 4000), strict=True))
 
 
 def test_due_is_once_an_interval_whatever_the_batch():
