@@ -30,7 +30,7 @@ from artgan.models.contract import GeneratorNetwork
 from artgan.overview import is_sheet
 from artgan.progress import Listener, silent
 
-DISTANCES, MANIFOLD, COPYING = "distances", "manifold", "copying"
+DISTANCES, RANGE, MANIFOLD, COPYING = "distances", "range", "manifold", "copying"
 _MIN_PER_CLASS = 2
 
 
@@ -74,7 +74,7 @@ def evaluate_generator(
     num_generated: int,
     *,
     truncation: float = 1.0,
-    metrics: Sequence[str] = (DISTANCES,),
+    metrics: Sequence[str] = (DISTANCES, RANGE),
     on_progress: Listener = silent,
 ) -> dict[str, Any]:
     """Judge the pictures of seeds 0..num_generated-1 and return the metrics line."""

@@ -40,7 +40,22 @@ def warnings_about(
     score = getattr(names.get("c_t"), "value", 0.0)
     if score < _COPYING_LIMIT:
         warnings.append(f"c_t is {score:.1f}: generated pictures lie nearer to the training pictures than unseen ones do")
-    return warnings
+    return warnings + _advice(names)
+
+
+def _advice(estimates: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each value beyond what is healthy; without the value, so that it stays one sentence as it moves."""
+    rows = {name: METRICS.row(name) for name in estimates}
+    beyond = {name: row for name, row in rows.items() if row.healthy and _is_beyond(estimates[name].value, row.healthy)}
+    return [f"{name} is not within {_span(row.healthy)}: {row.advice}" for name, row in beyond.items() if row.healthy]
+
+
+def _is_beyond(value: float, healthy: tuple[float, float]) -> bool:
+    return not healthy[0] <= value <= healthy[1]
+
+
+def _span(healthy: tuple[float, float]) -> str:
+    return f"{healthy[0]:g} to {healthy[1]:g}" if healthy[1] < float("inf") else f"{healthy[0]:g} and above"
 
 
 def describe(line: Mapping[str, Any]) -> list[str]:

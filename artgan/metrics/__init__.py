@@ -25,6 +25,8 @@ class MetricRow(Row):
             the number of pictures, or by the `holdout` against the training split; None where that says nothing.
         space: the one feature space that it is defined in; None for all.
         replaces: the metric that has another name in that space.
+        healthy: the values that call for no advice, from the lowest to the highest.
+        advice: what to do about one beyond them.
         joint: its estimator stands in the protocol of every line, whichever metrics it has, as lines were first written. The
             text of others stands beside their values.
     """
@@ -36,11 +38,15 @@ class MetricRow(Row):
     floor: Literal["halves", "holdout"] | None
     space: str | None = None
     replaces: str | None = None
+    healthy: tuple[float, float] | None = None
+    advice: str = ""
     joint: bool = False
 
 
 _FRECHET = "Frechet with covariance N-1"
 _BALLS = "precision, recall, density and coverage with k=5, rims inside"
+_CLIPPED = "clipped density and coverage with k=5, rims inside, as shares of good pictures"
+_VARIANCE = "ratio of traces of covariances with N-1, whole or along principal directions of the real pictures"
 
 METRICS = Table(
     "metric",
@@ -83,6 +89,47 @@ METRICS = Table(
             floor="halves",
             joint=True,
         ),
+        "variance": MetricRow(
+            "artgan.metrics.dispersion:variance",
+            group="range",
+            meaning="how widely pictures differ, beside the collection's; 1 is as widely",
+            better=0,
+            estimator=_VARIANCE,
+            floor=None,
+            healthy=(0.85, 1.2),
+            advice="below 1 samples lie closer together than the collection: train longer, sample without truncation, or "
+            "give objective.terms.transport a larger share",
+        ),
+        "variance_wide": MetricRow(
+            "artgan.metrics.dispersion:variance_wide",
+            group="range",
+            meaning="the same along the 20 directions in which the collection varies most: layouts, grounds, kinds of pictures",
+            better=0,
+            estimator=_VARIANCE,
+            floor=None,
+            healthy=(0.7, 1.3),
+            advice="low where samples repeat a few layouts: train longer, and leave color out of augment.policies",
+        ),
+        "variance_fine": MetricRow(
+            "artgan.metrics.dispersion:variance_fine",
+            group="range",
+            meaning="the same beyond the 200 widest directions: details and textures",
+            better=0,
+            estimator=_VARIANCE,
+            floor=None,
+            healthy=(0.5, 1.5),
+            advice="high where textures stand for forms: train longer; low where pictures are smooth: a larger model.width",
+        ),
+        "vendi": MetricRow(
+            "artgan.metrics.dispersion:vendi",
+            group="range",
+            meaning="effective number of distinct pictures over that of as many real ones",
+            better=1,
+            estimator="Vendi ratio of at most 1000 pictures, cosine about the mean of the real ones",
+            floor=None,
+            healthy=(0.7, float("inf")),
+            advice="samples resemble each other: train longer, or choose with sample --select diversity",
+        ),
         "precision": MetricRow(
             "artgan.metrics.estimates:precision",
             group="manifold",
@@ -118,6 +165,26 @@ METRICS = Table(
             estimator=_BALLS,
             floor="halves",
             joint=True,
+        ),
+        "clipped_density": MetricRow(
+            "artgan.metrics.clipped:clipped_density",
+            group="manifold",
+            meaning="share of generated pictures that are as real as real ones",
+            better=1,
+            estimator=_CLIPPED,
+            floor="holdout",
+            healthy=(0.4, 1.0),
+            advice="few samples look like a picture of the collection: train longer, or choose with sample --select realism",
+        ),
+        "clipped_coverage": MetricRow(
+            "artgan.metrics.clipped:clipped_coverage",
+            group="manifold",
+            meaning="the collection is covered as by this share of real pictures",
+            better=1,
+            estimator=_CLIPPED,
+            floor="halves",
+            healthy=(0.2, 1.0),
+            advice="most of the collection has no sample close by: train longer, or on fewer kinds of pictures at once",
         ),
         "auth_pct": MetricRow(
             "artgan.metrics.estimates:auth_pct",

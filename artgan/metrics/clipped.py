@@ -23,6 +23,7 @@ import numpy as np
 
 from artgan.metrics.features import Estimate, Rows, blocks, check_features, grouped_estimate, jackknife_groups
 from artgan.metrics.manifold import SLACK, Manifold, squared_distances
+from artgan.metrics.sides import Sides
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,21 @@ class ClippedScores:
 
     density: Estimate
     coverage: Estimate
+
+
+def clipped_density(sides: Sides) -> Estimate | None:
+    """Return Clipped Density, or None where real pictures have no neighbors to be measured by."""
+    estimate = sides.once(_scores).density
+    return None if np.isnan(estimate.value) else estimate
+
+
+def clipped_coverage(sides: Sides) -> Estimate:
+    """Return Clipped Coverage."""
+    return sides.once(_scores).coverage
+
+
+def _scores(sides: Sides) -> ClippedScores:
+    return clipped_scores(sides.generated, sides.train.manifold)
 
 
 def clipped_scores(generated: Rows, reference: Manifold) -> ClippedScores:

@@ -14,9 +14,40 @@ from itertools import pairwise
 import numpy as np
 
 from artgan.metrics.features import Estimate, Rows, blocks, check_features, grouped_estimate, jackknife_groups
+from artgan.metrics.sides import Sides
 
 VENDI_PICTURES = 1000  # the Gram matrix has their square
 BANDS = (20, 60, 200)  # principal directions of the real pictures, counted from the widest
+
+
+def variance(sides: Sides) -> Estimate | None:
+    """Return the variance ratio, or None where all real pictures are equal."""
+    return _known(variance_ratio(sides.generated, sides.train.features))
+
+
+def variance_wide(sides: Sides) -> Estimate | None:
+    """Return the variance ratio in the first band, or None where all real pictures are equal."""
+    spectrum = sides.once(_spectrum)
+    return Estimate(spectrum[0]) if spectrum else None
+
+
+def variance_fine(sides: Sides) -> Estimate | None:
+    """Return the variance ratio in the last of all bands, or None where the real pictures do not reach so far."""
+    spectrum = sides.once(_spectrum)
+    return Estimate(spectrum[-1]) if len(spectrum) > len(BANDS) else None
+
+
+def vendi(sides: Sides) -> Estimate | None:
+    """Return the Vendi ratio, or None where all real pictures are equal."""
+    return _known(vendi_ratio(sides.generated, sides.train.features))
+
+
+def _spectrum(sides: Sides) -> list[float]:
+    return variance_spectrum(sides.generated, sides.train.features)
+
+
+def _known(estimate: Estimate) -> Estimate | None:
+    return None if np.isnan(estimate.value) else estimate
 
 
 def variance_ratio(generated: Rows, reference: np.ndarray) -> Estimate:
@@ -57,7 +88,7 @@ def variance_ratio(generated: Rows, reference: np.ndarray) -> Estimate:
 def variance_spectrum(generated: Rows, reference: np.ndarray) -> list[float]:
     """Return the variance ratio within each band of the real pictures' principal directions: up to `BANDS`, then the rest.
 
-    Directions along which real pictures do not vary are left out, and so is a band without directions.
+    Directions along which real pictures do not vary are left out, and so is a band without directions: none may be left.
 
     Args:
         generated, reference: features `[N, d]` and `[M, d]`.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from artgan.metrics.features import Rows
 from artgan.metrics.frechet import Gaussian, fit_gaussian
 from artgan.metrics.kernel import self_term
 from artgan.metrics.manifold import Manifold, ManifoldScores, fit_manifold, manifold_scores
+
+T = TypeVar("T")
 
 
 class Known:
@@ -56,8 +59,15 @@ class Sides:
     holdout: np.ndarray = field(default_factory=lambda: np.empty((0, 1), np.float32))
     ratios: Callable[[], np.ndarray] = _no_ratios
     is_floor: bool = False
+    _computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def scores(self) -> ManifoldScores:
         """What the balls say, shared by the metrics of the manifold."""
         return manifold_scores(self.generated, self.train.manifold)
+
+    def once(self, compute: Callable[["Sides"], T]) -> T:
+        """Return what a function computes of the sides, computed the first time: metrics of one estimator share it."""
+        if compute not in self._computed:
+            self._computed[compute] = compute(self)
+        return self._computed[compute]

@@ -415,7 +415,7 @@ def test_inception_without_its_last_layers_says_what_it_has(trained, collection_
 def test_wrong_evaluate_options(trained, collection_folder, tmp_path, capsys):
     base = ("evaluate", trained, "--collection", collection_folder)
     refused(capsys, 2, r"unknown features 'inception' \(did you mean", *base, "--features", "inception")
-    refused(capsys, 2, r"--metrics fids: expected one of distances, manifold, copying", *base, "--metrics", "fids")
+    refused(capsys, 2, r"--metrics fids: expected one of distances, range, manifold, copying", *base, "--metrics", "fids")
     refused(capsys, 2, "--metrics: expected some of", *base, "--metrics", ",")
     refused(capsys, 2, "--resize cleen", *base, "--resize", "cleen")
     refused(capsys, 2, "backbone 'random' has no layer 'stage9'", *base, "--features", "random:stage9")

@@ -4,10 +4,22 @@ import numpy as np
 import pytest
 
 from artgan.errors import DataError
+from artgan.evaluation.words import warnings_about
+from artgan.metrics import METRICS
 from artgan.metrics.clipped import clipped_scores, expected_coverage, good_share
-from artgan.metrics.dispersion import variance_ratio, variance_spectrum, vendi_ratio, vendi_score
-from artgan.metrics.features import FeatureBank
+from artgan.metrics.dispersion import (
+    variance,
+    variance_fine,
+    variance_ratio,
+    variance_spectrum,
+    variance_wide,
+    vendi,
+    vendi_ratio,
+    vendi_score,
+)
+from artgan.metrics.features import Estimate, FeatureBank
 from artgan.metrics.manifold import fit_manifold
+from artgan.metrics.sides import Known, Sides
 
 RANDOM = np.random.default_rng(5)
 
@@ -135,3 +147,28 @@ def test_strangers_score_zero_and_few_pictures_are_answered():
         with pytest.raises(DataError, match="at least 2"):
             metric(real[:1], real)
         assert np.isnan(metric(real, np.zeros((5, 3), np.float32)).value)
+
+
+def test_rows_share_what_they_compute_and_leave_out_what_says_nothing(monkeypatch):
+    calls = []
+    monkeypatch.setattr("artgan.metrics.dispersion.variance_spectrum", lambda *_: calls.append(1) or [0.5, 0.6, 0.7, 0.8])
+    real = features(60, 5)
+    sides = Sides(features(60, 5), Known(real))
+    assert (variance_wide(sides).value, variance_fine(sides).value, len(calls)) == (0.5, 0.8, 1)
+    monkeypatch.undo()
+    few = Sides(real, Known(real))
+    assert variance_wide(few).value == pytest.approx(1)
+    assert variance_fine(few) is None  # five directions have no two hundredth
+    alike = Sides(real, Known(np.ones((6, 5), np.float32)))
+    assert [metric(alike) for metric in (variance, variance_wide, variance_fine, vendi)] == [None] * 4
+
+
+def test_advice_is_given_beyond_healthy_values_and_stays_one_sentence():
+    def advice(value):
+        return warnings_about({"variance_wide": Estimate(value)}, 1000, (2000, 10), 100, False)
+
+    assert advice(0.9) == []
+    (low,) = advice(0.3)
+    assert low.startswith("variance_wide is not within 0.7 to 1.3: low where samples repeat a few layouts")
+    assert advice(0.31) == [low]
+    assert all(row.advice for row in METRICS.values() if row.healthy)
