@@ -47,7 +47,7 @@ def test_the_page_is_what_the_records_say():
         ({"date": "2027-01-01"}, "has no log"),
         ({"config": "configs/nowhere.yaml"}, "does not exist"),
         ({"command": "artgan info " + "/srv/art/run"}, "a folder of a machine"),
-        ({"sheet": {"file": "docs/demo-samples.png", "sha256": "0" * 64}}, "another sha256"),
+        ({"sheet": {"file": "docs/demo-samples.jpg", "sha256": "0" * 64}}, "another sha256"),
         ({"rows": []}, "go together"),
     ],
 )
