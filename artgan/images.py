@@ -125,9 +125,10 @@ def save_png(
     metadata: Mapping[str, Any] | None = None,
     source_type: str = TRAINED,
     icc_profile: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
 ) -> None:
     """Write a PNG; see `save_picture` and `encode_picture`."""
-    write_whole(path, encode_picture(pixels, "png", metadata, source_type, icc_profile))
+    write_whole(path, encode_picture(pixels, "png", metadata, source_type, icc_profile, dpi))
 
 
 def save_picture(path: Path, pixels: np.ndarray, metadata: Mapping[str, Any] | None = None, source_type: str = TRAINED) -> None:
@@ -152,21 +153,25 @@ def encode_picture(
     metadata: Mapping[str, Any] | None = None,
     source_type: str = TRAINED,
     icc_profile: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
 ) -> bytes:
     """Return the bytes of a picture file; equal input gives equal bytes.
 
     PNG, lossless WebP and TIFF (deflate) keep every pixel; JPEG has quality 95 without chroma subsampling.
 
     Args:
-        pixels: uint8 `[H, W, 3]`.
+        pixels: uint8 `[H, W, 3]`, or `[H, W, 4]` with opacity (not for JPEG).
         image_format: one of `SUFFIX_OF`.
         metadata: what reproduces the picture. PNG has it as JSON under the iTXt key `artgan` and as the `parameters` line
             that artists' tools read; the others in Exif (UserComment, ImageDescription), JPEG in comments where it is too long
             for that. All have XMP with the IPTC digital source type.
         source_type: the IPTC term, `TRAINED` or `COMPOSITE`.
         icc_profile: what the pixels mean, embedded as it is; without one they are taken for sRGB.
+        dpi: dots per inch to print at, across and down.
     """
     options: dict[str, Any] = dict(_ENCODERS[image_format])
+    if dpi is not None:
+        options["dpi"] = dpi
     if icc_profile is not None:
         options["icc_profile"] = icc_profile
     if metadata is not None and image_format == "png":

@@ -191,6 +191,16 @@ def read_credits(path: Path) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
+def resolution_of(path: Path) -> tuple[float, float] | None:
+    """Return the dots per inch that a picture is to be printed at, across and down, or None where it does not say."""
+    try:
+        with Image.open(path) as image:
+            across, down = (float(value) for value in image.info["dpi"])
+    except _UNREADABLE:
+        return None
+    return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
+
+
 def _exif_credits(image: Image.Image) -> dict[str, str]:
     try:
         exif = image.getexif()

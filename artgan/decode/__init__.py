@@ -2,5 +2,6 @@
 
 from artgan.decode.picture import MAX_PIXELS, WHITE, Picture, decode, decode_file
 from artgan.decode.readers import SUFFIXES
+from artgan.decode.whole import WholePicture, decode_whole
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "WHITE", "Picture", "decode", "decode_file"]
+__all__ = ["MAX_PIXELS", "SUFFIXES", "WHITE", "Picture", "WholePicture", "decode", "decode_file", "decode_whole"]

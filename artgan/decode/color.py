@@ -28,6 +28,37 @@ def to_srgb(raster: Raster) -> tuple[Image.Image, str | None]:
     return _without_profile(raster), None
 
 
+def deep_to_srgb(raster: Raster) -> np.ndarray | None:
+    """Convert 16-bit gray or RGB at its depth, uint16 `[H, W, 3]`; None where that cannot be done, and 8 bits can."""
+    samples = np.asarray(raster.samples)
+    if raster.encoding is not None or raster.space not in ("L", "RGB"):
+        return None
+    name = ""
+    if raster.profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(raster.profile))
+            name = ImageCms.getProfileDescription(source).strip()
+            if source.profile.xcolor_space.strip() != _SPACE_OF_MODE[raster.space]:
+                return None
+            if "srgb" not in name.lower() and raster.space == "L":
+                return _deep_gray_to_srgb(samples, source)
+        except _PROFILE_FAULTS:
+            return None
+    if name and "srgb" not in name.lower():
+        try:
+            return _deep_through_profile(raster, "uint16")
+        except (ImportError, ValueError):
+            return None
+    return np.repeat(samples[..., None], 3, -1) if samples.ndim == 2 else samples
+
+
+def _deep_gray_to_srgb(samples: np.ndarray, source: ImageCms.ImageCmsProfile) -> np.ndarray:
+    table = _gray_table(source)
+    places = np.arange(65536) / 257
+    deep = np.rint([np.interp(places, np.arange(256), channel * 257.0) for channel in table.T]).astype(np.uint16).T
+    return np.asarray(deep[samples])
+
+
 def _without_profile(raster: Raster) -> Image.Image:
     samples, encoding = raster.samples, raster.encoding
     if encoding is not None and raster.space != "CMYK":
@@ -83,6 +114,10 @@ def _gray_out(raster: Raster) -> None:
 
 def _deep_to_srgb(raster: Raster) -> Image.Image:
     """Convert 16-bit colors at their depth; they come from the extra, which has the engine for it."""
+    return Image.fromarray(_deep_through_profile(raster, "uint8"))
+
+
+def _deep_through_profile(raster: Raster, dtype: str) -> np.ndarray:
     import imagecodecs
 
     assert isinstance(raster.samples, np.ndarray)
@@ -95,13 +130,13 @@ def _deep_to_srgb(raster: Raster) -> Image.Image:
             target,
             colorspace=raster.space.lower(),
             outcolorspace="rgb",
-            outdtype="uint8",
+            outdtype=dtype,
             intent=int(ImageCms.Intent.RELATIVE_COLORIMETRIC),
             flags=int(ImageCms.Flags.BLACKPOINTCOMPENSATION),
         )
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    return Image.fromarray(converted)
+    return np.asarray(converted)
 
 
 def _transform(image: Image.Image, source: ImageCms.ImageCmsProfile, flags: int) -> Image.Image:
@@ -122,13 +157,17 @@ def _gray_to_srgb(samples: Image.Image | np.ndarray, source: ImageCms.ImageCmsPr
 
     Deeper grays lie between two of them.
     """
-    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    table = np.asarray(_transform(ramp, source, ImageCms.Flags.NOOPTIMIZE))[0]
+    table = _gray_table(source)
     numbers = np.asarray(samples)
     if numbers.dtype == np.uint16:
         places = np.arange(65536) / 257
         table = np.rint([np.interp(places, np.arange(256), channel) for channel in table.T]).astype(np.uint8).T
     return Image.fromarray(table[numbers])
+
+
+def _gray_table(source: ImageCms.ImageCmsProfile) -> np.ndarray:
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    return np.asarray(_transform(ramp, source, ImageCms.Flags.NOOPTIMIZE))[0]
 
 
 def _image(raster: Raster) -> Image.Image:

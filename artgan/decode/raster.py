@@ -23,6 +23,7 @@ class Wish:
 
     enough_px: int | None
     max_pixels: int
+    keep_depth: bool = False
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Raster:
         encoding: what RGB and gray numbers mean where no profile says so; None for sRGB.
         orientation: as Exif numbers it.
         covered: how much of the width and height of the samples the picture covers; None for all.
+        alpha16: opacity at 16 bits, uint16 `[H, W]`, where depth was asked for and the file has it.
         notes: what was done on the way, in words.
     """
 
@@ -54,6 +56,7 @@ class Raster:
     encoding: Encoding | None = None
     orientation: int = 1
     covered: tuple[float, float] | None = None
+    alpha16: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
 
 

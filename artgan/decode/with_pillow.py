@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import sys
 import zlib
 from functools import cache
 from typing import Any
@@ -26,6 +27,7 @@ _SHRINK_HEADROOM = 2
 _SHRINKABLE_TIMES = 8
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _ORIENTATION_TAG = 0x0112
+_SWAPPED_BYTES = (";16B", ";16L", ";16N")
 
 
 def read(data: bytes, kind: str, wish: Wish) -> Raster:
@@ -48,6 +50,8 @@ def read_png(data: bytes, wish: Wish) -> Raster:
     if facts.key is not None:
         del image.info["transparency"]
     raster = raster_of(image)
+    if wish.keep_depth:
+        _add_low_bytes(raster, opened(facts.data, "PNG", wish))
     raster.notes += facts.notes
     if facts.key is not None:
         _clear_key(raster, facts)
@@ -91,6 +95,8 @@ def read_jp2(data: bytes, facts: boxes.Jp2Facts, wish: Wish) -> Raster:
 def read_tiff(data: bytes, bits: int, *, white_is_zero: bool, wish: Wish) -> Raster:
     """Read the first page of a TIFF that Pillow decodes rightly; gray of 12 bits and white at zero are set right here."""
     raster = raster_of(opened(data, "TIFF", wish))
+    if wish.keep_depth:
+        _add_low_bytes(raster, opened(data, "TIFF", wish))
     if isinstance(raster.samples, np.ndarray) and raster.space == "L" and bits <= 16:
         if bits < 16:
             raster.samples = to_full_scale(raster.samples, bits)
@@ -224,6 +230,29 @@ def _notes_on_depth(image: Image.Image) -> list[str]:
     """Say so when color channels have 16 bits: Pillow keeps the high byte of each, within one level of v / 257."""
     deep = image.mode in ("RGB", "RGBA", "CMYK") and any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
     return ["16-bit scaled to 8"] if deep else []
+
+
+def _add_low_bytes(raster: Raster, image: Any) -> None:
+    """Bring 16-bit colors to their whole depth.
+
+    Pillow keeps the high byte of each. Read once more with the bytes of a sample taken for swapped, it keeps the low one.
+    """
+    names = {str(tile.args if isinstance(tile.args, str) else tile.args[0]) for tile in getattr(image, "tile", ())}
+    if image.mode not in ("RGB", "RGBA") or len(names) != 1 or not (name := names.pop()).endswith(_SWAPPED_BYTES):
+        return
+    swapped = name[:-1] + ("L" if name.endswith("B") or (name.endswith("N") and sys.byteorder == "big") else "B")
+    image.tile = [
+        tile._replace(args=swapped if isinstance(tile.args, str) else (swapped, *tile.args[1:])) for tile in image.tile
+    ]
+    try:
+        image.load()
+    except ValueError:  # a layout that Pillow has in one order of bytes alone
+        return
+    low = np.asarray(image).astype(np.uint16)
+    raster.samples = (np.asarray(raster.samples).astype(np.uint16) << 8) | low[..., :3]
+    if raster.alpha is not None and low.shape[-1] == 4:
+        raster.alpha16 = (np.asarray(raster.alpha).astype(np.uint16) << 8) | low[..., 3]
+    raster.notes[:] = [note for note in raster.notes if note != "16-bit scaled to 8"]
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:

@@ -5,12 +5,31 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
 
 from artgan.images import to_float
 from artgan.refine.encode import to_eight_bits
 from artgan.refine.oklab import oklab_from_srgb, srgb_from_oklab
 from artgan.refine.optimize import resize
-from artgan.refine.steps.step import scaled_size
+from artgan.refine.steps.step import Size, scaled_size
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture before the first step, at the size that the recipe asks for.
+
+    Attributes:
+        pixels: sRGB `[H, W, 3]`, what is transparent included: uint8, or float32 in [0, 1] where there are more bits.
+        alpha: opacity `[H, W]`, uint8 or uint16, or None.
+        own: uint8 or uint16 `[H, W, 3]` in the file's own color profile, where it has one and kept its size.
+        notes: what was done to read it, in words.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    own: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -18,7 +37,7 @@ class Canvas:
     """A picture between two steps; converted only when a step asks for the other color space.
 
     Attributes:
-        content: the picture before the first step, sRGB uint8 `[H, W, 3]`.
+        content: the picture before the first step, sRGB `[H, W, 3]`: uint8, or float32 in [0, 1].
         name: for messages and grain.
         key: in the store of the first pass.
         masks: none, one, or one for each style; float32 `[H, W]` in [0, 1].
@@ -66,5 +85,27 @@ def resized(picture: np.ndarray, size_px: int | None) -> np.ndarray:
     size = scaled_size(height, width, size_px)
     if size == (height, width):
         return picture
-    scaled = resize(to_float(torch.from_numpy(np.stack([picture]))), size)[0].clamp(-1, 1)
-    return to_eight_bits(((scaled.permute(1, 2, 0) + 1) / 2).numpy(), dither=False)
+    scaled = resize(image_tensor([picture], torch.device("cpu")), size)[0].clamp(-1, 1)
+    pixels: np.ndarray = ((scaled.permute(1, 2, 0) + 1) / 2).numpy()
+    return to_eight_bits(pixels, dither=False) if picture.dtype == np.uint8 else pixels
+
+
+def image_tensor(pictures: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    """Return pictures of one size as networks take them: `[N, 3, H, W]`, float32 in [-1, 1].
+
+    Args:
+        pictures: `[H, W, 3]` each, uint8 or float in [0, 1]; one that is deeper than 8 bits makes all of them float.
+        device: where.
+    """
+    if all(picture.dtype == np.uint8 for picture in pictures):
+        return to_float(torch.from_numpy(np.stack(pictures)).to(device))
+    shares = [picture / np.float32(255) if picture.dtype == np.uint8 else picture for picture in pictures]
+    return torch.from_numpy(np.stack(shares).astype(np.float32)).to(device).permute(0, 3, 1, 2) * 2 - 1
+
+
+def scaled_alpha(alpha: np.ndarray | None, size: Size) -> np.ndarray | None:
+    """Return an opacity `[H, W]` at the (height, width) of the picture that it belongs to."""
+    if alpha is None or alpha.shape == size:
+        return alpha
+    image = Image.fromarray(alpha.astype(np.float32)).resize(size[::-1], Image.Resampling.BICUBIC)
+    return np.rint(np.asarray(image)).clip(0, np.iinfo(alpha.dtype).max).astype(alpha.dtype)

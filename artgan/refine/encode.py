@@ -51,36 +51,50 @@ def save(
     profile: bytes | None,
     metadata: Mapping[str, Any],
     source_type: str,
+    *,
+    alpha: np.ndarray | None = None,
+    dpi: tuple[float, float] | None = None,
+    in_profile: bool = False,
 ) -> None:
     """Write a finished picture in one step.
 
     Args:
         path: where to.
-        pixels: sRGB, uint8 `[H, W, 3]` (kept exactly) or float in [0, 1].
+        pixels: sRGB, uint8 or uint16 `[H, W, 3]` (kept exactly where the format has the bits) or float in [0, 1].
         file_format: `png`, `png16` or `tiff16`.
         dither: of floats, for 8 bits.
         profile: an ICC profile to convert to and embed (8 bits alone); None is sRGB.
         metadata, source_type: as in `artgan.images.save_png`.
+        alpha: opacity `[H, W]`, uint8 or uint16.
+        dpi: dots per inch to print at.
+        in_profile: the pixels are in the profile already.
 
     Raises:
         StorageError: the file cannot be written.
         DataError: the profile cannot be used.
     """
     if file_format == "png":
-        eight = pixels if pixels.dtype == np.uint8 else to_eight_bits(pixels, dither)
-        if profile is not None:
+        shares = pixels / np.float32(65535) if pixels.dtype == np.uint16 else pixels
+        eight = shares if shares.dtype == np.uint8 else to_eight_bits(shares, dither)
+        if profile is not None and not in_profile:
             eight = _to_profile(eight, profile, path)
-        save_png(path, eight, metadata, source_type, icc_profile=profile or srgb_profile())
+        if alpha is not None:
+            eight = np.dstack([eight, alpha if alpha.dtype == np.uint8 else np.rint(alpha / 257).astype(np.uint8)])
+        save_png(path, eight, metadata, source_type, icc_profile=profile or srgb_profile(), dpi=dpi)
         return
     sixteen = to_sixteen_bits(pixels)
+    if alpha is not None:
+        sixteen = np.dstack([sixteen, to_sixteen_bits(alpha)])
     encode = _png16 if file_format == "png16" else _tiff16
-    write_whole(path, encode(sixteen, metadata, source_type))
+    write_whole(path, encode(sixteen, metadata, source_type, dpi))
 
 
 def to_sixteen_bits(pixels: np.ndarray) -> np.ndarray:
-    """Return uint16 `[H, W, 3]`: 65535 is 1.0; 8-bit values are repeated, so that 255 is 65535."""
+    """Return uint16 of any shape: 65535 is 1.0; 8-bit values are repeated, so that 255 is 65535."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint16) * 257
+    if pixels.dtype == np.uint16:
+        return pixels
     return np.rint(pixels.astype(np.float64) * 65535).clip(0, 65535).astype(np.uint16)
 
 
@@ -101,9 +115,9 @@ def _to_profile(pixels: np.ndarray, profile: bytes, path: Path) -> np.ndarray:
     return np.asarray(converted)
 
 
-def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -> bytes:
-    """Encode uint16 `[H, W, 3]` (PNG, third edition: color type 2, 16 bits; every row filtered by the one above)."""
-    height, width = pixels.shape[:2]
+def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, dpi: tuple[float, float] | None = None) -> bytes:
+    """Encode uint16 `[H, W, 3 or 4]` (PNG, third edition: color type 2 or 6, 16 bits; rows filtered by the one above)."""
+    height, width, channels = pixels.shape
     rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
     above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
     filtered = np.concatenate([np.full((height, 1), 2, np.uint8), rows - above], 1)
@@ -113,8 +127,9 @@ def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) ->
         "XML:com.adobe.xmp": xmp(source_type, metadata),
     }
     chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2 if channels == 3 else 6, 0, 0, 0)),
         (b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9)),
+        *([(b"pHYs", struct.pack(">IIB", *[round(value / 0.0254) for value in dpi], 1))] if dpi else []),
         *((b"iTXt", key.encode() + b"\0\0\0\0\0" + text.encode()) for key, text in texts.items()),
         (b"IDAT", zlib.compress(filtered.tobytes(), 6)),
         (b"IEND", b""),
@@ -123,9 +138,9 @@ def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) ->
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -> bytes:
-    """Encode uint16 `[H, W, 3]` (TIFF 6.0, baseline RGB with 16 bits: one deflated strip), little-endian."""
-    height, width = pixels.shape[:2]
+def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, dpi: tuple[float, float] | None = None) -> bytes:
+    """Encode uint16 `[H, W, 3 or 4]` (TIFF 6.0, RGB with 16 bits, opacity unassociated: one deflated strip), little-endian."""
+    height, width, channels = pixels.shape
     strip = zlib.compress(pixels.astype("<u2").tobytes(), 6)
     description = parameters_line(metadata).encode("ascii", "replace") + b"\0"
     packet = xmp(source_type, metadata).encode()
@@ -133,16 +148,19 @@ def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -
     entries: list[tuple[int, int, int, bytes]] = [  # tag, type, count, value; in order of tags
         (256, long, 1, struct.pack("<I", width)),
         (257, long, 1, struct.pack("<I", height)),
-        (258, short, 3, struct.pack("<3H", 16, 16, 16)),
+        (258, short, channels, struct.pack(f"<{channels}H", *[16] * channels)),
         (259, short, 1, struct.pack("<H", 8)),  # deflate
         (262, short, 1, struct.pack("<H", 2)),  # RGB
         (270, ascii_text, len(description), description),
         (273, long, 1, b""),  # where the strip begins, filled in below
-        (277, short, 1, struct.pack("<H", 3)),
+        (277, short, 1, struct.pack("<H", channels)),
         (278, long, 1, struct.pack("<I", height)),
         (279, long, 1, struct.pack("<I", len(strip))),
+        *_resolution_tags(dpi),
         (284, short, 1, struct.pack("<H", 1)),
+        *([(296, short, 1, struct.pack("<H", 2))] if dpi else []),  # inches
         (305, ascii_text, len(_SOFTWARE) + 1, _SOFTWARE.encode() + b"\0"),
+        *([(338, short, 1, struct.pack("<H", 2))] if channels == 4 else []),
         (700, raw, len(packet), packet),
         (34675, undefined, len(srgb_profile()), srgb_profile()),
         (37510, undefined, len(user_comment(metadata)), user_comment(metadata)),
@@ -160,3 +178,10 @@ def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str) -
             field = value.ljust(4, b"\0")
         directory += struct.pack("<HHI", tag, kind, count) + field
     return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", 0) + tail + strip
+
+
+def _resolution_tags(dpi: tuple[float, float] | None) -> list[tuple[int, int, int, bytes]]:
+    if dpi is None:
+        return []
+    rational = 5
+    return [(tag, rational, 1, struct.pack("<2I", round(value * 100), 100)) for tag, value in zip((282, 283), dpi, strict=True)]

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from artgan.devices import place
 from artgan.errors import CheckpointError
-from artgan.images import to_float
 from artgan.progress import Listener, silent
+from artgan.refine.canvas import image_tensor
 from artgan.refine.networks import Replicate
 from artgan.refine.optimize import Iterate
 from artgan.refine.recipe import Recipe, recipe_from_dict
@@ -172,7 +172,7 @@ class NetworkStylist:
         self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = lambda _: None
     ) -> list[np.ndarray]:
         """Return uint8 pictures of one size in the look, float32 in [0, 1]; where a mask is 0 they stay as they are."""
-        content = to_float(torch.from_numpy(np.stack(pictures)).to(self.device))
+        content = image_tensor(pictures, self.device)
         change = self.strength * (self.network(content).clamp(-1, 1) - content)
         if any(masks):
             covered = torch.from_numpy(np.stack([np.max(of_picture, axis=0) for of_picture in masks]))

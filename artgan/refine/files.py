@@ -23,12 +23,13 @@ from PIL import Image
 
 import artgan
 from artgan.errors import ConfigError, DataError, StorageError
-from artgan.metadata import COMPOSITE, TRAINED, read_credits, read_metadata
+from artgan.metadata import COMPOSITE, TRAINED, check_replaceable, read_credits, read_metadata, resolution_of
 from artgan.progress import Listener, Progress, silent
+from artgan.refine.canvas import Source
 from artgan.refine.color import Map
 from artgan.refine.encode import save
 from artgan.refine.materials import Materials, applied, check_materials
-from artgan.refine.plan import Item, plan
+from artgan.refine.plan import REPORT, SHEET, Item, plan
 from artgan.refine.recipe import Recipe
 from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.sources import find_pictures
@@ -48,12 +49,14 @@ class Result:
         failed: source -> reason.
         waiting: how many pictures other shards still have to style.
         color_map: of the whole series, or None.
+        lost: what results lack of their sources -> file names of those results.
     """
 
     written: dict[Path, Path] = field(default_factory=dict)
     failed: dict[Path, str] = field(default_factory=dict)
     waiting: int = 0
     color_map: Map | None = None
+    lost: dict[str, list[str]] = field(default_factory=dict)
 
 
 def refine_files(
@@ -94,6 +97,7 @@ def refine_files(
     items, failed = plan(inputs, recipe, materials)
     if not items:
         raise DataError(_all_failed(failed))
+    _check_targets(out, [item.file_name for item in items])
     work = out / WORK_FOLDER
     _make(work)
     store = FolderStore(work)
@@ -124,6 +128,14 @@ def _check_out(paths: Sequence[Path], out: Path) -> None:
     for path in paths:
         if folder in (path.parent.resolve(), path.resolve().parent):
             raise ConfigError(f"--out {out}: holds {path.name}, which is an input; the originals are never overwritten")
+
+
+def _check_targets(out: Path, names: Sequence[str]) -> None:
+    """Refuse, before the work, to replace what artgan did not make."""
+    check_replaceable([*(out / name for name in names), out / SHEET])
+    report = out / REPORT
+    if report.exists() and not (report.is_file() and b'"recipe"' in report.read_bytes()):
+        raise ConfigError(f"--out {out}: {REPORT} is no report of artgan and would be replaced: move it away")
 
 
 def _first_pass(
@@ -166,27 +178,59 @@ class _Writing:
 
 
 @dataclass(frozen=True)
+class _Written:
+    """How writing went: the reason why it failed, or what the result lacks of its source."""
+
+    error: str | None
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Writer:
     """What a process needs for the second pass: all of it pickles."""
 
     passes: Passes
     keys: tuple[str, ...]
 
-    def worker(self) -> Callable[[_Writing], str | None]:
-        """Fit to the series and return what writes a result: None, or the reason why it failed."""
+    def worker(self) -> Callable[[_Writing], _Written]:
+        """Fit to the series and return what writes a result."""
         finish = self.passes.second(self.keys)
         output = self.passes.recipe.output
 
-        def work(writing: _Writing) -> str | None:
+        def work(writing: _Writing) -> _Written:
             try:
                 profile = _profile_of(writing.item.path) if output.profile == "source" else None
-                pixels: np.ndarray = finish(writing.item)
-                save(writing.target, pixels, output.format, output.dither, profile, writing.metadata, writing.source_type)
+                done = finish(writing.item)
+                kept = done.own is not None and profile is not None
+                save(
+                    writing.target,
+                    done.own if done.own is not None and kept else done.pixels,
+                    output.format,
+                    output.dither,
+                    profile,
+                    writing.metadata,
+                    writing.source_type,
+                    alpha=done.alpha,
+                    dpi=resolution_of(writing.item.path),
+                    in_profile=kept,
+                )
             except DataError as error:
-                return str(error)
-            return None
+                return _Written(str(error))
+            return _Written(None, _losses(done.source, output.format))
 
         return work
+
+
+def _losses(source: Source, file_format: str) -> tuple[str, ...]:
+    """Return what a result lacks of its source, one sentence a kind."""
+    lost = []
+    if any(note.startswith("first of") for note in source.notes):
+        lost.append("has several frames, of which the first was refined")
+    if file_format == "png" and source.pixels.dtype != np.uint8:
+        lost.append("has 16 bits a channel, written with 8; --format png16 or tiff16 keeps them")
+    if any(note.endswith("-bit scaled to 8") for note in source.notes):
+        lost.append("has more than 8 bits a channel, of which 8 could be read")
+    return tuple(lost)
 
 
 def _second_pass(items: Sequence[Item], passes: Passes, out: Path, jobs: int, on_progress: Listener) -> Result:
@@ -205,15 +249,18 @@ def _second_pass(items: Sequence[Item], passes: Passes, out: Path, jobs: int, on
             writings.append(_writing(item, target, said))
         except DataError as error:
             result.failed[item.path] = str(error)
-    for index, reason in over_processes(_Writer(passes, keys).worker, writings, jobs):
+    for index, written in over_processes(_Writer(passes, keys).worker, writings, jobs):
         item = writings[index].item
-        if reason is None:
+        if written.error is None:
             result.written[item.path] = writings[index].target
-            journal.add(item.file_name)
+            journal.add(item.file_name, written.lost)
         else:
-            result.failed[item.path] = reason
+            result.failed[item.path] = written.error
         on_progress(Progress("color and detail", len(result.written) + len(result.failed), len(items), "pictures"))
     result.written = {item.path: result.written[item.path] for item in items if item.path in result.written}
+    for target in result.written.values():
+        for sentence in journal.lost.get(target.name, ()):
+            result.lost.setdefault(sentence, []).append(target.name)
     return result
 
 
@@ -233,19 +280,21 @@ def _profile_of(path: Path) -> bytes | None:
 
 
 class _Journal:
-    """Names of finished files, one a line; another run's journal does not count."""
+    """Names of finished files and what they lack, one a line; another run's journal does not count."""
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        self.names = {name for line in lines for mark, _, name in [line.partition(" ")] if mark == identity}
+        entries = [json.loads(entry) for line in lines for mark, _, entry in [line.partition(" ")] if mark == identity]
+        self.lost: dict[str, list[str]] = {entry["name"]: entry["lost"] for entry in entries}
 
     def has(self, name: str) -> bool:
-        return name in self.names
+        return name in self.lost
 
-    def add(self, name: str) -> None:
+    def add(self, name: str, lost: Sequence[str]) -> None:
+        self.lost[name] = list(lost)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{self.identity} {name}\n")
+            file.write(f"{self.identity} {json.dumps({'name': name, 'lost': list(lost)})}\n")
 
 
 def _make(folder: Path) -> None:

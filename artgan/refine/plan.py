@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artgan.decode import decode_file
+from artgan.decode import decode_file, decode_whole
 from artgan.errors import DataError
 from artgan.file_names import distinct_names
-from artgan.refine.canvas import resized
+from artgan.refine.canvas import Source, resized, scaled_alpha
 from artgan.refine.encode import SUFFIX
 from artgan.refine.materials import Materials, look_hash
 from artgan.refine.recipe import Recipe
@@ -19,7 +19,7 @@ from artgan.refine.sources import find_pictures, mask_for
 from artgan.refine.steps.step import Size, scaled_size
 from artgan.storage import file_sha256
 
-REPORTS = ("sheet.png", "refine.json")
+SHEET, REPORT = "sheet.png", "refine.json"
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,13 @@ class Item:
         """Return what its grain is drawn from."""
         return Path(self.file_name).stem
 
-    def pixels(self) -> np.ndarray:
-        """Decode and scale it: sRGB uint8 `[H, W, 3]`."""
-        return resized(decode_file(self.path).pixels, self.size_px)
+    def source(self) -> Source:
+        """Decode and scale it."""
+        whole = decode_whole(self.path)
+        held = whole.pixels if whole.pixels.dtype == np.uint8 else whole.pixels / np.float32(65535)
+        pixels = resized(held, self.size_px)
+        own = whole.own if pixels is held else None
+        return Source(pixels, scaled_alpha(whole.alpha, (pixels.shape[0], pixels.shape[1])), own, whole.notes)
 
     def masks(self) -> list[np.ndarray]:
         """Read its masks, float32 `[H, W]` in [0, 1]."""
@@ -61,7 +65,7 @@ def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[
     paths = find_pictures(inputs)
     look = look_hash(recipe, materials)
     size_px, masks = recipe.output.size_px, tuple(materials.masks)
-    names = distinct_names([path.stem for path in paths], SUFFIX[recipe.output.format], taken=REPORTS)
+    names = distinct_names([path.stem for path in paths], SUFFIX[recipe.output.format], taken=(SHEET, REPORT))
     items: list[Item] = []
     failed: dict[Path, str] = {}
     for path, file_name in zip(paths, names, strict=True):

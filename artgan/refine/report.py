@@ -96,6 +96,7 @@ def write_report(
         "consistency": {when: series_consistency(values) for when, values in colors.items()} if len(lines) > 1 else {},
         "worst_by": key,
         "worst": [line["file"] for line in sorted(lines, key=lambda line: -line[key])[:_WORST]] if key else [],
+        "lost": result.lost,
         "failed": {source.name: reason for source, reason in result.failed.items()},
     }
     (out / "refine.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from artgan.progress import Listener, Progress, silent
-from artgan.refine.canvas import resized
+from artgan.refine.canvas import Source, resized, scaled_alpha
 from artgan.refine.encode import to_eight_bits
 from artgan.refine.files import Result, forget_run, refine_files
 from artgan.refine.grading import pool, sample_pixels, write_cube
@@ -80,6 +80,8 @@ def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress
         write_cube(request.cube, result.color_map, recipe.description or "artgan")
     forget_run(out)
     say(summary(report))
+    for sentence, names in result.lost.items():
+        say(f"{len(names)} of {len(result.written)} pictures: the source {sentence} ({', '.join(names[:3])})")
     say(f"{len(result.written)} pictures in {out}; before and after: {out / 'sheet.png'}; numbers: {out / 'refine.json'}")
     return result
 
@@ -89,7 +91,7 @@ class Series:
     """Pictures to refine and what they are refined towards.
 
     Attributes:
-        pictures: uint8 `[H, W, 3]` each, of any sizes.
+        pictures: uint8 `[H, W, 3]` each, or `[H, W, 4]` with opacity, of any sizes.
         names: one for each, for messages and grain.
         style: uint8 `[h, w, 3]`, or None without a style step.
         palette: uint8 pictures whose pooled colors are the target of `match`; the style picture by default.
@@ -107,21 +109,21 @@ class _Held:
 
     key: str
     name: str
-    content: np.ndarray
+    held: Source
 
     @property
     def size(self) -> Size:
-        return self.content.shape[0], self.content.shape[1]
+        return self.held.pixels.shape[0], self.held.pixels.shape[1]
 
-    def pixels(self) -> np.ndarray:
-        return self.content
+    def source(self) -> Source:
+        return self.held
 
     def masks(self) -> list[np.ndarray]:
         return []
 
 
 def refine(series: Series, recipe: Recipe, device: torch.device, on_progress: Listener = silent) -> list[np.ndarray]:
-    """Return the refined pictures, uint8 `[H, W, 3]`, in order.
+    """Return the refined pictures, uint8 `[H, W, 3]`, in order; those with opacity, `[H, W, 4]`, keep it.
 
     One color map is fitted to the pooled series and applied to every picture, so that the differences between pictures
     stay. A picture that no step changes is returned as it came, bit for bit.
@@ -152,7 +154,7 @@ def refine_pictures(
     """
     named = zip(pictures, names, strict=True)
     originals = [
-        _Held(str(place), name, resized(picture, recipe.output.size_px)) for place, (picture, name) in enumerate(named)
+        _Held(str(place), name, _source(picture, recipe.output.size_px)) for place, (picture, name) in enumerate(named)
     ]
     for original in originals:
         for step in recipe.steps:
@@ -164,7 +166,15 @@ def refine_pictures(
             raise MemoryError(reason)
     second, results = passes.second([original.key for original in originals]), []
     for original in originals:
-        pixels = second(original)
-        results.append(pixels if pixels.dtype == np.uint8 else to_eight_bits(pixels, recipe.output.dither))
+        finished = second(original)
+        pixels = finished.pixels
+        eight = pixels if pixels.dtype == np.uint8 else to_eight_bits(pixels, recipe.output.dither)
+        results.append(eight if finished.alpha is None else np.dstack([eight, finished.alpha]))
         on_progress(Progress("color and detail", len(results), len(originals), "pictures"))
     return results
+
+
+def _source(picture: np.ndarray, size_px: int | None) -> Source:
+    pixels = resized(np.ascontiguousarray(picture[..., :3]) if picture.shape[2] == 4 else picture, size_px)
+    alpha = np.ascontiguousarray(picture[..., 3]) if picture.shape[2] == 4 else None
+    return Source(pixels, scaled_alpha(alpha, (pixels.shape[0], pixels.shape[1])))

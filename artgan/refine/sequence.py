@@ -15,7 +15,7 @@ import torch
 from artgan.devices import is_out_of_memory
 from artgan.errors import DataError
 from artgan.progress import Listener, Progress, silent
-from artgan.refine.canvas import Canvas, canvas_of
+from artgan.refine.canvas import Canvas, Source, canvas_of, scaled_alpha
 from artgan.refine.color import Map
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
@@ -39,10 +39,10 @@ class Original(Protocol):
 
     @property
     def size(self) -> Size:
-        """(height, width) of `pixels`."""
+        """(height, width) of `source`."""
 
-    def pixels(self) -> np.ndarray:
-        """Return it as the first step meets it, at the size that the recipe asks for: sRGB uint8 `[H, W, 3]`.
+    def source(self) -> Source:
+        """Return it as the first step meets it, at the size that the recipe asks for.
 
         Raises:
             DataError: it cannot be read.
@@ -54,6 +54,23 @@ class Original(Protocol):
         Raises:
             DataError: one is missing or cannot be read.
         """
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture after the last step.
+
+    Attributes:
+        pixels: sRGB `[H, W, 3]`: the very pixels where no step changed them, float in [0, 1] otherwise.
+        alpha: opacity `[H, W]`, uint8 or uint16, or None: that of the source, at the result's size.
+        own: where no step changed it, the very numbers of the file in its own profile, if it has one.
+        source: what it came from.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None
+    own: np.ndarray | None
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -114,25 +131,28 @@ class Passes:
 
         return work
 
-    def second(self, keys: Sequence[str]) -> Callable[[Original], np.ndarray]:
+    def second(self, keys: Sequence[str]) -> Callable[[Original], Finished]:
         """Fit to the series and return what takes a picture through the other steps.
 
         Args:
             keys: of all pictures of the series, in its order, each of which has been through the first pass.
 
         Returns:
-            a function of a picture: the very pixels where no step changed them, uint8; else sRGB float in [0, 1].
+            a function of a picture.
         """
         applied = [step.begin(self._setting(keys)) for step in self._steps(first=False)]
 
-        def work(original: Original) -> np.ndarray:
-            canvas = canvas_of(original.pixels(), original.name, original.key)
+        def work(original: Original) -> Finished:
+            source = original.source()
+            canvas = canvas_of(source.pixels, original.name, original.key)
             styled = self.store.styled(original.key)
             if styled is not None:
                 canvas = canvas.with_srgb(styled)
             for apply in applied:
                 (canvas,) = apply([canvas], _unheard)
-            return canvas.srgb()
+            pixels = canvas.srgb()
+            own = None if canvas.is_changed else source.own
+            return Finished(pixels, scaled_alpha(source.alpha, (pixels.shape[0], pixels.shape[1])), own, source)
 
         return work
 
@@ -165,7 +185,7 @@ def _opened(batch: Sequence[Original]) -> tuple[list[Canvas], dict[str, str]]:
     failed: dict[str, str] = {}
     for original in batch:
         try:
-            canvases.append(canvas_of(original.pixels(), original.name, original.key, original.masks()))
+            canvases.append(canvas_of(original.source().pixels, original.name, original.key, original.masks()))
         except DataError as error:
             failed[original.key] = str(error)
     return canvases, failed

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.devices import is_out_of_memory, place
-from artgan.images import to_float
 from artgan.progress import Listener, silent
+from artgan.refine.canvas import image_tensor
 from artgan.refine.losses import Statistics, mixture
 from artgan.refine.networks import pad_by_replication, pool_by_average
 from artgan.refine.objective import Region, Weights
@@ -32,7 +32,7 @@ class Engine(Protocol):
     def __call__(
         self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = ...
     ) -> list[np.ndarray]:
-        """Return uint8 pictures of one size in the look, float32 in [0, 1]."""
+        """Return pictures of one size, uint8 or float in [0, 1], in the look, float32 in [0, 1]."""
 
 
 class Stylist:
@@ -97,11 +97,11 @@ class Stylist:
         """Return pictures of one size in the look, float32 `[H, W, 3]` in [0, 1].
 
         Args:
-            pictures: uint8 `[H, W, 3]`.
+            pictures: uint8, or float in [0, 1], `[H, W, 3]`.
             masks: for each picture none, one, or one for each style; float32 `[H, W]` in [0, 1].
             on_iterate: told about every few steps.
         """
-        content = _tensor(pictures, self.device)
+        content = image_tensor(pictures, self.device)
         full_masks = _stacked(masks, self.device)
 
         def looks(size: Size) -> list[Region]:
@@ -158,7 +158,3 @@ def resize_mask(mask: Tensor, size: Size) -> Tensor:
 def _stacked(masks: Sequence[Sequence[np.ndarray]], device: torch.device) -> list[Tensor]:
     """Return one `[B, 1, H, W]` for each style."""
     return [torch.from_numpy(np.stack(of_style))[:, None].to(device) for of_style in zip(*masks, strict=True)]
-
-
-def _tensor(pictures: Sequence[np.ndarray], device: torch.device) -> Tensor:
-    return to_float(torch.from_numpy(np.stack(pictures)).to(device))

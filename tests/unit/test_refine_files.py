@@ -26,7 +26,7 @@ from artgan.refine.files import WORK_FOLDER, forget_run, refine_files
 from artgan.refine.forecast import forecast
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
-from artgan.refine.plan import REPORTS, plan
+from artgan.refine.plan import SHEET, plan
 from artgan.refine.recipe import make_recipe
 from artgan.refine.report import before_after_sheet, summary, write_report
 from artgan.refine.sequence import batches_of
@@ -233,7 +233,7 @@ def test_equal_names_from_two_folders_do_not_overwrite_each_other(tmp_path):
         ("a", "same.png"),
         ("b", "same-2.png"),
     ]
-    assert distinct_names(["sheet"], ".png", REPORTS) == ["sheet-2.png"]
+    assert distinct_names(["sheet"], ".png", [SHEET]) == ["sheet-2.png"]
 
 
 def test_a_full_disk_keeps_what_is_finished(pictures, materials, tmp_path, monkeypatch):
