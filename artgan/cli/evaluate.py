@@ -89,6 +89,7 @@ def evaluate(
         arguments.write_text(json_file, json.dumps(verdict.line, indent=2) + "\n")
     if report is not None:
         from artgan.evaluation.showcase import showcase
+        from artgan.evaluation.verdict import standing_of_line
         from artgan.report.evaluation import evaluation_page
         from artgan.training.run_log import read_metrics
 
@@ -96,6 +97,7 @@ def evaluate(
         page = evaluation_page(
             target.resolve().name,
             verdict.line,
+            standing=str(standing_of_line(verdict.line)),
             best=shown.best,
             worst=shown.worst,
             pairs=shown.pairs,

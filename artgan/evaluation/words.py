@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from artgan.evaluation.verdict import standing_of_line
 from artgan.metrics import METRICS
 
 _MIN_HOLDOUT = 20
@@ -70,7 +71,7 @@ def describe(line: Mapping[str, Any]) -> list[str]:
         f"{line['num_generated']} pictures against {protocol['num_reference']}, {protocol['features']} features, "
         f"protocol {line['protocol_hash'][:12]}"
     )
-    return texts + [f"note: {warning}" for warning in line["warnings"]]
+    return [*texts, *(f"note: {warning}" for warning in line["warnings"]), str(standing_of_line(line))]
 
 
 def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> str:

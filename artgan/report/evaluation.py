@@ -18,6 +18,7 @@ def evaluation_page(
     title: str,
     line: Mapping[str, Any],
     *,
+    standing: str = "",
     best: Sequence[Any] = (),
     worst: Sequence[Any] = (),
     pairs: Sequence[Any] = (),
@@ -28,6 +29,7 @@ def evaluation_page(
     Args:
         title: what was judged.
         line: the metrics line.
+        standing: what it says, in a sentence.
         best, worst: judged pictures by realism, each with `pixels`, `name` and `realism`.
         pairs: the likeliest copies first, each with `generated`, `trained` (pixels), `name`, `source`, `matched` and `ratio`;
             see `artgan.evaluation.showcase`.
@@ -39,6 +41,7 @@ def evaluation_page(
             "title": title,
             "version": artgan.__version__,
             "line": line,
+            "standing": standing,
             "rows": [_row(name, entry, line["floor"].get(name)) for name, entry in line["metrics"].items()],
             "classes": [_class_row(name, result) for name, result in line.get("classes", {}).items()],
             "best": [_shown(item) for item in best],

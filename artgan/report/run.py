@@ -11,7 +11,7 @@ _SHEETS = 6
 _KIMG = "thousand images seen"
 
 
-def run_page(run: Path, lines: Sequence[Mapping[str, Any]], facts: Mapping[str, str], config: str) -> str:
+def run_page(run: Path, lines: Sequence[Mapping[str, Any]], facts: Mapping[str, str], config: str, standing: str) -> str:
     """Return the page, as HTML that needs no other file.
 
     Args:
@@ -19,6 +19,7 @@ def run_page(run: Path, lines: Sequence[Mapping[str, Any]], facts: Mapping[str, 
         lines: of metrics.jsonl.
         facts: what stands in the table at the top.
         config: the resolved configuration as text.
+        standing: how the run stands, in a sentence.
     """
     train = [line for line in lines if line["kind"] == "train"]
     judged = [line for line in lines if line["kind"] == "metrics"]
@@ -29,6 +30,7 @@ def run_page(run: Path, lines: Sequence[Mapping[str, Any]], facts: Mapping[str, 
         {
             "name": run.resolve().name,
             "facts": list(facts.items()),
+            "standing": standing,
             "warnings": [(f"{line['images_seen'] / 1000:,.1f}", line["text"]) for line in lines if line["kind"] == "warning"],
             "metric_charts": _metric_charts(judged),
             "metric_rows": [_row(line) for line in judged],

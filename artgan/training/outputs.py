@@ -17,6 +17,7 @@ from artgan.errors import CheckpointError
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.evaluation.reference import Reference
 from artgan.evaluation.sharing import Team
+from artgan.evaluation.verdict import Standing, standing_of_run
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
@@ -180,7 +181,8 @@ class Outputs:
             "device": f"{describe_device(session.device)}, {session.config.training.precision}",
             "judge": self.judge.features if self.judge else "none",
         }
-        page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config))
+        stands = str(standing(session.run, session.state.images_seen))
+        page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config), stands)
         (session.run / PAGE_FILE).write_text(page, encoding="utf-8")
 
     def _asked_to_stop(self) -> bool:
@@ -230,6 +232,15 @@ class Outputs:
             metrics=metrics,
         )
         save_model(self.session.run / "model" / name, self._generator(), card, grid(pictures))
+
+
+def standing(run: Path, images_seen: int) -> Standing:
+    """Return how a run stands, by its own lines: those under its newest protocol."""
+    lines = read_metrics(run)
+    judged = [line for line in lines if line["kind"] == "metrics"]
+    same = [line for line in judged if line["protocol_hash"] == judged[-1]["protocol_hash"]]
+    watched = [line["diversity"] for line in lines if line["kind"] == "watch"]
+    return standing_of_run(same, images_seen, watched[-1] if watched else None)
 
 
 def kid_bound(line: dict[str, Any]) -> float:

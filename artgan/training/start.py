@@ -17,6 +17,7 @@ from artgan.progress import Listener, format_seconds, silent
 from artgan.training.choose import Say, choose_config
 from artgan.training.distributed import World, join_world
 from artgan.training.loop import Outcome, train
+from artgan.training.outputs import PAGE_FILE, standing
 from artgan.training.preflight import describe, preflight
 from artgan.training.session import Session, only_trainer, open_session, stop_on_signals
 from artgan.training.transfer import check_frozen, start_from
@@ -73,9 +74,14 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
                 return None
             outcome = train(session, judge, minutes=order.minutes, stop_requested=stop_requested, on_progress=on_progress)
         spent = format_seconds(session.state.training_seconds)
+        sheets = sorted((order.run / "samples").glob("images-*.png"))
         say(f"{outcome.value} at {session.state.images_seen / 1000:,.1f} kimg after {spent} of training; run: {order.run}")
         if outcome not in (Outcome.FINISHED, Outcome.NO_BETTER):
             say("the same command goes on from here")
+        if world.is_first:
+            say(str(standing(order.run, session.state.images_seen)))
+        for path in (*sheets[-1:], order.run / PAGE_FILE):
+            say(f"look at {path}")
         return outcome
 
 
