@@ -64,7 +64,7 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
     if before and min(last) > (1 - SETTLED_SHARE) * min(before):
         return Standing(
             "settled",
-            f"Settled: KID fell by less than {SETTLED_SHARE:.0%} over the last {SETTLED_EVALUATIONS} evaluations{_now(judged)}.",
+            f"Settled: KID fell by less than {SETTLED_SHARE:.0%} in the last {SETTLED_EVALUATIONS} evaluations{_now(judged)}.",
             "More training will change little: sample the best model, or give it more or more alike works.",
         )
     return Standing(
