@@ -249,19 +249,19 @@ def evaluate(
         target: a model, or the folder of a model, a run or pictures.
         collection: to compare with, open or its folder.
         features: the judge's space, such as `inception-768`, `inception-2048`, `dinov2-b14`; `random` needs no weights.
-        metrics: groups of `artgan.metrics`, by default all: `distances`, `manifold`, `copying`.
+        metrics: groups of `artgan.metrics`, by default all: `distances`, `range`, `manifold`, `copying`.
         num_generated: pictures to judge; by default 2000 of a model, all of a folder.
         truncation: of a model's samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         on_progress: told about long work.
 
     Raises:
-        ConfigError: no such features or metric, or a value out of range.
+        ConfigError: no such features or metric, a value out of range, or features that the run was trained against.
         DataError: no such folder, or fewer than two pictures.
         WeightsError: the judge's weights are not available.
     """
     from artgan.devices import choose_device
-    from artgan.evaluation import Judge, measure
+    from artgan.evaluation import Judge, check_independent_of, measure
     from artgan.generation.model_folder import Model, is_model_or_run
 
     check_features(features)
@@ -275,6 +275,7 @@ def evaluate(
         raise DataError(f"{target}: no such run, model or folder of pictures")
     if isinstance(target, Model) or is_model_or_run(Path(target)):
         model = target if isinstance(target, Model) else load_model(target, device=device)
+        check_independent_of(features, model.folder)
         count, conditional = num_generated or NUM_JUDGED, bool(model.card.classes)
         subject = measure.generator_subject(opened, model.generator, count, truncation, conditional=conditional)
         place = model.space.device

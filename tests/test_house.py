@@ -105,6 +105,12 @@ def test_the_rooms_of_one_floor_have_no_loop():
         placed |= free
 
 
+@pytest.mark.parametrize("room", ["metrics", "evaluation"])
+def test_judges_know_nothing_of_what_is_trained_on(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not [module for module in imports_of(path) if room_of(module) == "objectives"], path.name
+
+
 def test_every_module_has_a_floor():
     rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in FILES} - {"__init__"}
     assert rooms == set().union(*FLOORS)

@@ -67,12 +67,13 @@ def evaluate(
 
     opened = open_collection(collection)
     from artgan.devices import choose_device
-    from artgan.evaluation import Judge, describe
+    from artgan.evaluation import Judge, check_independent_of, describe
     from artgan.evaluation.measure import evaluate as judge_pictures
     from artgan.evaluation.measure import folder_subject, generator_subject
     from artgan.evaluation.sharing import local_device, process_group
     from artgan.generation.model_folder import is_model_or_run, load_model
 
+    check_independent_of(features, target)
     chosen = choose_device(local_device(device))
     with process_group(chosen) as is_first, listener_for(quiet=context.obj.quiet or not is_first) as listen:
         if is_model_or_run(target):

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from artgan.backbones import FEATURE_SPACES
+from artgan.backbones import DEFAULT_FEATURES, FEATURE_SPACES
 from artgan.backbones.backbone import Backbone, load_backbone
-from artgan.config import check_features
+from artgan.config import RunConfig, check_features, load_config
 from artgan.datasets.collection import Collection
 from artgan.devices import place
 from artgan.errors import ConfigError
@@ -18,6 +19,7 @@ from artgan.evaluation.resize import resize
 from artgan.evaluation.sharing import Team
 from artgan.images import to_float
 from artgan.metrics.features import FeatureBank
+from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener, Progress
 
 BATCH = 32  # whole chunks of `artgan.generation.sample`
@@ -37,6 +39,41 @@ def backbone_and_layer(features: str) -> tuple[str, str]:
         return features, "pool"
     network, _, layer = features.partition(":")
     return network, layer
+
+
+def check_independent(features: str, config: RunConfig) -> None:
+    """Refuse a judge that sees through the network that a run trains against: it would praise what deceives that network.
+
+    An untrained network is let through: where no weights are available there is no other.
+
+    Args:
+        features: the judge's space.
+        config: of the run that is judged.
+
+    Raises:
+        ConfigError: they are of one network; the message names a judge that is not.
+    """
+    network, _ = backbone_and_layer(features)
+    if network != "random" and DISCRIMINATORS.row(config.model.discriminator).backbone and network == config.model.backbone:
+        raise ConfigError(
+            f"'{features}' cannot judge this run, whose discriminator sees pictures through {network} as well: it would praise "
+            f"what deceives that network; take {DEFAULT_FEATURES}, or 'random', which needs no weights"
+        )
+
+
+def check_independent_of(features: str, target: Path) -> None:
+    """Refuse the same for a run, or a model folder within one, by the configuration that lies there.
+
+    Args:
+        features: the judge's space.
+        target: a run, a model folder or a folder of pictures; what has no run around it is let through.
+
+    Raises:
+        ConfigError: as `check_independent`; or the run's configuration cannot be read.
+    """
+    for folder in (target, target.resolve().parent.parent):
+        if (folder / "config.yaml").is_file():
+            check_independent(features, load_config(folder / "config.yaml"))
 
 
 class Judge:

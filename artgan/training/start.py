@@ -12,7 +12,7 @@ from artgan.config import RunConfig
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, describe_device
 from artgan.errors import ArtganError, ConfigError
-from artgan.evaluation import Judge
+from artgan.evaluation import Judge, check_independent
 from artgan.progress import Listener, format_seconds, silent
 from artgan.training.choose import Say, choose_config
 from artgan.training.distributed import World, join_world
@@ -67,6 +67,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
         with _alone(order, world), stop_on_signals(patience) as stop_requested:
             config = order.config or choose_config(order.collection, order.overrides, say, on_progress)
             device = choose_device(config.training.device, world.local_rank)
+            check_independent(config.evaluation.features, config)
             judge = Judge(config.evaluation.features, order.collection, device, shared=world.size > 1)
             session = _open(order, config, world, judge, say)
             if order.dry:

@@ -18,7 +18,7 @@ from artgan.datasets.collection import Collection, open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.synthetic import MANNERS, draw_work
-from artgan.errors import CheckpointError, DataError
+from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.evaluation.judge import Judge
 from artgan.evaluation.measure import Subject, evaluate, generator_subject
 from artgan.evaluation.reference import Reference
@@ -293,3 +293,22 @@ def test_an_estimate_without_interval_is_null_in_json():
     from artgan.evaluation.measure import entry
 
     assert entry(Estimate(1.0)) == {"value": 1.0, "low": None, "high": None}
+
+
+def test_a_space_that_a_run_trains_against_is_refused_as_its_judge(tmp_path):
+    from artgan.config import RunConfig, dump_config, with_values
+    from artgan.evaluation import check_independent, check_independent_of
+
+    run = tmp_path / "run"
+    model = run / "model" / "best"
+    model.mkdir(parents=True)
+    (run / "config.yaml").write_text(dump_config(RunConfig()))
+    for target in (run, model):
+        with pytest.raises(ConfigError, match=r"'squeezenet1_1:fire9' cannot judge this run.*take inception-768"):
+            check_independent_of("squeezenet1_1:fire9", target)
+        check_independent_of("inception-768", target)
+    check_independent_of("squeezenet1_1:fire9", tmp_path)  # no run: anybody's pictures
+    own = with_values(RunConfig(), {"model.discriminator": "fastgan"})
+    check_independent("squeezenet1_1:fire9", own)
+    untrained = with_values(RunConfig(), {"model.backbone": "random"})
+    check_independent("random", untrained)
