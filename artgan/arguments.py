@@ -92,24 +92,6 @@ def jobs(count: int) -> int:
     return count or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def output_folder(path: Path, force: bool) -> Path:
-    """Check that results can go to a folder without overwriting anything.
-
-    Raises:
-        ConfigError: it holds files and `force` was not given, or it is a file.
-        StorageError: it cannot be made.
-    """
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"--out {path}: is a file; give a folder")
-    if path.is_dir() and any(path.iterdir()) and not force:
-        raise ConfigError(f"--out {path}: the folder is not empty; choose another, or add --force to write into it")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"--out {path}: cannot be made ({error.strerror})") from error
-    return path
-
-
 def output_file(option: str, path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> Path:
     """Check, before the work, that a result can go to a file: it replaces no input, no folder and no file of another kind.
 

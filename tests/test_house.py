@@ -27,6 +27,7 @@ FLOORS = [
         "storage",
         "overview",
         "side_files",
+        "targets",
         "images",
         "metadata",
         "devices",

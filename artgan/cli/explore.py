@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG, app
 from artgan.progress import listener_for
 
@@ -29,7 +29,7 @@ def directions(
     """
     numbers = arguments.seeds(seeds)
     arguments.number("--amount", amount, 0.1, 20)
-    arguments.output_folder(out, force)
+    targets.output_folder(out, force, targets.DIRECTIONS)
     from artgan.devices import choose_device
     from artgan.generation.direction_sheets import save_directions
     from artgan.generation.model_folder import load_model
@@ -63,7 +63,7 @@ def project(
     arguments.choice("--backbone", backbone, ("squeezenet1_1", "vgg16", "vgg19", "random"))
     arguments.choice("--video", video, ("mp4", "webm", "gif", "webp", "none"))
     arguments.number("--steps", steps, 1, 100_000)
-    arguments.output_folder(out, force)
+    targets.output_folder(out, force, targets.PROJECTION, [picture])
     import numpy as np
 
     from artgan.decode import decode_file

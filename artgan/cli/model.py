@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError
 
@@ -87,7 +87,7 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
     """Make a model folder of a StyleGAN2 generator; nothing in the file is executed."""
-    arguments.output_folder(out, force)
+    targets.output_folder(out, force, targets.MODEL, [file])
     from artgan.importing.stylegan2 import import_pkl
 
     for line in import_pkl(file, out):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG
 from artgan.cli.model import model_app
 from artgan.progress import listener_for
@@ -43,7 +43,7 @@ def page(
 
     engine = "webgpu" if webgpu else "wasm"
     loaded = load_runtime(runtime, engine)
-    arguments.output_folder(out, force)
+    targets.output_folder(out, force, targets.PAGE, [target])
     from artgan.generation.favourites import favourites_path, liked_points
     from artgan.generation.model_folder import load_model
     from artgan.modelpage.build import Look, write_page

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError, DataError
 from artgan.progress import listener_for
@@ -127,6 +127,9 @@ def refine(
         "output.format": file_format,
         "output.profile": profile,
     }
+    if out is not None:
+        others = [Path(palette)] if palette and not palette.startswith("#") else []
+        targets.check_apart(out, [*inputs, *(style or ()), *(mask or ()), *others, *([network] if network else ())])
     given = {key: value for key, value in flags.items() if value is not None}
     look = _look(recipe, recipe_from, override or [], given)
     own_features = backbone or style_layers or content_layers
@@ -210,7 +213,7 @@ def _run(
     if cube is not None:
         arguments.output_file("--cube", cube, (".cube",), inputs)
     going_on = (out / WORK_FOLDER).is_dir()
-    arguments.output_folder(out, force or going_on)
+    targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
     request = RefineRequest(inputs, out, look, materials, device, jobs, share, cube)
     with listener_for(quiet=options.quiet) as listen:
         result = run_refine(request, say=options.say, on_progress=listen)
@@ -257,6 +260,6 @@ def _own_samples(model_path: Path, folder: Path, device: "torch.device", listen:
     model = load_model(model_path, device)
     samples = folder / f"samples-{model.sha256[:12]}"
     if not (samples / "grid.png").is_file():  # written last
-        arguments.output_folder(samples, force=True)
+        targets.output_folder(samples, True, targets.SAMPLES)
         save_samples(model, samples, points_of_seeds(model, range(_SAMPLES_TO_FIT), Look()), on_progress=listen)
     return samples

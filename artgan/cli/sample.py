@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError
@@ -72,8 +72,7 @@ def sample(
         "moves": tuple(arguments.named_numbers("--move", text) for text in move or ()),
         "noise": None if noise is None else int(arguments.number("--noise", noise, 0, arguments.MAX_SEED)),
     }
-    arguments.output_folder(out, force)
-    _check_no_input(out, [*(again or ()), *(start or ())])
+    targets.output_folder(out, force, targets.SAMPLES, [*(again or ()), *(start or ())])
     from artgan.devices import choose_device
     from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
@@ -100,12 +99,6 @@ def sample(
         save_samples(model, out, points, image_format=image_format, names=names, on_progress=listen, **options)  # type: ignore[arg-type]
     rate = format_rate(len(points) / (time.monotonic() - started))
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
-
-
-def _check_no_input(out: Path, inputs: list[Path]) -> None:
-    for path in inputs:
-        if path.resolve().parent == out.resolve():
-            raise ConfigError(f"--out {out}: holds {path.name}, which is an input and is never replaced; give another folder")
 
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG, app
 from artgan.progress import listener_for
 
@@ -26,7 +26,7 @@ def demo(
     Draws, prepares, trains, evaluates, samples and refines; ends with one HTML page. Needs no network, GPU or weights.
     """
     arguments.number("--minutes", minutes, 0.05, 600)
-    arguments.output_folder(out, force)
+    targets.output_folder(out, force, targets.DEMO)
     from artgan.demo import run_demo
 
     with listener_for(quiet=context.obj.quiet) as listen:

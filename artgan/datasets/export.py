@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+import artgan
+from artgan import arguments, targets
 from artgan.datasets.collection import Collection
 from artgan.errors import DataError, StorageError
 from artgan.progress import Listener, Progress, silent
@@ -31,11 +33,17 @@ def export(collection: Collection, out: Path, *, overwrite: bool = False, on_pro
         on_progress: told after each picture.
 
     Raises:
+        ConfigError: `out` is, holds or lies within the collection, or is no former export.
         DataError: `out` exists.
         StorageError: it cannot be written.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
+    targets.check_apart(out, [collection.folder])
+    if out.suffix.lower() == ".zip":
+        arguments.output_file("--out", out, (".zip",))
+    else:
+        targets.check_former(out, targets.EXPORT)
     write = _write_zip if out.suffix.lower() == ".zip" else _write_folder
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +76,8 @@ def _write_folder(collection: Collection, path: Path, on_progress: Listener) -> 
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(_png(collection, row))
         on_progress(Progress("exporting", row + 1, len(names), "pictures"))
+    facts = {"artgan": artgan.__version__, "pictures": len(names), "pixel_hash": collection.pixel_hash}
+    (path / targets.EXPORT.sign).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if collection.classes and folders != list(collection.classes):
         with (path / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
             rows = [(name, collection.classes[label]) for name, label in zip(names, collection.labels, strict=True)]

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from artgan import targets
+from artgan.datasets import remote
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
 from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
@@ -80,13 +82,19 @@ def prepare(
         on_progress: told after each file.
 
     Raises:
+        ConfigError: `out` is or holds a source, or is no former collection.
         DataError: nothing to read, too many rejected files (the index then stays beside `out`), or `out` exists.
         StorageError: no space, not writable, or another process is making the same collection.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
+    local = [Path(source) for source in sources if not remote.is_url(str(source))]
+    targets.check_apart(out, local)
+    targets.check_former(out, targets.COLLECTION)
     listing = list_for(sources, out, reading, use_labels=use_labels, unlabelled=unlabelled)
     files = listing.files
+    if out.exists():  # a list of paths or a link may lead into it
+        targets.check_apart(out, _places(files))
     building, shape = _building(out), (recipe.height, recipe.width, 3)
     busy = StorageError(f"{out} is being made by another process: wait for it, stop it, or choose another --out")
     try:
@@ -122,10 +130,16 @@ def list_for(
     made = (
         out,
         _building(out),
-        *(out.with_name(name.format(out.name)) for name in (".{}.lock", ".{}.replaced", "{}.rejected.jsonl")),
+        *(out.with_name(name.format(out.name)) for name in (".{}.lock", ".replaced-{}", "{}.rejected.jsonl")),
     )
     listing = list_files(sources, replace(reading, leave_out=made))
     return with_labels(listing, unlabelled, reading.label_column, use_labels=use_labels)
+
+
+def _places(files: Sequence[SourceFile]) -> set[Path]:
+    """Return the folders in which files are, and those that links among them lead to."""
+    paths = {file.path for file in files if isinstance(file.path, Path)}
+    return {path.parent for path in paths} | {path.resolve().parent for path in paths if path.is_symlink()}
 
 
 def forecast(files: Sequence[SourceFile], out: Path, recipe: Recipe, max_pixels: int = MAX_PIXELS) -> Forecast:

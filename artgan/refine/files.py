@@ -36,6 +36,7 @@ from artgan.refine.sources import find_pictures
 from artgan.refine.store import FolderStore
 from artgan.refine.workers import over_processes
 from artgan.storage import only_one, write_whole
+from artgan.targets import check_apart
 
 WORK_FOLDER = ".unfinished"
 
@@ -93,7 +94,7 @@ def refine_files(
         StorageError: there is no space; finished pictures stay, and the same command goes on.
     """
     check_materials(recipe, materials)
-    _check_out(find_pictures(inputs), out)
+    check_apart(out, [*inputs, *find_pictures(inputs)])
     items, failed = plan(inputs, recipe, materials)
     if not items:
         raise DataError(_all_failed(failed))
@@ -121,13 +122,6 @@ def refine_files(
 def forget_run(out: Path) -> None:
     """Remove what a finished run kept to go on with; a run that is stopped before this goes on where it was."""
     shutil.rmtree(out / WORK_FOLDER, ignore_errors=True)
-
-
-def _check_out(paths: Sequence[Path], out: Path) -> None:
-    folder = out.resolve()
-    for path in paths:
-        if folder in (path.parent.resolve(), path.resolve().parent):
-            raise ConfigError(f"--out {out}: holds {path.name}, which is an input; the originals are never overwritten")
 
 
 def _check_targets(out: Path, names: Sequence[str]) -> None:

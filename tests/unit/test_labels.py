@@ -347,7 +347,7 @@ def test_the_result_is_no_part_of_its_source(drawn_files, tmp_path):
     """A collection within its source is left out, with all that a killed or failed run leaves beside it."""
     source = write_folder(tmp_path / "in", placed(["a/1.png", "b/2.png"], drawn_files))
     first = prepare([source], source / "out", LOOK)
-    for name in (".out.building/images.npy", ".out.lock", ".out.replaced/contact_sheet.png", "out.rejected.jsonl"):
+    for name in (".out.building/images.npy", ".out.lock", ".replaced-out/contact_sheet.png", "out.rejected.jsonl"):
         write_folder(source, {name: b"left over"})
     files = list_for([source], source / "out").files
     assert [file.name for file in files] == ["a/1.png", "b/2.png"]

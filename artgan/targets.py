@@ -1,0 +1,169 @@
+"""Where results may go: never over, nor around, what they are made from, and never over what artgan did not make.
+
+`--force` lets a verb replace what the same verb made before, and nothing else. Folders are told apart by what they are on
+disk and not by their names, so that links, other spellings and drives that ignore case change nothing.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from artgan.errors import ConfigError, DataError, StorageError
+from artgan.side_files import side_file
+
+_OWN_FOLDERS = (
+    ("collection.json", "images.npy"),
+    ("manifest.json", "model.safetensors"),
+)  # whole: nothing is written into them
+
+_PAGE_FACTS = "window.artganFacts"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of result folder.
+
+    Attributes:
+        name: in words.
+        sign: a file that every such folder has.
+        whole: of a folder that is replaced as a whole: what all its files are called; None where files are only added.
+    """
+
+    name: str
+    sign: str
+    whole: str | None = None
+
+
+COLLECTION = Kind("collection", "collection.json", r"collection\.json|images\.npy|index\.jsonl|contact_sheet\.png")
+EXPORT = Kind("exported collection", "export.json", r"([^/]+/)?\d{8}\.png|metadata\.csv|export\.json")
+MODEL = Kind("model", "manifest.json", r"(config|manifest)\.json|model\.safetensors|README\.md|samples\.png")
+SAMPLES = Kind("folder of samples", "grid.png")
+REFINED = Kind("folder of refined pictures", "refine.json")
+DIRECTIONS = Kind("folder of directions", "directions.json")
+PROJECTION = Kind("projection", "projection.png")
+DEMO = Kind("demo", "collection/collection.json")
+PAGE = Kind("model page", "data/facts.js")
+
+
+def check_apart(out: Path, sources: Iterable[Path]) -> None:
+    """Refuse a target that is a source, or holds one.
+
+    A target *within* a source is no danger as long as it is new or of the verb's own kind: see `check_former`.
+
+    Raises:
+        ConfigError: it is or holds one, or lies in a collection or a model.
+    """
+    identity = _identity(out)
+    for source in sources if identity is not None else ():
+        resolved = source.resolve()
+        for place in (resolved, *resolved.parents, *source.absolute().parents):
+            if _identity(place) == identity:
+                how = "is" if place == resolved else "holds"
+                raise ConfigError(
+                    f"--out {out}: {how} {source}, which is an input and is never replaced; the originals are never overwritten"
+                )
+    for parent in out.resolve().parents:
+        if any(all((parent / name).is_file() for name in names) for names in _OWN_FOLDERS):
+            raise ConfigError(
+                f"--out {out}: lies within {parent}, a collection or model of artgan's; choose a place outside of it"
+            )
+
+
+def check_former(out: Path, kind: Kind) -> None:
+    """Refuse to replace, or to write into, a folder with files in it that is not a former result of the kind.
+
+    Raises:
+        ConfigError: it is none, it is a file, or it is one with something of somebody else's in it.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; give a folder")
+    if not any(out.iterdir()):
+        return
+    if not _has_sign(out, kind):
+        raise ConfigError(
+            f"--out {out}: is no {kind.name} that artgan made, and --force replaces nothing else; choose another --out, or "
+            f"remove the folder yourself"
+        )
+    foreign = _foreign(out, kind) if kind.whole is not None else None
+    if foreign is not None:
+        raise ConfigError(
+            f"--out {out}: holds {foreign}, which is no part of a {kind.name}; move it away, or choose another --out"
+        )
+
+
+def output_folder(path: Path, force: bool, kind: Kind, sources: Iterable[Path] = (), *, going_on: bool = False) -> Path:
+    """Check that results can go into a folder without overwriting anything but former results, and make it.
+
+    Args:
+        path: of the folder.
+        force: let former results be replaced.
+        kind: of the results.
+        sources: what they are made from.
+        going_on: it holds a run that was stopped and goes on.
+
+    Raises:
+        ConfigError: it holds files and `force` was not given, or files that are no former result, or an input.
+        StorageError: it cannot be made.
+    """
+    check_apart(path, sources)
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"--out {path}: is a file; give a folder")
+    if path.is_dir() and any(path.iterdir()) and not (force or going_on):
+        raise ConfigError(f"--out {path}: the folder is not empty; choose another, or add --force to write into it")
+    if not going_on:
+        check_former(path, kind)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"--out {path}: cannot be made ({error.strerror})") from error
+    return path
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _has_sign(folder: Path, kind: Kind) -> bool:
+    """Return whether a folder has the file that tells the kind; of pictures, one that artgan wrote: an end may be missing."""
+    if not kind.sign.endswith(".png"):
+        return _is_ours(folder / kind.sign)
+    from artgan.metadata import read_metadata
+    from artgan.overview import is_sheet
+
+    if is_sheet(folder / kind.sign):
+        return True
+    pictures = sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg", ".webp", ".tif"))
+    try:
+        return any(read_metadata(path) is not None for path in pictures[:3])
+    except DataError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text.startswith(_PAGE_FACTS) if path.suffix == ".js" else isinstance(json.loads(text), dict)
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _foreign(folder: Path, kind: Kind) -> str | None:
+    """Return the first file that no result of the kind has; what a file manager leaves does not count."""
+    assert kind.whole is not None
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            inner = Path(parent, name).relative_to(folder).as_posix()
+            is_litter = side_file(name) is not None and Path(name).suffix.casefold() in ("", ".db", ".ini")
+            if not re.fullmatch(kind.whole, inner) and not is_litter:
+                return inner
+    return None
