@@ -24,7 +24,7 @@ from artgan.datasets.duplicates import fingerprint
 from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.journal import Entry, files_done, open_journal
 from artgan.datasets.labels import with_labels
-from artgan.datasets.recipe import Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders
+from artgan.datasets.recipe import Box, Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders, trimmed_box
 from artgan.datasets.rights import stated_rights
 from artgan.datasets.settle import Summary, settle
 from artgan.datasets.source_file import SourceFile
@@ -201,9 +201,10 @@ def _prepare_file(task: _Task) -> list[Entry]:
         "orientation": picture.orientation,
         "notes": list(picture.notes),
     }
-    pixels = picture.pixels
+    pixels, extent = picture.grid, picture.box
     if recipe.trim:
         pixels, cut = trim_borders(pixels)
+        extent = trimmed_box(extent, cut, pixels)
         if any(cut):
             line["notes"].append(f"uniform borders cut: left {cut[0]}, top {cut[1]}, right {cut[2]}, bottom {cut[3]} px")
     height, width, _ = pixels.shape
@@ -213,16 +214,18 @@ def _prepare_file(task: _Task) -> list[Entry]:
         return _rejected(line, f"its shape, width / height, is not within {recipe.min_aspect:g} to {recipe.max_aspect:g}")
     twin = fingerprint(pixels)
     line |= {"perceptual_hash": f"{twin.hash:016x}", "proxy": base64.b64encode(twin.proxy.tobytes()).decode()}
-    return _fitted(line, pixels, recipe)
+    return _fitted(line, pixels, extent, recipe)
 
 
-def _fitted(line: dict[str, Any], pixels: np.ndarray, recipe: Recipe) -> list[Entry]:
-    """Return the whole work in the frame, or its tiles."""
-    boxes = tile_boxes(pixels.shape[0], pixels.shape[1], recipe)
+def _fitted(line: dict[str, Any], pixels: np.ndarray, extent: Box, recipe: Recipe) -> list[Entry]:
+    """Return the whole work, which covers that extent of its pixels, in the frame; or its tiles."""
+    left, top, right, bottom = extent
+    boxes = tile_boxes(bottom - top, right - left, recipe)
     if len(boxes) == 1:
-        return [_with_hash(line, fit_pixels(pixels, recipe))]
+        return [_with_hash(line, fit_pixels(pixels, recipe, extent))]
     entries = []
-    for index, box in enumerate(boxes):
+    for index, tile in enumerate(boxes):
+        box = (tile[0] + left, tile[1] + top, tile[2] + left, tile[3] + top)
         place = {"tile": [index, len(boxes)], "box": [round(side, 2) for side in box]}
         entries.append(_with_hash(line | place, cut_tile(pixels, box, recipe)))
     return entries

@@ -55,20 +55,20 @@ class Recipe:
 Box = tuple[float, float, float, float]
 
 
-def fit_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Bring uint8 `[h, w, 3]` to the recipe's frame with an antialiased Lanczos filter."""
+def fit_pixels(pixels: np.ndarray, recipe: Recipe, box: Box | None = None) -> np.ndarray:
+    """Bring uint8 `[h, w, 3]`, or the part of it in a box, to the recipe's frame with an antialiased Lanczos filter."""
+    box = box or (0, 0, pixels.shape[1], pixels.shape[0])
     fit = recipe.fit
     if fit == "smart":
-        fit = "crop" if _share_kept(pixels, recipe) >= _SMART_MIN_SHARE else "pad"
-    image = Image.fromarray(pixels)
+        fit = "crop" if _share_kept(box, recipe) >= _SMART_MIN_SHARE else "pad"
     if fit == "stretch":
-        return np.asarray(image.resize((recipe.width, recipe.height), Image.Resampling.LANCZOS))
+        return cut_tile(pixels, box, recipe)
     if fit == "crop":
-        return cut_tile(pixels, _crop_box(pixels, recipe), recipe)
-    return _padded(image, recipe)
+        return cut_tile(pixels, _crop_box(pixels, box, recipe), recipe)
+    return _padded(Image.fromarray(pixels), box, recipe)
 
 
-def tile_boxes(height: int, width: int, recipe: Recipe) -> list[Box]:
+def tile_boxes(height: float, width: float, recipe: Recipe) -> list[Box]:
     """Return the boxes (left, top, right, bottom) into which a work is cut, row by row; one box when it stays whole.
 
     Boxes have the shape of the frame and at least its size, do not overlap, and are spread evenly over the work.
@@ -120,22 +120,28 @@ def _uniform_lines(pixels: np.ndarray) -> int:
     return count if count <= limit else 0
 
 
-def _share_kept(pixels: np.ndarray, recipe: Recipe) -> float:
+def trimmed_box(box: Box, cut: tuple[int, int, int, int], pixels: np.ndarray) -> Box:
+    """Return a box of a picture within what `trim_borders` left of it."""
+    left, top, right, bottom = box
     height, width, _ = pixels.shape
-    ratio = (width / height) / (recipe.width / recipe.height)
+    return max(left - cut[0], 0), max(top - cut[1], 0), min(right - cut[0], width), min(bottom - cut[1], height)
+
+
+def _share_kept(box: Box, recipe: Recipe) -> float:
+    ratio = ((box[2] - box[0]) / (box[3] - box[1])) / (recipe.width / recipe.height)
     return min(ratio, 1 / ratio)
 
 
-def _crop_box(pixels: np.ndarray, recipe: Recipe) -> Box:
+def _crop_box(pixels: np.ndarray, within: Box, recipe: Recipe) -> Box:
     """Return the largest box of the frame's shape, placed by the focus: left, top, right, bottom."""
-    height, width, _ = pixels.shape
+    width, height = within[2] - within[0], within[3] - within[1]
     scale = min(width / recipe.width, height / recipe.height)
     box_width, box_height = recipe.width * scale, recipe.height * scale
     across, down = 0.5, 0.0 if recipe.focus == "top" else 0.5
     if recipe.focus == "detail":
         energy = _detail(pixels)
         across, down = _best_place(energy.sum(0), box_width / width), _best_place(energy.sum(1), box_height / height)
-    left, top = (width - box_width) * across, (height - box_height) * down
+    left, top = within[0] + (width - box_width) * across, within[1] + (height - box_height) * down
     return left, top, left + box_width, top + box_height
 
 
@@ -158,10 +164,11 @@ def _best_place(energy: np.ndarray, share: float) -> float:
     return int(sums.argmax()) / (len(sums) - 1)
 
 
-def _padded(image: Image.Image, recipe: Recipe) -> np.ndarray:
-    scale = min(recipe.width / image.width, recipe.height / image.height)
-    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+def _padded(image: Image.Image, box: Box, recipe: Recipe) -> np.ndarray:
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = min(recipe.width / width, recipe.height / height)
+    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
     canvas = Image.new("RGB", (recipe.width, recipe.height), recipe.matte)
     offset = ((recipe.width - inner[0]) // 2, (recipe.height - inner[1]) // 2)
-    canvas.paste(image.resize(inner, Image.Resampling.LANCZOS), offset)
+    canvas.paste(image.resize(inner, Image.Resampling.LANCZOS, box=box), offset)
     return np.asarray(canvas)
