@@ -120,7 +120,7 @@ def _finished(raster: Raster, matte: tuple[int, int, int]) -> Picture:
     if raster.alpha is not None:
         image = _over_matte(image, raster.alpha, matte)
         raster.notes.append("transparency composited on the matte")
-    box = _upright_box(*(raster.covered or image.size), *image.size, raster.orientation)
+    box = _upright_box(raster.covered or image.size, image.size, raster.orientation)
     if raster.orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[raster.orientation])
         raster.notes.append(f"EXIF orientation {raster.orientation} applied")
@@ -129,8 +129,9 @@ def _finished(raster: Raster, matte: tuple[int, int, int]) -> Picture:
     return Picture(grid, box, *about, profile, raster.orientation, tuple(raster.notes))
 
 
-def _upright_box(across: float, down: float, width: int, height: int, orientation: int) -> tuple[float, float, float, float]:
-    """Return where the first `across` and `down` pixels of a stored picture are once it stands upright."""
+def _upright_box(covered: tuple[float, float], size: tuple[int, int], orientation: int) -> tuple[float, float, float, float]:
+    """Return where the part of a stored picture that it covers is once it stands upright."""
+    (across, down), (width, height) = covered, size
     left, right = (width - across, width) if orientation in (2, 3, 7, 8) else (0, across)
     top, bottom = (height - down, height) if orientation in (3, 4, 6, 7) else (0, down)
     return (top, left, bottom, right) if orientation >= 5 else (left, top, right, bottom)

@@ -65,7 +65,7 @@ def _read_page(data: bytes, page: Page, facts: TiffFacts, wish: Wish) -> Raster:
         return with_pillow.read_tiff(data, page.bits[0], white_is_zero=page.photometric == WHITE_IS_ZERO, wish=wish)
     objection = extra_objection(page)
     if objection:
-        raise DataError(f"{objection} cannot be read: save it without, or as another kind of file")
+        raise DataError(f"{objection} cannot be read: save it as a plain TIFF or PNG of 8 or 16 bits")
     kind = f"floating-point pixels of {page.bits[0]} bits" if page.is_float else f"TIFF of {page.bits[0]} bits in this layout"
     from_extra("tifffile", kind)
     from_extra("imagecodecs", kind)
