@@ -128,7 +128,7 @@ METRICS = Table(
             estimator="Vendi ratio of at most 1000 pictures, cosine about the mean of the real ones",
             floor=None,
             healthy=(0.7, float("inf")),
-            advice="samples resemble each other: train longer, or choose with sample --select diversity",
+            advice="samples resemble each other: train longer, or choose with sample --select 20 --by diversity",
         ),
         "precision": MetricRow(
             "artgan.metrics.estimates:precision",
@@ -174,7 +174,7 @@ METRICS = Table(
             estimator=_CLIPPED,
             floor="holdout",
             healthy=(0.4, 1.0),
-            advice="few samples look like a picture of the collection: train longer, or choose with sample --select realism",
+            advice="few samples look like the collection: train longer, or choose with sample --select 20 --by realism",
         ),
         "clipped_coverage": MetricRow(
             "artgan.metrics.clipped:clipped_coverage",
