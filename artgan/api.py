@@ -302,21 +302,24 @@ def refine(
         style: what to look like: a picture; or the path of one, of a folder of them, or of a collection.
         palette: whose colors `match` takes, likewise, or colors such as `#1b2a49,#d8c9a3`; the style's by default.
         look: a recipe's YAML file, or the name of one of `configs/refine/` such as `quick_cpu` or `soft_touch`.
-        settings: values that win over the look, by dotted key: `{"style.strength": 0.5, "output.size_px": 1024}`.
+        settings: values that win over the look, by dotted key: `{"style.strength": 0.5, "output.size_px": 1024}`. Where neither
+            names a `style.backbone`, it is the first of vgg19, squeezenet1_1 and drawn whose weights are on this machine.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         on_progress: told about every few steps.
 
     Raises:
         ConfigError: no such look, a wrong value, or a look that needs a style or palette where none is given.
         DataError: a picture cannot be read, or is too small for style.
-        WeightsError: the backbone's weights are not available; `{"style.backbone": "random"}` needs none.
+        WeightsError: the named backbone's weights are not on this machine; those of `{"style.backbone": "drawn"}` always are.
     """
+    from artgan import weights
+    from artgan.backbones import STYLE_BACKBONES
     from artgan.devices import choose_device
     from artgan.refine.recipe import load_recipe, shipped_looks
     from artgan.refine.run import refine_pictures
 
     named = None if look is None else shipped_looks().get(os.fspath(look)) or Path(look)
-    recipe = load_recipe(named, settings)
+    recipe = load_recipe(named, settings, backbone=weights.first_found(STYLE_BACKBONES))
     several = [_pixels(picture) for picture in _several(pictures)]
     names = [f"picture {index}" for index in range(len(several))]
     results = refine_pictures(several, names, recipe, _materials(recipe, style, palette), choose_device(device), on_progress)

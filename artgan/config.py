@@ -28,10 +28,10 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kimg = Annotated[float, Field(ge=0.001, le=1e9)]  # one image at least
 Share = Annotated[float, Field(ge=0, le=1)]
-# Values whose default is another today, as runs had them before: a run goes on as it was, whether its own file lacks them or a
-# configuration leaves them open.
+# Former values of what has another default today: runs go on as they were, where a file lacks them or leaves them open.
 FORMER_DEFAULTS: dict[str, Any] = {
     "augment.policies": ("color", "translation", "cutout"),
+    "model.backbone": "squeezenet1_1",
     "model.padding": "zeros",
     "objective.terms": {},
 }
@@ -85,10 +85,10 @@ class ModelConfig(Section):
     )
     conditional: bool = False
     """Condition both networks on the collection's classes."""
-    backbone: str = "squeezenet1_1"
-    """Feature network of the `projected` discriminator."""
+    backbone: str | None = None
+    """Feature network of the `projected` discriminator; by default `squeezenet1_1` where it is on this machine, or `drawn`."""
     backbone_input_px: PositiveInt | None = None
-    """Shorter side at which the backbone sees pictures; by default theirs, and at least 128."""
+    """Shorter side at which the backbone sees pictures; by default theirs, and at least 128 (64 for `drawn`)."""
 
     @field_validator("generator")
     @classmethod
@@ -102,8 +102,8 @@ class ModelConfig(Section):
 
     @field_validator("backbone")
     @classmethod
-    def _known_backbone(cls, name: str) -> str:
-        return BACKBONES.check(name)
+    def _known_backbone(cls, name: str | None) -> str | None:
+        return None if name is None else BACKBONES.check(name)
 
 
 class ObjectiveConfig(Section):

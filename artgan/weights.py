@@ -1,9 +1,10 @@
 """Pretrained weights: one table, one look-up order, verified downloads.
 
-Look-up: the folder in `ARTGAN_WEIGHTS` (or `--weights-dir`), then the cache, then an error that says how to get them.
-A folder that the user points to is trusted as it is; the file's sha256 travels into every metric protocol. Only `fetch`
-downloads, and only when asked: it announces itself, resumes, verifies the full sha256 before anything reads the file,
-keeps the tensors that are needed as safetensors and drops the rest.
+Look-up: the folder in `ARTGAN_WEIGHTS` (or `--weights-dir`), then the package for what ships in it, then the cache, then an
+error that says how to get them. A folder that the user points to is trusted as it is; what ships is held against its sha256
+at every use; the file's sha256 travels into every metric protocol. Only `fetch` downloads, and only when asked: it
+announces itself, resumes, verifies the full sha256 before anything reads the file, keeps the tensors that are needed as
+safetensors and drops the rest.
 """
 
 import glob
@@ -11,6 +12,7 @@ import os
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ CACHE_VARIABLE = "ARTGAN_CACHE"
 OFFLINE_VARIABLE = "ARTGAN_OFFLINE"
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 20
+_SHIPPED_FOLDER = Path(__file__).parent / "backbones"
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,15 @@ class Weights:
     """Where pretrained weights come from and who needs them.
 
     Attributes:
-        url: the official file.
-        sha256: of the official file, all 64 digits; None where its publisher states it beside the file (Git LFS).
+        url: the official file; None where it ships with artgan, in `artgan/backbones`.
+        sha256: of that file, all 64 digits; None where its publisher states it beside the file (Git LFS).
         megabytes: its size, for people; 0 where it is not known before fetching.
         keep: key prefixes that are kept after verification; empty keeps a safetensors file whole.
         license: of the weights, as their publisher states it.
         used_by: the parts of artgan that ask for them.
     """
 
-    url: str
+    url: str | None
     sha256: str | None
     megabytes: float
     keep: tuple[str, ...]
@@ -49,6 +52,14 @@ class Weights:
 
 
 WEIGHTS = {
+    "drawn": Weights(
+        url=None,
+        sha256="d17654d30937107864d92a0994b3a68233ca4e16d99ae5d5f6af8d1a3e5e7fca",
+        megabytes=2.3,
+        keep=(),
+        license="Apache-2.0; trained by artgan on pictures drawn by code, and on nothing else",
+        used_by="train (projected discriminator), refine, demo",
+    ),
     "inception_fid_2015": Weights(
         url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
         sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
@@ -92,6 +103,11 @@ _LFS_POINTER_LIMIT = 1024
 def has_weights(name: str) -> bool:
     """Return whether a network has weights to look up: one of the table, or one of timm's."""
     return name in WEIGHTS or name.startswith(FAMILY)
+
+
+def ships(name: str) -> bool:
+    """Return whether a network's weights come with artgan itself."""
+    return name in WEIGHTS and WEIGHTS[name].url is None
 
 
 def source_of(name: str) -> Weights:
@@ -168,20 +184,27 @@ def find(name: str) -> Path | None:
     if "/" in stem or "\\" in stem:
         raise WeightsError(f"'{name}' cannot be the name of a model: it holds a slash")
     places = [Path(folder) for folder in [os.environ.get(DIRECTORY_VARIABLE)] if folder]
-    for place in [*places, cache_dir() / "weights"]:
+    for place in [*places, _SHIPPED_FOLDER if ships(name) else cache_dir() / "weights"]:
         for candidate in [place / f"{stem}.safetensors", *sorted(place.glob(f"{glob.escape(stem)}.*.safetensors"))]:
             if candidate.is_file():
                 return candidate
     return None
 
 
+def first_found(names: Sequence[str]) -> str:
+    """Return the first network whose weights are on this machine; where none are, the last, whose loading then says so."""
+    return next((name for name in names if find(name)), names[-1])
+
+
 def locate(name: str) -> Located:
     """Find the weights `name` on this machine.
 
     Raises:
-        WeightsError: they are not at hand; the message says how to get them.
+        WeightsError: they are not at hand, or what ships is damaged; the message says how to get them.
     """
     path = find(name)
+    if ships(name) and (path is None or path.parent == _SHIPPED_FOLDER):
+        return _shipped(name, path)
     if path is None:
         size = f" ({source_of(name).megabytes:.0f} MB)" if name in WEIGHTS else ""
         raise WeightsError(
@@ -189,6 +212,16 @@ def locate(name: str) -> Located:
             f"{size}, or put {name.removeprefix(FAMILY)}.safetensors into a folder and name it with --weights-dir"
         )
     return Located(path, file_sha256(path))
+
+
+def _shipped(name: str, path: Path | None) -> Located:
+    expected, repair = str(WEIGHTS[name].sha256), "install it again: pip install --force-reinstall --no-deps artgan"
+    if path is None:
+        raise WeightsError(f"{_SHIPPED_FOLDER / f'{name}.safetensors'} is missing from this installation of artgan; {repair}")
+    actual = file_sha256(path)
+    if actual != expected:
+        raise WeightsError(f"{path} is damaged: its sha256 is {actual[:16]}..., not {expected[:16]}...; {repair}")
+    return Located(path, actual)
 
 
 def is_offline() -> bool:
@@ -199,11 +232,16 @@ def is_offline() -> bool:
 def fetch(name: str, on_progress: Listener = silent) -> Path:
     """Download, verify and cut the weights `name`; return the safetensors file in the cache.
 
+    What ships with artgan is verified and left where it is.
+
     Raises:
         WeightsError: offline, unreachable, or the bytes are not the official ones (the file is deleted then).
         StorageError: the cache cannot be written.
     """
     source = source_of(name)
+    url = source.url
+    if url is None:
+        return locate(name).path
     if is_offline():
         raise WeightsError(f"cannot fetch {name}: offline mode forbids downloads (--offline or ${OFFLINE_VARIABLE})")
     folder = cache_dir() / "weights"
@@ -212,8 +250,8 @@ def fetch(name: str, on_progress: Listener = silent) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if source.sha256 is None:
-            source = replace(source, sha256=_stated_sha256(name, source.url))
-        _download(name, source, official, on_progress)
+            source = replace(source, sha256=_stated_sha256(name, url))
+        _download(name, url, official, on_progress)
         _verify(name, source, official)
         target = folder / f"{stem}.safetensors"
         _convert(official, target, source.keep)
@@ -252,9 +290,9 @@ def verify(name: str) -> str:
     return f"{name}: {located.path} ({len(tensors)} tensors, sha256 {located.sha256[:16]})"
 
 
-def _download(name: str, source: Weights, target: Path, on_progress: Listener) -> None:
+def _download(name: str, url: str, target: Path, on_progress: Listener) -> None:
     done = target.stat().st_size if target.exists() else 0
-    request = urllib.request.Request(source.url, headers={"Range": f"bytes={done}-"} if done else {})
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:

@@ -21,6 +21,7 @@ class BackboneRow(Row):
         content_weight: where a look leaves it open. The content layers of some networks say less about form than VGG's: at
             VGG's weight faces dissolve.
         projection_layers: whose distance a projection makes small.
+        least_px: side that the projected discriminator enlarges smaller pictures to.
     """
 
     taps: tuple[str, ...] = ()
@@ -28,12 +29,22 @@ class BackboneRow(Row):
     content_layers: tuple[str, ...] = ()
     content_weight: float = 0.01
     projection_layers: tuple[str, ...] = ()
+    least_px: int = 128
 
 
 _VGG_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 BACKBONES = Table(
     "backbone",
     {
+        "drawn": BackboneRow(
+            "artgan.backbones.drawn_net:build",
+            taps=("relu2_1", "relu3_2", "relu4_2", "relu5_2"),
+            style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1"),
+            content_layers=("relu4_2",),
+            content_weight=0.06,
+            projection_layers=("relu1_1", "relu2_1", "relu3_2", "relu4_2"),
+            least_px=64,
+        ),
         "inception_fid_2015": BackboneRow("artgan.backbones.inception:build", taps=("64", "192", "768", "2048")),
         "random": BackboneRow(
             "artgan.backbones.random_net:build",
@@ -70,6 +81,10 @@ BACKBONES = Table(
     },
 )
 
+# Where none is named, the first whose weights are on this machine; the last one comes with artgan.
+LIGHT_BACKBONES = ("squeezenet1_1", "drawn")
+STYLE_BACKBONES = ("vgg19", *LIGHT_BACKBONES)
+
 # Feature space -> backbone, layer, and the side that pictures are resized to. Beside these, `timm/NAME` and `NETWORK:LAYER`
 # are feature spaces, at the network's own side.
 FEATURE_SPACES = {
@@ -80,6 +95,7 @@ FEATURE_SPACES = {
     "dinov2-s14": ("timm/vit_small_patch14_dinov2.lvd142m", "pool", 224),
     "dinov2-b14": ("timm/vit_base_patch14_dinov2.lvd142m", "pool", 224),
     "dinov2-l14": ("timm/vit_large_patch14_dinov2.lvd142m", "pool", 224),
+    "drawn": ("drawn", "relu5_2", 128),
     "random": ("random", "stage4", 128),
 }
 # The best compromise of those measured on mixtures of few paintings (docs/results.md); `fid` is inception-2048.

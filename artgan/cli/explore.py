@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments, targets
+from artgan import arguments, targets, weights
+from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.progress import listener_for
 
@@ -50,7 +51,9 @@ def project(
     space: Annotated[str, typer.Option(help="w: stays true to the model; w+: closer to the picture.")] = "w+",
     class_name: Annotated[str | None, typer.Option("--class", help="Search in this class; default: in all of them.")] = None,
     steps: Annotated[int, typer.Option(help="Of the search.")] = 300,
-    backbone: Annotated[str, typer.Option(help="squeezenet1_1, vgg16, vgg19; random needs no weights.")] = "squeezenet1_1",
+    backbone: Annotated[
+        str | None, typer.Option(help="squeezenet1_1, drawn (comes with artgan), vgg16, vgg19, random.")
+    ] = None,
     video: Annotated[str, typer.Option(help="Film of the search: mp4, webm, gif, webp; none.")] = "webp",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
@@ -60,7 +63,8 @@ def project(
     The result carries its own styles: edit it with artgan sample ... --from found/projection.png --move sefa-1=4
     """
     arguments.choice("--space", space, ("w", "w+"))
-    arguments.choice("--backbone", backbone, ("squeezenet1_1", "vgg16", "vgg19", "random"))
+    if backbone is not None:
+        arguments.choice("--backbone", backbone, tuple(name for name, row in BACKBONES.items() if row.projection_layers))
     arguments.choice("--video", video, ("mp4", "webm", "gif", "webp", "none"))
     arguments.number("--steps", steps, 1, 100_000)
     targets.output_folder(out, force, targets.PROJECTION, [picture])
@@ -87,7 +91,8 @@ def project(
     label = None if class_name is None else class_label(model, class_name)
     frames: list[np.ndarray] = []
     with listener_for(quiet=context.obj.quiet) as listen:
-        settings = Settings(steps=steps, per_layer=space == "w+", backbone=backbone, label=label)
+        sees_through = backbone or weights.first_found(LIGHT_BACKBONES)
+        settings = Settings(steps=steps, per_layer=space == "w+", backbone=sees_through, label=label)
         found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)
     point = Point(styles=pack_styles(found.styles), classes=found.classes)
     pixels = next(render(model.space, [point]))
@@ -99,4 +104,5 @@ def project(
         note = json.dumps({"projection": picture.name, "model_hash": model.sha256})
         (out / f"search.{video}").write_bytes(encode_video(enlarged(frames, 256), video, 30, note))
     began = f"at the start (seed {found.start_seed}) {found.losses[0]:.4g}"
-    context.obj.say(f"{out / 'projection.png'}: distance {found.losses[-1]:.4g}, {began}")
+    measured = f"distance {found.losses[-1]:.4g} in {sees_through}'s layers"
+    context.obj.say(f"{out / 'projection.png'}: {measured}, {began}")

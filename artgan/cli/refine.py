@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from artgan import arguments, targets
+from artgan import arguments, targets, weights
+from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError, DataError
 from artgan.progress import listener_for
@@ -44,7 +45,7 @@ def refine(
     recipe_from: Annotated[Path | None, typer.Option(help="A refined picture: take the look that it carries.")] = None,
     strength: Annotated[Number, typer.Option(help="Of the style: 0 changes nothing, 1 is the full look.")] = None,
     engine: Annotated[Text, typer.Option(help="optimize; feedforward: a fitted network; none: color and detail.")] = None,
-    backbone: Annotated[Text, typer.Option(help="vgg19 (default), vgg16, squeezenet1_1; random needs no weights.")] = None,
+    backbone: Annotated[Text, typer.Option(help="vgg19 (default), vgg16, squeezenet1_1; drawn comes with artgan.")] = None,
     style_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
     content_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
     style_loss: Annotated[Text, typer.Option(help="moments (default), gram, wasserstein or sliced.")] = None,
@@ -131,7 +132,7 @@ def refine(
         others = [Path(palette)] if palette and not palette.startswith("#") else []
         targets.check_apart(out, [*inputs, *(style or ()), *(mask or ()), *others, *([network] if network else ())])
     given = {key: value for key, value in flags.items() if value is not None}
-    look = _look(recipe, recipe_from, override or [], given)
+    look = _look(recipe, recipe_from, override or [], given, context.obj.say)
     own_features = backbone or style_layers or content_layers
     if look.style.engine == "feedforward" and network is not None and fit is None and not own_features:
         from artgan.refine.feedforward import measured_alike
@@ -149,19 +150,31 @@ def refine(
     _run(context.obj, inputs, out, look, materials, share, arguments.jobs(jobs), device, cube, dry_run, force)
 
 
-def _look(recipe: Path | None, recipe_from: Path | None, settings: list[str], flags: dict[str, Any]) -> "Recipe":
+def _look(
+    recipe: Path | None, recipe_from: Path | None, settings: list[str], flags: dict[str, Any], say: Callable[[str], None]
+) -> "Recipe":
     from artgan.refine.recipe import load_recipe, overrides_of, recipe_from_dict, shipped_looks
 
     overrides = overrides_of(settings) | flags
     if recipe_from is None:
         named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
-        return load_recipe(named or recipe, overrides)
+        path, found = named or recipe, weights.first_found(STYLE_BACKBONES)
+        look = load_recipe(path, overrides, backbone=found)
+        if look.style.engine == "optimize" and look.style.backbone != load_recipe(path, overrides).style.backbone:
+            say(without_best_backbone(found))
+        return look
     if recipe is not None:
         raise ConfigError("give --recipe or --recipe-from, not both")
     data = _carried(recipe_from).get("recipe")
     if not isinstance(data, dict):
         raise DataError(f"{recipe_from}: carries no recipe of artgan refine")
     return recipe_from_dict(data, str(recipe_from), overrides)
+
+
+def without_best_backbone(found: str) -> str:
+    """Say that style looks through another network than the best one, and how to get that."""
+    best = STYLE_BACKBONES[0]
+    return f"style looks through {found}: {best}, the best for style, is not on this machine (artgan weights fetch {best})"
 
 
 def _carried(picture: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ app.add_typer(weights_app, name="weights")
 def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Of training.")] = 5.0,
+    minutes: Annotated[float, typer.Option(help="Of training, at most.")] = 8.0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
     """Go the whole way on a collection drawn by code.
@@ -67,7 +67,7 @@ def list_weights() -> None:
     for name, entry in weights.WEIGHTS.items():
         found = weights.find(name)
         print(f"{name}  {entry.megabytes:.0f} MB  for {entry.used_by}")
-        print(f"  licence: {entry.license}\n  source: {entry.url}\n  sha256: {entry.sha256}")
+        print(f"  licence: {entry.license}\n  source: {entry.url or 'ships with artgan'}\n  sha256: {entry.sha256}")
         print(f"  here: {found}" if found else f"  not here; get it with: artgan weights fetch {name}")
     print("timm/NAME  any model of timm, such as timm/vit_small_patch14_dinov2.lvd142m; its licence is its publisher's")
 

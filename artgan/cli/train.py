@@ -1,6 +1,7 @@
 """The verb train."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -65,10 +66,15 @@ def train(
     assert run is not None
     from artgan.training.start import Order, train_run
 
-    order = Order(opened, run, chosen, overrides, minutes, init, dry_run)
+    at_terminal = sys.stdin.isatty() and sys.stderr.isatty() and not context.obj.quiet
+    order = Order(opened, run, chosen, overrides, minutes, init, dry_run, ask=_agreed if at_terminal else None)
     first = int(os.environ.get("RANK", "0")) == 0
     with listener_for(quiet=context.obj.quiet or not first) as listen:
         outcome = train_run(order, say=context.obj.say, on_progress=listen)
     # Under a launcher, a process that fails makes it end the others: what happened stands in status.json.
     if outcome and outcome.value == "stopped" and "WORLD_SIZE" not in os.environ:
         raise typer.Exit(INTERRUPTED)
+
+
+def _agreed(question: str) -> bool:
+    return typer.confirm(question, default=False, err=True)

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, weights
+from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.refine import without_best_backbone
 from artgan.errors import ConfigError
 from artgan.progress import Listener, listener_for
 
@@ -49,7 +51,7 @@ def video(
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels; default: at least 256.")] = None,
     style: Annotated[Path | None, typer.Option(help="Refine every frame in the style of this picture, as one series.")] = None,
     strength: Annotated[float, typer.Option(help="Of the style.")] = 0.7,
-    backbone: Annotated[str, typer.Option(help="Of the style, as in refine.")] = "vgg19",
+    backbone: Annotated[str | None, typer.Option(help="Of the style, as in refine.")] = None,
     iterations: Annotated[int, typer.Option(help="Of the style, as in refine.")] = 60,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
@@ -85,7 +87,10 @@ def video(
     if style is not None:
         from artgan.refine.recipe import make_recipe
 
-        look_values = {"strength": strength, "backbone": backbone, "iterations": iterations}
+        found = backbone or weights.first_found(STYLE_BACKBONES)
+        if backbone is None and found != STYLE_BACKBONES[0]:
+            context.obj.say(without_best_backbone(found))
+        look_values = {"strength": strength, "backbone": found, "iterations": iterations}
         recipe = make_recipe(
             **{f"style__{name}": value for name, value in look_values.items()},
             color__mode="match",

@@ -32,7 +32,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--drawings", type=int, default=_DEFAULTS.drawings, help="in the pool (default: %(default)s; 30 KB each)"
     )
-    parser.add_argument("--batch", type=int, default=_DEFAULTS.batch, help="drawings in a step (default: %(default)s)")
+    parser.add_argument(
+        "--batch", type=int, default=_DEFAULTS.batch, help="drawings told apart at a time (default: %(default)s)"
+    )
+    parser.add_argument("--groups", type=int, default=_DEFAULTS.groups, help="such batches in a step (default: %(default)s)")
     parser.add_argument(
         "--seed", type=int, default=_DEFAULTS.seed, help="of the network, order and views (default: %(default)s)"
     )
@@ -44,7 +47,8 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
-    recipe = Recipe(steps=arguments.steps, drawings=arguments.drawings, batch=arguments.batch, seed=arguments.seed)
+    chosen = {name: getattr(arguments, name) for name in ("steps", "drawings", "batch", "groups", "seed")}
+    recipe = Recipe(**chosen)
     if arguments.look:
         print(contact_sheet(out / "drawings.png", recipe.drawings_seed))
         return

@@ -26,6 +26,7 @@ _WARMUP_STEPS = 200
 _DECAY_SHARE = 0.25
 _AVERAGE_DECAY = 0.999
 _MAX_NORM = 2.0
+_MAY_CHANGE = ("steps", "batch", "groups")
 _CHECKPOINT, _LOG, WEIGHTS_FILE = "checkpoint.safetensors", "log.jsonl", "drawn.safetensors"
 
 
@@ -37,12 +38,14 @@ class Recipe:
         steps: in all; the learning rate is constant and falls to nothing over the last quarter.
         drawings: how many of the pool are used in the end: the first 4,096 from the start, and with every step 32 more, so
             that learning can begin while a second process still draws.
-        batch: drawings in a step, two views of each.
+        batch: drawings that are told apart from each other, two views of each.
+        groups: such batches in a step, each with batch statistics of its own.
     """
 
     steps: int = 6000
     drawings: int = 24576
     batch: int = 128
+    groups: int = 1
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     seed: int = 0
@@ -65,7 +68,7 @@ def _rate(recipe: Recipe, step: int) -> float:
 def _rows(recipe: Recipe, step: int) -> np.ndarray:
     """Return which drawings a step sees, none twice."""
     open_ = min(recipe.drawings, _FIRST_DRAWINGS + _DRAWINGS_A_STEP * step)
-    return seeding.permutation(recipe.seed, "pretrain/order", step, open_)[: recipe.batch]
+    return seeding.permutation(recipe.seed, "pretrain/order", step, open_)[: recipe.batch * recipe.groups]
 
 
 def pretrain(
@@ -101,7 +104,7 @@ def pretrain(
         for key, value in pupil.network.state_dict().items():
             average[key].lerp_(value, 1 - decay) if value.is_floating_point() else average[key].copy_(value)
         for name, value in losses.items():
-            sums[name] = sums.get(name, 0.0) + value.item()
+            sums[name] = sums.get(name, 0.0) + value
         if step % log_every == 0:
             line = {"step": step, "lr": _rate(recipe, step)} | {
                 name: round(total / log_every, 4) for name, total in sums.items()
@@ -122,9 +125,19 @@ def pretrain(
 
 def _step(
     pupil: _Pupil, optimizer: torch.optim.Optimizer, pool: Pool, recipe: Recipe, step: int, device: torch.device
-) -> dict[str, Tensor]:
-    records = pool.read(_rows(recipe, step))
-    random = generator(recipe.seed, "pretrain/views", step)
+) -> dict[str, float]:
+    """Take one step and return the mean losses."""
+    optimizer.zero_grad()
+    graded = [_grade(pupil, pool, recipe, step, group, device) for group in range(recipe.groups)]
+    nn.utils.clip_grad_norm_(pupil.parameters(), _MAX_NORM)
+    optimizer.step()
+    return {name: sum(losses[name].item() for losses in graded) / recipe.groups for name in graded[0]}
+
+
+def _grade(pupil: _Pupil, pool: Pool, recipe: Recipe, step: int, group: int, device: torch.device) -> dict[str, Tensor]:
+    """Show one group of a step its drawings, add its share to the gradients, and return its losses."""
+    records = pool.read(_rows(recipe, step)[group * recipe.batch : (group + 1) * recipe.batch])
+    random = generator(recipe.seed, f"pretrain/views/{group}" if group else "pretrain/views", step)
     views = [look(random, records) for _ in range(2)]
     images = torch.cat([view.images for view in views]).to(device, memory_format=torch.channels_last)
     parts = torch.cat([view.parts for view in views]).to(device)
@@ -134,10 +147,7 @@ def _step(
     losses = pupil.heads.losses(features, parts, attributes)
     weights = recipe.weights
     total = weights.contrast * losses["contrast"] + weights.parts * losses["parts"] + weights.whole * losses["whole"]
-    optimizer.zero_grad()
-    total.backward()
-    nn.utils.clip_grad_norm_(pupil.parameters(), _MAX_NORM)
-    optimizer.step()
+    (total / recipe.groups).backward()
     return {name: loss.detach() for name, loss in losses.items()}
 
 
@@ -163,7 +173,7 @@ def _resume(folder: Path, recipe: Recipe, pupil: _Pupil, optimizer: torch.optim.
     """Load the newest checkpoint, if there is one, and return its step.
 
     Raises:
-        CheckpointError: it was made by another recipe; only `steps` may change.
+        CheckpointError: it was made by another recipe; only the length and the size of the steps may change.
     """
     path = folder / _CHECKPOINT
     if not path.is_file():
@@ -172,7 +182,7 @@ def _resume(folder: Path, recipe: Recipe, pupil: _Pupil, optimizer: torch.optim.
         about = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     theirs, ours = json.loads(about["recipe"]), asdict(recipe)
-    if different := [key for key in ours if key != "steps" and theirs.get(key) != ours[key]]:
+    if different := [key for key in ours if key not in _MAY_CHANGE and theirs.get(key) != ours[key]]:
         raise CheckpointError(
             f"{path} was made with {different[0]} = {theirs.get(different[0])}, not {ours[different[0]]}: go on with the same "
             f"recipe, or name another folder"

@@ -62,8 +62,8 @@ class DiscriminatorSpec:
         height_px, width_px: of the images.
         width: feature channels.
         num_classes: 0 for unconditional.
-        backbone: name of the pretrained network to see through.
-        input_px: shorter side at which it sees pictures; None for architectures without one.
+        backbone: name of the pretrained network to see through; None for architectures without one.
+        input_px: shorter side at which it sees pictures; None likewise.
         pictures: gives so many training pictures, or all if there are fewer, `[N, 3, H, W]` in [-1, 1].
     """
 
@@ -71,7 +71,7 @@ class DiscriminatorSpec:
     width_px: int
     width: int
     num_classes: int
-    backbone: str
+    backbone: str | None
     input_px: int | None
     pictures: Callable[[int], Tensor]
 

@@ -75,8 +75,9 @@ class Discriminator(DiscriminatorNetwork):
 
     @classmethod
     def from_spec(cls, spec: DiscriminatorSpec) -> "Discriminator":
-        backbone = load_backbone(spec.backbone, cls.taps(spec.backbone))
+        assert spec.backbone is not None
         assert spec.input_px is not None
+        backbone = load_backbone(spec.backbone, cls.taps(spec.backbone))
         network = cls(backbone=backbone, input_px=spec.input_px, width=spec.width, num_classes=spec.num_classes)
         network.calibrate(spec.pictures(_CALIBRATION_PICTURES))
         return network

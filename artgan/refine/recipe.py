@@ -87,13 +87,21 @@ class Recipe(Section):
         return size
 
 
-def load_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(path: Path | None, overrides: Mapping[str, Any] | None = None, *, backbone: str | None = None) -> Recipe:
     """Read a recipe (None: all defaults), apply `{dotted key: value}` overrides, and fill in the backbone's layers.
+
+    Args:
+        path: YAML.
+        overrides: values that win over the file's.
+        backbone: to use where neither names one; None for the schema's default.
 
     Raises:
         ConfigError: missing, not plain YAML, or wrong values; one message names all, with file and line.
     """
-    return _resolved(parse_document(path) if path else Document({}, {}, ""), overrides or {})
+    document = parse_document(path) if path else Document({}, {}, "")
+    if backbone is not None and isinstance(style := document.data.setdefault("style", {}), dict):
+        style.setdefault("backbone", backbone)
+    return _resolved(document, overrides or {})
 
 
 def overrides_of(texts: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from artgan import weights
+from artgan.backbones import LIGHT_BACKBONES
 from artgan.errors import DataError
 from artgan.progress import Listener
 from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
@@ -94,9 +95,8 @@ def refined(pictures: list[np.ndarray], style: np.ndarray | None, recipe: Recipe
 
 
 def usable_backbones() -> list[str]:
-    """Return the backbones that can be used without a download, the lightest first."""
-    known = [name for name in ("squeezenet1_1", "vgg16", "vgg19") if weights.find(name)]
-    return [*known, "random"]
+    """Return the backbones that can be used without a download, the light ones first."""
+    return [*(name for name in (*LIGHT_BACKBONES, "vgg16", "vgg19") if weights.find(name)), "random"]
 
 
 def _value(recipe: Recipe, name: str) -> Any:

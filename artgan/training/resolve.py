@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from artgan import weights
 from artgan.augment import AUGMENTATIONS
+from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.config import FORMER_DEFAULTS, RunConfig, with_values
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.objectives import OBJECTIVES
 
 _GAMMA = 0.0002
-_BACKBONE_MIN_PX = 128
 
 
 def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
@@ -24,11 +25,13 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfi
     needed = loss.paired or not discriminator.bounded
     gamma = default_gamma(height_px, width_px, training.batch_size) if needed else 0.0
     r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
+    backbone = (model.backbone or weights.first_found(LIGHT_BACKBONES)) if discriminator.backbone else None
     # As in the paper, only ever enlarged: what reducing takes away the discriminator would not see, and nothing else punish.
-    input_px = max(_BACKBONE_MIN_PX, min(height_px, width_px)) if discriminator.backbone else None
+    input_px = max(BACKBONES.row(backbone).least_px, min(height_px, width_px)) if backbone else None
     policies = discriminator.policies if "policies" in AUGMENTATIONS.row(config.augment.name).options else None
     defaults: dict[str, tuple[Any, Any]] = {
         "augment.policies": (config.augment.policies, policies),
+        "model.backbone": (model.backbone, backbone),
         "model.backbone_input_px": (model.backbone_input_px, input_px),
         "model.padding": (model.padding, generator.paddings[0]),
         "model.style_mixing": (model.style_mixing, generator.style_mixing),

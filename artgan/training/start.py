@@ -14,12 +14,13 @@ from artgan.devices import choose_device, describe_device
 from artgan.errors import ArtganError, ConfigError
 from artgan.evaluation import Judge, check_independent
 from artgan.progress import Listener, format_seconds, silent
-from artgan.training.choose import Say, choose_config
+from artgan.training.checkpoint import list_checkpoints
+from artgan.training.choose import Ask, Say, choose_backbone, choose_config
 from artgan.training.distributed import World, join_world
 from artgan.training.loop import Outcome, train
 from artgan.training.outputs import PAGE_FILE, standing
 from artgan.training.preflight import describe, preflight
-from artgan.training.session import Session, only_trainer, open_session, stop_on_signals
+from artgan.training.session import CHECKPOINTS, Session, only_trainer, open_session, stop_on_signals
 from artgan.training.transfer import check_frozen, start_from
 
 INIT_FILE = "init.json"
@@ -38,6 +39,7 @@ class Order:
         minutes: of training in this session, or None for no limit.
         init: a model or run that a new run starts from, or None.
         dry: stop after the preflight, and leave nothing behind.
+        ask: puts a question to the person at the terminal, or None where there is none.
     """
 
     collection: Collection
@@ -47,6 +49,7 @@ class Order:
     minutes: float | None = None
     init: Path | None = None
     dry: bool = False
+    ask: Ask | None = None
 
 
 def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | None:
@@ -65,7 +68,11 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
             say, on_progress = _say_nothing, silent
         patience = 1 if world.size == 1 else _SIGNALS_UNDER_A_LAUNCHER
         with _alone(order, world), stop_on_signals(patience) as stop_requested:
-            config = order.config or choose_config(order.collection, order.overrides, say, on_progress)
+            config = order.config or choose_config(order.collection, order.overrides, say)
+            if not list_checkpoints(order.run / CHECKPOINTS):
+                named = any(text.partition("=")[0].strip() == "model.backbone" for text in order.overrides)
+                ask = order.ask if world.size == 1 and not order.dry else None
+                config = choose_backbone(config, named, say, ask, on_progress)
             device = choose_device(config.training.device, world.local_rank)
             check_independent(config.evaluation.features, config)
             judge = Judge(config.evaluation.features, order.collection, device, shared=world.size > 1)

@@ -1,6 +1,6 @@
 """Which feature space orders known mixtures best? A ladder of 0, 10, 25, 50 and 100 % of pictures that do not belong.
 
-    ./scripts/benchmark ladder ART_FOLDER
+    ./scripts/benchmark ladder ART_FOLDER [NETWORK ...]
 
 ART_FOLDER holds `kaokore_256` and `monet_256`. The reference is 600 painted heads of men. Mixed into 100, 300 or 1000 other
 heads of men are heads of women (another subject, same hands), Monet's paintings (another style), or heads of men with noise
@@ -28,6 +28,7 @@ from artgan.metrics.kernel import kernel_distance, self_term
 SPACES = OrderedDict(
     inception_fid_2015=(("64", "192", "768", "2048"), 299),
     squeezenet1_1=(("fire9",), 224),
+    drawn=(("relu3_2", "relu4_2", "relu5_2"), 128),
     random=(("stage4",), 128),
 )
 RUNGS = (0.0, 0.1, 0.25, 0.5, 1.0)
@@ -93,7 +94,7 @@ def right_order(lower: np.ndarray, higher: np.ndarray) -> float:
     return float((higher[:, None] > lower).mean())
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, networks: list[str]) -> None:
     men, women = (shuffled(folder / "kaokore_256", who) for who in ("male-*", "female-*"))
     pictures = {"reference": read(men[:600]), "native": read(men[600:1600])}
     pictures |= {"women": read(women[:300]), "monet": read(shuffled(folder, "monet_256")), "noise": noisy(read(men[-300:]))}
@@ -106,6 +107,8 @@ def main(folder: Path) -> None:
     stacked = np.concatenate(list(pictures.values()))
     ends = np.cumsum(list(sizes.values()))[:-1]
     for network, (layers, side) in SPACES.items():
+        if networks and network not in networks:
+            continue
         held = layers_at_hand(network, layers)
         for layer, rows in features_of(network, held, side, stacked).items():
             pools = dict(zip(sizes, np.split(rows, ends), strict=True))
@@ -122,4 +125,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

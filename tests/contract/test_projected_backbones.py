@@ -45,7 +45,7 @@ def test_slopes_on_any_backbone_can_be_penalised(models, name):
     assert sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None) > 0
 
 
-@pytest.mark.parametrize("name", [LITE, VIT, "random"])
+@pytest.mark.parametrize("name", [LITE, VIT, "random", "drawn"])
 @pytest.mark.parametrize("size", [(64, 64), (64, 96)])
 def test_it_judges_and_learns_on_any_backbone(models, name, size):
     backbone = load_backbone(name, Discriminator.taps(name))

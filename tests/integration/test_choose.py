@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from artgan.config import load_config, with_values
-from artgan.errors import ConfigError
+from artgan.config import RunConfig, load_config, with_values
+from artgan.errors import ConfigError, WeightsError
 from artgan.progress import silent
 from artgan.strict_yaml import shipped_documents
 from artgan.training import choose
@@ -31,7 +31,82 @@ def works(collection, monkeypatch, tmp_path):
 
 def chosen(collection, *overrides):
     said: list[str] = []
-    return choose.choose_config(collection, overrides, said.append, silent), " ".join(said)
+    return choose.choose_config(collection, overrides, said.append), " ".join(said)
+
+
+def settled(config=None, *, named=False, ask=None):
+    """Return the backbone that a new run gets, what was said and what was fetched."""
+    said: list[str] = []
+    config = choose.choose_backbone(config or RunConfig(), named, said.append, ask, silent)
+    return config.model.backbone, " ".join(said)
+
+
+@pytest.fixture
+def fetched(monkeypatch, tmp_path, no_weights):
+    """A machine that could fetch, and the names that it was told to."""
+    names: list[str] = []
+
+    def fetch(name, on_progress):
+        names.append(name)
+        (tmp_path / f"{name}.safetensors").write_bytes(b"")
+        monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
+
+    monkeypatch.setattr(choose.weights, "fetch", fetch)
+    monkeypatch.setenv("ARTGAN_OFFLINE", "0")
+    monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path / "cache"))
+    return names
+
+
+def test_without_squeezenet_a_run_looks_through_what_ships_and_nothing_is_fetched(fetched):
+    backbone, said = settled()
+    assert (backbone, fetched) == ("drawn", [])
+    assert "looks through drawn, which comes with artgan" in said
+    assert "squeezenet1_1 (5 MB;" in said
+    assert "artgan weights fetch squeezenet1_1" in said
+
+
+def test_squeezenet_is_fetched_when_a_person_says_yes(fetched):
+    questions: list[str] = []
+    assert settled(ask=lambda question: bool(questions.append(question)))[0] == "drawn"
+    assert fetched == []
+    assert questions[0].endswith("Fetch it now?")
+    assert settled(ask=lambda question: True)[0] == "squeezenet1_1"
+    assert fetched == ["squeezenet1_1"]
+
+
+def test_nobody_is_asked_offline_or_where_it_is_there_already(fetched, monkeypatch, tmp_path):
+    def ask(question):
+        raise AssertionError(question)
+
+    monkeypatch.setenv("ARTGAN_OFFLINE", "1")
+    assert settled(ask=ask)[0] == "drawn"
+    monkeypatch.setenv("ARTGAN_OFFLINE", "0")
+    squeezenet_weights(tmp_path / "own", 0)
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "own"))
+    assert settled(ask=ask)[0] == "squeezenet1_1"
+
+
+def test_squeezenet_is_fetched_when_it_is_named_for_the_run_and_never_replaced(fetched):
+    config = with_values(RunConfig(), {"model.backbone": "squeezenet1_1"})
+    assert settled(config)[0] == "squeezenet1_1"
+    assert fetched == []
+    assert settled(config, named=True)[0] == "squeezenet1_1"
+    assert fetched == ["squeezenet1_1"]
+
+
+def test_a_fetch_that_fails_ends_on_what_ships(fetched, monkeypatch):
+    def fails(name, on_progress):
+        raise WeightsError("cannot fetch squeezenet1_1: no route")
+
+    monkeypatch.setattr(choose.weights, "fetch", fails)
+    backbone, said = settled(ask=lambda question: True)
+    assert backbone == "drawn"
+    assert "cannot fetch squeezenet1_1: no route" in said
+
+
+def test_other_discriminators_have_none(fetched):
+    config = with_values(RunConfig(), {"model.discriminator": "fastgan"})
+    assert settled(config) == (None, "")
 
 
 @pytest.mark.parametrize(

@@ -326,6 +326,26 @@ def test_other_weights_of_the_backbone_are_refused(collection, tmp_path, monkeyp
     assert open_session(config, collection, tmp_path / "run").resumed_at == 8
 
 
+def test_a_run_keeps_its_backbone_when_others_come_to_the_machine(collection, tmp_path, monkeypatch, no_weights):
+    monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path / "cache"))
+    open_ = tiny(model__backbone=None)
+    run(open_, collection, tmp_path / "run", stop_requested=stop_after(2))
+    assert load_newest(tmp_path / "run" / "checkpoints").info["config"]["model"]["backbone"] == "drawn"
+    squeezenet_weights(tmp_path / "weights", 0)
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights"))
+    assert open_session(open_, collection, tmp_path / "run").config.model.backbone == "drawn"
+    assert open_session(open_, collection, tmp_path / "another").config.model.backbone == "squeezenet1_1"
+    with pytest.raises(CheckpointError, match=r"model.backbone was drawn, is squeezenet1_1"):
+        open_session(tiny(model__backbone="squeezenet1_1"), collection, tmp_path / "run")
+
+
+def test_what_former_versions_wrote_for_every_discriminator_is_no_error(collection, tmp_path):
+    """They named squeezenet1_1 beside discriminators that have no backbone, too."""
+    former = with_values(tiny(model__discriminator="fastgan"), {"model.backbone": "squeezenet1_1"})
+    run(former, collection, tmp_path / "run", stop_requested=stop_after(1))
+    assert open_session(tiny(model__discriminator="fastgan"), collection, tmp_path / "run").resumed_at
+
+
 def test_a_batch_larger_than_the_collection_is_refused(collection, tmp_path):
     with pytest.raises(ConfigError, match=r"batch_size = 100 is larger than the training split .*36 pictures"):
         open_session(tiny(training__batch_size=100), collection, tmp_path)

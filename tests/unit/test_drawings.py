@@ -133,7 +133,7 @@ def test_the_folded_network_does_what_the_learner_does(tmp_path):
 
 
 def test_training_goes_on_exactly_where_it_stopped(small, tmp_path):
-    recipe = pretrain.Recipe(steps=4, drawings=16, batch=4)
+    recipe = pretrain.Recipe(steps=4, drawings=16, batch=4, groups=2)
     learned = {}
     for name, stops in (("whole", (4,)), ("halves", (2, 4))):
         for stop in stops:

@@ -134,9 +134,58 @@ def test_verify_finds_what_is_not_finite(tmp_path, monkeypatch):
 def test_every_entry_is_complete():
     for name, entry in weights.WEIGHTS.items():
         assert len(entry.sha256) == 64, name
+        if entry.url is None:
+            continue  # it ships: the next test
         assert entry.url.startswith("https://"), name
         assert entry.url.rsplit("-", 1)[-1].removesuffix(".pth") == entry.sha256[:8], name
         assert entry.license, name
+
+
+SHIPPED = weights._SHIPPED_FOLDER / "drawn.safetensors"
+
+
+def test_what_ships_is_whole_and_small(no_weights):
+    located = weights.locate("drawn")
+    assert located.path == SHIPPED
+    assert located.path.stat().st_size <= 3_000_000
+    assert located.sha256 == weights.WEIGHTS["drawn"].sha256
+    assert all(tensor.dtype == torch.float16 for tensor in load_file(located.path).values())
+    assert "drawn" in weights.verify("drawn")
+    assert weights.fetch("drawn") == SHIPPED  # nothing to download, not even offline
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "is missing from this installation of artgan"), (b"half a file", "is damaged: its sha256 is")]
+)
+def test_what_ships_missing_or_damaged_is_one_clear_line(content, words, tmp_path, monkeypatch, no_weights):
+    monkeypatch.setattr(weights, "_SHIPPED_FOLDER", tmp_path)
+    if content is not None:
+        (tmp_path / "drawn.safetensors").write_bytes(content)
+    with pytest.raises(WeightsError, match=rf"{tmp_path}/drawn.safetensors {words}.*pip install --force-reinstall") as raised:
+        load_backbone("drawn", ["relu1_1"])
+    assert "\n" not in str(raised.value)
+
+
+def test_the_users_own_weights_come_before_what_ships(tmp_path, monkeypatch):
+    save_file({"relu1_1.0.weight": torch.zeros(16, 3, 3, 3), "relu1_1.0.bias": torch.ones(16)}, tmp_path / "drawn.safetensors")
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
+    assert (load_backbone("drawn", ["relu1_1"])(torch.zeros(1, 3, 8, 8))["relu1_1"] == 1).all()
+    with pytest.raises(WeightsError, match=r"layer relu2_1 of drawn: .* lacks 'relu2_1.0.weight'"):
+        load_backbone("drawn", ["relu2_1"])
+
+
+def test_a_layer_that_drawn_has_not_is_refused_with_the_list():
+    with pytest.raises(
+        ConfigError, match=r"backbone 'drawn' has no layer 'relu4_3' \(did you mean 'relu4_\d'\?\); it has relu1_1, pool1"
+    ):
+        load_backbone("drawn", ["relu4_3"])
+
+
+def test_the_first_that_is_found(tmp_path, monkeypatch, no_weights):
+    assert weights.first_found(("vgg19", "squeezenet1_1", "drawn")) == "drawn"
+    (tmp_path / "squeezenet1_1.safetensors").write_bytes(b"")
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
+    assert weights.first_found(("vgg19", "squeezenet1_1", "drawn")) == "squeezenet1_1"
 
 
 def test_folding_batch_norm_keeps_the_function():
