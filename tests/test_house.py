@@ -39,7 +39,7 @@ FLOORS = [
     {"datasets", "drawings", "models", "objectives", "augment", "metrics"},
     {"refine"},
     {"generation"},
-    {"evaluation", "report", "importing", "modelpage"},
+    {"evaluation", "report", "importing", "modelpage", "refined_film"},
     {"training"},
     {"api", "demo", "describe", "selection"},
     {"studio"},

@@ -211,24 +211,35 @@ def _run(
 ) -> None:
     from artgan.devices import choose_device
     from artgan.refine.feedforward import describe_network
-    from artgan.refine.files import WORK_FOLDER
+    from artgan.refine.files import WORK_FOLDER, forget_run
     from artgan.refine.forecast import forecast
     from artgan.refine.run import RefineRequest, run_refine
+    from artgan.refined_film import is_moving, refine_films
 
     device = choose_device(device_name)
     if cube is not None and not look.color.is_mapped:
         raise ConfigError(f"--cube {cube}: this look has no color map for the series; --color match makes one")
     if look.style.engine == "feedforward" and materials.network is not None:
         options.say(describe_network(materials.network))
-    options.say(forecast(inputs, look, materials, device, jobs, share))
+    moving = [path for path in inputs if path.is_file() and is_moving(path)]
+    stills = [path for path in inputs if path not in moving]
+    if stills:
+        options.say(forecast(stills, look, materials, device, jobs, share))
     if dry_run:
         return
     if cube is not None:
         arguments.output_file("--cube", cube, (".cube",), inputs)
     going_on = (out / WORK_FOLDER).is_dir()
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
-    request = RefineRequest(inputs, out, look, materials, device, jobs, share, cube)
+    request = RefineRequest(stills, out, look, materials, device, jobs, share, cube)
     with listener_for(quiet=options.quiet) as listen:
+        for film in refine_films(moving, out, look, materials, device, listen):
+            options.say(film)
+            for sentence in film.lost:
+                options.say(f"{film.target.name}: the source {sentence}")
+        if not stills:
+            forget_run(out)
+            return
         result = run_refine(request, say=options.say, on_progress=listen)
     _report_failures(result)
 

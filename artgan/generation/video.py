@@ -45,7 +45,12 @@ def check_format(video_format: str) -> None:
 
 
 def encode_video(
-    frames: Iterable[np.ndarray], video_format: str, fps: float, note: str = "", times_ms: Sequence[int] | None = None
+    frames: Iterable[np.ndarray],
+    video_format: str,
+    fps: float,
+    note: str = "",
+    times_ms: Sequence[int] | None = None,
+    loop: int | None = 0,
 ) -> bytes:
     """Return the bytes of a film.
 
@@ -57,15 +62,16 @@ def encode_video(
         note: written into the film's comment (webp: Exif), where the format has one.
         times_ms: how long each frame stays, for webp and gif; by default evenly as `fps` says, in whole ticks that are right on
             average.
+        loop: how often webp and gif play: 0 for ever, None once.
 
     Raises:
         ConfigError: the format needs PyAV, which is not installed.
     """
     check_format(video_format)
     if video_format == "webp":
-        return _webp(frames, times_ms or EvenTimes(fps), note)
+        return _webp(frames, times_ms or EvenTimes(fps), note, loop)
     if video_format == "gif":
-        return _gif(frames, times_ms or EvenTimes(min(fps, _GIF_MAX_FPS), _GIF_TICK_MS), note)
+        return _gif(frames, times_ms or EvenTimes(min(fps, _GIF_MAX_FPS), _GIF_TICK_MS), note, loop)
     import av
 
     buffer = io.BytesIO()
@@ -118,7 +124,7 @@ class EvenTimes(list[int]):
         return (round(ticks * (index + 1)) - round(ticks * index)) * self.tick_ms
 
 
-def _webp(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str) -> bytes:
+def _webp(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str, loop: int | None) -> bytes:
     images: Iterator[Image.Image] = (Image.fromarray(pixels) for pixels in frames)
     first = next(images)
     exif = Image.Exif()
@@ -126,16 +132,18 @@ def _webp(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str) -> b
         exif[0x010E] = note
     buffer = io.BytesIO()
     packed = exif.tobytes().removeprefix(b"Exif\0\0")  # which belongs to JPEG
-    first.save(buffer, "WEBP", save_all=True, append_images=images, duration=times_ms, loop=0, lossless=True, exif=packed)
+    options: dict[str, Any] = {"duration": times_ms, "loop": 1 if loop is None else loop, "lossless": True, "exif": packed}
+    first.save(buffer, "WEBP", save_all=True, append_images=images, **options)
     return buffer.getvalue()
 
 
-def _gif(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str) -> bytes:
+def _gif(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str, loop: int | None) -> bytes:
     images = _indexed(frames)
     first = next(images)
     buffer = io.BytesIO()
     options: dict[str, Any] = {"comment": note.encode()} if note else {}
-    first.save(buffer, "GIF", save_all=True, append_images=images, duration=times_ms, loop=0, optimize=False, **options)
+    options |= {} if loop is None else {"loop": loop}
+    first.save(buffer, "GIF", save_all=True, append_images=images, duration=times_ms, optimize=False, **options)
     return buffer.getvalue()
 
 

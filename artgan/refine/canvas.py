@@ -43,6 +43,7 @@ class Canvas:
         masks: none, one, or one for each style; float32 `[H, W]` in [0, 1].
         held: the picture now, of any size.
         space: of `held`: `srgb` (uint8, or float in [0, 1]) or `oklab` (float32).
+        start: what an optimisation of the picture starts from in place of it, float `[H, W, 3]` in [0, 1].
     """
 
     content: np.ndarray
@@ -51,6 +52,7 @@ class Canvas:
     masks: Sequence[np.ndarray]
     held: np.ndarray
     space: str = "srgb"
+    start: np.ndarray | None = None
 
     @property
     def is_changed(self) -> bool:
@@ -74,9 +76,11 @@ class Canvas:
         return replace(self, held=pixels, space="oklab")
 
 
-def canvas_of(content: np.ndarray, name: str, key: str, masks: Sequence[np.ndarray] = ()) -> Canvas:
+def canvas_of(
+    content: np.ndarray, name: str, key: str, masks: Sequence[np.ndarray] = (), start: np.ndarray | None = None
+) -> Canvas:
     """Return a picture before the first step, uint8 `[H, W, 3]`."""
-    return Canvas(content, name, key, masks, content)
+    return Canvas(content, name, key, masks, content, start=start)
 
 
 def resized(picture: np.ndarray, size_px: int | None) -> np.ndarray:

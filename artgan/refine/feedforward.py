@@ -169,7 +169,12 @@ class NetworkStylist:
 
     @torch.inference_mode()
     def __call__(
-        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = lambda _: None
+        self,
+        pictures: Sequence[np.ndarray],
+        masks: Sequence[Sequence[np.ndarray]] = (),
+        on_iterate: OnIterate = lambda _: None,
+        *,
+        starts: Sequence[np.ndarray] = (),
     ) -> list[np.ndarray]:
         """Return uint8 pictures of one size in the look, float32 in [0, 1]; where a mask is 0 they stay as they are."""
         content = image_tensor(pictures, self.device)

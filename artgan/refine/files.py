@@ -219,7 +219,7 @@ def _losses(source: Source, file_format: str) -> tuple[str, ...]:
     """Return what a result lacks of its source, one sentence a kind."""
     lost = []
     if any(note.startswith("first of") for note in source.notes):
-        lost.append("has several frames, of which the first was refined")
+        lost.append("has several frames, of which the first was refined; name the file itself to refine them all")
     if file_format == "png" and source.pixels.dtype != np.uint8:
         lost.append("has 16 bits a channel, written with 8; --format png16 or tiff16 keeps them")
     if any(note.endswith("-bit scaled to 8") for note in source.notes):

@@ -33,6 +33,7 @@ class Item:
         size: (height, width) as the first step meets it.
         size_px: the longer side of `size`, or None for the picture's own.
         mask_files: of the run.
+        start: float `[H, W, 3]` in [0, 1] that style starts from in place of the picture: in a film, the frame before.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Item:
     size: Size
     size_px: int | None
     mask_files: tuple[Path, ...]
+    start: np.ndarray | None = None
 
     @property
     def name(self) -> str:

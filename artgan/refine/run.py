@@ -110,6 +110,7 @@ class _Held:
     key: str
     name: str
     held: Source
+    start: None = None
 
     @property
     def size(self) -> Size:

@@ -41,6 +41,10 @@ class Original(Protocol):
     def size(self) -> Size:
         """(height, width) of `source`."""
 
+    @property
+    def start(self) -> np.ndarray | None:
+        """What its optimisation starts from in place of itself, float `[H, W, 3]` in [0, 1]."""
+
     def source(self) -> Source:
         """Return it as the first step meets it, at the size that the recipe asks for.
 
@@ -185,7 +189,7 @@ def _opened(batch: Sequence[Original]) -> tuple[list[Canvas], dict[str, str]]:
     failed: dict[str, str] = {}
     for original in batch:
         try:
-            canvases.append(canvas_of(original.source().pixels, original.name, original.key, original.masks()))
+            canvases.append(canvas_of(original.source().pixels, original.name, original.key, original.masks(), original.start))
         except DataError as error:
             failed[original.key] = str(error)
     return canvases, failed

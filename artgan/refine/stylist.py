@@ -30,7 +30,12 @@ class Engine(Protocol):
         """Compute what pictures of these sizes share."""
 
     def __call__(
-        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = ...
+        self,
+        pictures: Sequence[np.ndarray],
+        masks: Sequence[Sequence[np.ndarray]] = (),
+        on_iterate: OnIterate = ...,
+        *,
+        starts: Sequence[np.ndarray] = (),
     ) -> list[np.ndarray]:
         """Return pictures of one size, uint8 or float in [0, 1], in the look, float32 in [0, 1]."""
 
@@ -92,7 +97,12 @@ class Stylist:
                 cards.card(side, on_progress)
 
     def __call__(
-        self, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]] = (), on_iterate: OnIterate = lambda _: None
+        self,
+        pictures: Sequence[np.ndarray],
+        masks: Sequence[Sequence[np.ndarray]] = (),
+        on_iterate: OnIterate = lambda _: None,
+        *,
+        starts: Sequence[np.ndarray] = (),
     ) -> list[np.ndarray]:
         """Return pictures of one size in the look, float32 `[H, W, 3]` in [0, 1].
 
@@ -100,6 +110,7 @@ class Stylist:
             pictures: uint8, or float in [0, 1], `[H, W, 3]`.
             masks: for each picture none, one, or one for each style; float32 `[H, W]` in [0, 1].
             on_iterate: told about every few steps.
+            starts: none, or for each picture what to start from, float `[H, W, 3]` in [0, 1].
         """
         content = image_tensor(pictures, self.device)
         full_masks = _stacked(masks, self.device)
@@ -107,7 +118,9 @@ class Stylist:
         def looks(size: Size) -> list[Region]:
             return self._regions(content, size, [resize_mask(mask, size) for mask in full_masks])
 
-        stylized = stylize(content, looks, self.backbone, self.settings, on_iterate, self._start())
+        given = image_tensor(starts, self.device) if starts else None
+        start = self._start() if given is None else lambda size: resize(given, size).clamp(-1, 1)
+        stylized = stylize(content, looks, self.backbone, self.settings, on_iterate, start)
         return [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in stylized]
 
     def _regions(self, content: Tensor, size: Size, masks: Sequence[Tensor]) -> list[Region]:
@@ -135,12 +148,16 @@ class Stylist:
 
 
 def with_less_memory(
-    engine: Engine, pictures: Sequence[np.ndarray], masks: Sequence[Sequence[np.ndarray]], on_iterate: OnIterate
+    engine: Engine,
+    pictures: Sequence[np.ndarray],
+    masks: Sequence[Sequence[np.ndarray]],
+    on_iterate: OnIterate,
+    starts: Sequence[np.ndarray] = (),
 ) -> list[np.ndarray]:
     """Style pictures of one size together, and one by one where they do not fit into memory together."""
     go = partial(engine, on_iterate=on_iterate)
     if len(pictures) == 1:
-        return go(pictures, masks)
+        return go(pictures, masks, starts=starts)
     try:
         return go(pictures, masks)
     except (MemoryError, RuntimeError) as error:

@@ -138,7 +138,8 @@ class StyleLook(Step):
                 report(iterate.share, f"{iterate.side_px} px, loss {iterate.loss:.4f}")
 
             contents, masks = [canvas.content for canvas in batch], [canvas.masks for canvas in batch]
-            styled = with_less_memory(engine, contents, masks, on_iterate)
+            starts = [canvas.start for canvas in batch if canvas.start is not None]
+            styled = with_less_memory(engine, contents, masks, on_iterate, starts if len(starts) == len(batch) else ())
             return [canvas.with_srgb(pixels) for canvas, pixels in zip(batch, styled, strict=True)]
 
         return apply
