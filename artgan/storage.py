@@ -5,11 +5,13 @@ manifest with the sha256 of each file: safetensors has no checksum of its own, s
 keeps a folder to one process.
 """
 
+import errno
 import hashlib
 import json
 import os
 import platform
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,10 @@ from filelock import FileLock, Timeout
 from artgan.errors import ArtganError, CheckpointError, StorageError
 
 MANIFEST = "manifest.json"
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV, errno.EMLINK)
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
+_PRIVATE = 0o600
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -50,6 +56,7 @@ def building(path: Path, *, by_many: bool = False) -> Iterator[Path]:
     remove(partial)
     try:
         yield partial
+        _open_to_others(partial)
         move(partial, path)
     except BaseException:
         remove(partial)
@@ -87,13 +94,43 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
+def share(source: Path, target: Path) -> None:
+    """Give a file a second name, or a copy where the drive has no hard links: exFAT, FAT, many mounted ones."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+
+
 def flush_to_disk(path: Path) -> None:
-    """Make a written file or a renamed entry of a folder survive a power cut."""
+    """Make a written file or a renamed entry of a folder survive a power cut; some drives cannot flush a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC or not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise
     finally:
         os.close(descriptor)
+
+
+def _open_to_others(made: Path) -> None:
+    """Give files that a library made private the mode that others here have: safetensors makes them 0600."""
+    files = [made] if made.is_file() else [path for path in made.rglob("*") if path.is_file()]
+    private = [path for path in files if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) == _PRIVATE]
+    if not private:
+        return
+    probe = made.with_name(f"{made.name}.mode")  # a new file shows the mode; asking for the umask would change it for a moment
+    try:
+        probe.touch()
+        mode = stat.S_IMODE(probe.stat().st_mode)
+    finally:
+        remove(probe)
+    for path in private:
+        with suppress(OSError):  # a drive without modes
+            path.chmod(mode)
 
 
 @contextmanager
@@ -103,12 +140,22 @@ def only_one(lock_file: Path, busy: ArtganError) -> Iterator[None]:
     Args:
         lock_file: in an existing folder; it is removed at the end.
         busy: raised when another process holds the lock.
+
+    Raises:
+        StorageError: the drive has no locks.
     """
     lock = FileLock(lock_file)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise busy from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise StorageError(
+            f"{lock_file.parent}: its drive cannot lock files ({error.strerror}), so nothing would keep two processes apart; "
+            f"choose a folder on a drive of this machine and copy the result, or mount the drive with locks"
+        ) from error
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """What all verbs share: global options, exit codes, one place that turns an error into a line."""
 
+import errno
 import logging
 import os
 import sys
@@ -67,8 +68,19 @@ def _report(error: BaseException, words: Sequence[str]) -> NoReturn:
     if isinstance(error, ArtganError):
         _fail(str(error), error.exit_code, words)
     if isinstance(error, OSError):
-        _fail(f"{error}; is there space, and may you write there?", StorageError.exit_code, words)
+        _fail(_of_storage(error), StorageError.exit_code, words)
     _fail(f"unexpected {type(error).__name__}: {error}. This is a bug; --debug shows where", 1, words)
+
+
+def _of_storage(error: OSError) -> str:
+    """Return an error of the system with the question that helps; one of reading is not asked about writing."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}; is there space?"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        path = error.filename if isinstance(error.filename, str) else ""
+        reading = os.path.isfile(path) and not os.access(path, os.R_OK)
+        return f"{error}; may you {'read' if reading else 'write'} there?"
+    return str(error)
 
 
 def _interrupted(words: Sequence[str]) -> NoReturn:

@@ -30,6 +30,9 @@ def evaluate(
     features: Annotated[str, typer.Option(help=_FEATURES_HELP, show_default=False)] = DEFAULT_FEATURES,
     metrics: Annotated[str, typer.Option(help=f"Which: {', '.join(groups())}.")] = ",".join(groups()),
     num_generated: Annotated[int | None, typer.Option(help="Pictures to judge; default: 2000, or all of a folder.")] = None,
+    fit: Annotated[
+        str, typer.Option(help="Of a folder's pictures: as the collection's; crop: the middle, on white.")
+    ] = "collection",
     truncation: Annotated[float, typer.Option(help="1 is the model's whole variety.")] = 1.0,
     resize: Annotated[str, typer.Option(help="clean, or as older tools do: legacy-torch, legacy-tf.")] = "clean",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -54,6 +57,7 @@ def evaluate(
     asked = _asked(metrics)
     check_features(features)
     arguments.choice("--resize", resize, _RESIZES)
+    arguments.choice("--fit", fit, ("collection", "crop"))
     arguments.number("--truncation", truncation, 0, 2)
     if num_generated is not None:
         arguments.number("--num-generated", num_generated, 2, 1_000_000)
@@ -81,7 +85,7 @@ def evaluate(
             count = num_generated or NUM_JUDGED
             subject = generator_subject(opened, model.generator, count, truncation, conditional=bool(model.card.classes))
         else:
-            subject = folder_subject(opened, target, num_generated)
+            subject = folder_subject(opened, target, num_generated, as_collection=fit == "collection")
         judge = Judge(features, opened, chosen, resize_mode=resize, shared=True)
         verdict = judge_pictures(judge, subject, asked, on_progress=listen)
     if not is_first:

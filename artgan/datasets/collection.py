@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from artgan.decode import decode_file
+from artgan.datasets.recipe import Recipe
+from artgan.decode import WHITE, decode_file
 from artgan.errors import DataError
 from artgan.progress import Listener, Progress, silent
 
@@ -105,6 +106,18 @@ def open_collection(folder: Path) -> Collection:
         pixel_hash=expected_hash,
         rights=rights,
     )
+
+
+def recipe_of(collection: Collection) -> Recipe:
+    """Return how the pictures of a collection were made alike."""
+    stored = _read_json(collection.folder / "collection.json").get("recipe")
+    known = {field.name for field in fields(Recipe)}
+    try:
+        values = {name: value for name, value in dict(stored or {}).items() if name in known}
+        values |= {"height": collection.height, "width": collection.width, "matte": tuple(values.get("matte", WHITE))}
+        return Recipe(**values)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{collection.folder / 'collection.json'}: its recipe cannot be read; prepare it again") from error
 
 
 def pictures_of(path: Path, limit: int) -> list[np.ndarray]:

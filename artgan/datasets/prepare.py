@@ -24,12 +24,12 @@ from artgan.datasets.duplicates import fingerprint
 from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.journal import Entry, files_done, open_journal
 from artgan.datasets.labels import with_labels
-from artgan.datasets.recipe import Box, Recipe, cut_tile, fit_pixels, tile_boxes, trim_borders, trimmed_box
+from artgan.datasets.recipe import Box, Recipe, cut_tile, fit_pixels, open_work, tile_boxes
 from artgan.datasets.rights import stated_rights
 from artgan.datasets.settle import Summary, settle
 from artgan.datasets.source_file import SourceFile
 from artgan.datasets.sources import Listing, Reading, list_files
-from artgan.decode import MAX_PIXELS, decode
+from artgan.decode import MAX_PIXELS
 from artgan.errors import DataError, StorageError
 from artgan.overview import SHEET_REASON, is_sheet
 from artgan.processes import interrupts_stay_here, leave_with_parent
@@ -186,12 +186,12 @@ def _prepare_file(task: _Task) -> list[Entry]:
         line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         if is_sheet(data):
             return [(line | {"status": PASSED_OVER, "reason": SHEET_REASON}, None)]
-        enough_px = max(recipe.height, recipe.width) * recipe.tiles
-        picture = decode(data, matte=recipe.matte, enough_px=enough_px, max_pixels=max_pixels)
+        work = open_work(data, recipe, max_pixels)
     except OSError as error:
         return _rejected(line, f"cannot be read: {error.strerror}")
     except DataError as error:
         return _rejected(line, str(error))
+    picture = work.picture
     line |= {
         "format": picture.format,
         "mode": picture.mode,
@@ -201,12 +201,9 @@ def _prepare_file(task: _Task) -> list[Entry]:
         "orientation": picture.orientation,
         "notes": list(picture.notes),
     }
-    pixels, extent = picture.grid, picture.box
-    if recipe.trim:
-        pixels, cut = trim_borders(pixels)
-        extent = trimmed_box(extent, cut, pixels)
-        if any(cut):
-            line["notes"].append(f"uniform borders cut: left {cut[0]}, top {cut[1]}, right {cut[2]}, bottom {cut[3]} px")
+    pixels, extent, cut = work.pixels, work.extent, work.cut
+    if any(cut):
+        line["notes"].append(f"uniform borders cut: left {cut[0]}, top {cut[1]}, right {cut[2]}, bottom {cut[3]} px")
     height, width, _ = pixels.shape
     if min(width, height) < recipe.min_side_px:
         return _rejected(line, f"too small: the short side is under {recipe.min_side_px} px")

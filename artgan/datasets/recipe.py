@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from artgan.decode import WHITE
+from artgan.decode import MAX_PIXELS, WHITE, Picture, decode
 
 FITS = ("crop", "pad", "stretch", "smart")
 FOCI = ("center", "top", "detail")
@@ -53,6 +53,37 @@ class Recipe:
 
 
 Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A decoded work before it is fitted.
+
+    Attributes:
+        picture: what the decoder says.
+        pixels: uint8 `[h, w, 3]`, without borders that were cut.
+        extent: the box of them that the work covers.
+        cut: how many pixels of border went: left, top, right, bottom.
+    """
+
+    picture: Picture
+    pixels: np.ndarray
+    extent: Box
+    cut: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+def open_work(data: bytes, recipe: Recipe, max_pixels: int = MAX_PIXELS) -> Work:
+    """Decode a picture file as the recipe wants it.
+
+    Raises:
+        DataError: as `artgan.decode.decode`.
+    """
+    enough_px = max(recipe.height, recipe.width) * recipe.tiles
+    picture = decode(data, matte=recipe.matte, enough_px=enough_px, max_pixels=max_pixels)
+    if not recipe.trim:
+        return Work(picture, picture.grid, picture.box)
+    pixels, cut = trim_borders(picture.grid)
+    return Work(picture, pixels, trimmed_box(picture.box, cut, pixels), cut)
 
 
 def fit_pixels(pixels: np.ndarray, recipe: Recipe, box: Box | None = None) -> np.ndarray:

@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTE
 from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
-from artgan.storage import move, remove
+from artgan.storage import move, remove, share
 
 _COPY_BYTES = 16 << 20
 
@@ -90,9 +89,11 @@ def settle(
 
 
 def mark_duplicates(lines: Sequence[Line], which: str) -> None:
-    """Name the group of every work that has a twin or tiles, and mark all but the largest of each group that `which` covers.
+    """Name the group of every work that has a twin or tiles, and mark those that are like one that stays, the largest first.
 
-    Works are compared whole, so the tiles of one never count as twins of each other.
+    Likeness is to the work that stays and never goes through a third: of a motif that changes in small steps several stay.
+    They are one group all the same, and so on one side of the hold-out. Works are compared whole, so the tiles of one never
+    count as twins of each other.
     """
     works = _works(lines)
     firsts = [work[0] for work in works]
@@ -103,17 +104,31 @@ def mark_duplicates(lines: Sequence[Line], which: str) -> None:
             identity = " ".join(line[key] for line in work)
             for groups in (exact, alike):
                 groups.join(first.setdefault(identity, index), index)
-    for a, b in alike_pairs([_unpacked(work) for work in works]):
+    fingerprints = [_unpacked(work) for work in works]
+    first_of: dict[tuple[int, bytes], int] = {}  # of works with one and the same fingerprint, `alike_pairs` names the first
+    firsts_alike = [first_of.setdefault((item.hash, item.proxy.tobytes()), index) for index, item in enumerate(fingerprints)]
+    pairs = set()
+    for a, b in alike_pairs(fingerprints):
         alike.join(a, b)
+        pairs |= {(firsts_alike[a], firsts_alike[b]), (firsts_alike[b], firsts_alike[a])}
+
+    def is_twin(a: int, b: int) -> bool:
+        near = (firsts_alike[a], firsts_alike[b])
+        return exact.root(a) == exact.root(b) or (which == "alike" and (near[0] == near[1] or near in pairs))
+
     grouped = {index: members[0] for members in alike.members() for index in members}
     for index, work in enumerate(works):
         if index in grouped or len(work) > 1:
             for line in work:
                 line["group"] = firsts[grouped.get(index, index)]["source"]
     for members in {"alike": alike, "exact": exact}[which].members() if which != "keep" else ():
-        best = max(members, key=lambda index: (firsts[index]["width"] * firsts[index]["height"], -index))
-        for index in set(members) - {best}:
-            reason = _likeness(firsts[index], firsts[best])
+        staying: list[int] = []
+        for index in sorted(members, key=lambda index: (-firsts[index]["width"] * firsts[index]["height"], index)):
+            twin = next((other for other in staying if is_twin(index, other)), None)
+            if twin is None:
+                staying.append(index)
+                continue
+            reason = _likeness(firsts[index], firsts[twin])
             for line in works[index]:
                 line |= {"status": DUPLICATE, "reason": reason}
 
@@ -216,7 +231,7 @@ def _take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:
     """
     shape = np.load(journal_images, mmap_mode="r", allow_pickle=False).shape
     if len(rows) == shape[0]:
-        os.link(journal_images, target)
+        share(journal_images, target)
         return
     row_bytes = math.prod(shape[1:])
     with journal_images.open("rb") as source, target.open("w+b") as file:

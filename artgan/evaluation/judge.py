@@ -127,10 +127,10 @@ class Judge:
     def _normalization(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.backbone.mean.cpu(), self.backbone.std.cpu()
 
-    def protocol(self, num_generated: int) -> Protocol:
+    def protocol(self, num_generated: int, prepared: str = "") -> Protocol:
         """Return the protocol of a comparison with this judge."""
         reference = f"{self.collection.pixel_hash} train"
-        return with_reference(self.feature_protocol, reference, len(self.collection.train_rows), num_generated)
+        return with_reference(self.feature_protocol, reference, len(self.collection.train_rows), num_generated, prepared)
 
     def extract(self, pictures: Pictures, count: int, task: str, on_progress: Listener, *, mirror: bool = False) -> FeatureBank:
         """Return the features of pictures 0..count-1, in order.

@@ -1,7 +1,8 @@
 """Judge a generator or a folder: one pass over its pictures, then every metric that is asked for."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 import torch
 
 from artgan import seeding
-from artgan.datasets.collection import Collection
-from artgan.datasets.recipe import Recipe, fit_pixels
+from artgan.datasets.collection import Collection, recipe_of
+from artgan.datasets.recipe import Recipe, fit_pixels, open_work
 from artgan.datasets.sources import SourceFile, find_files
-from artgan.decode import SUFFIXES, decode
+from artgan.decode import SUFFIXES
 from artgan.errors import CheckpointError, DataError
 from artgan.evaluation.copying import Matches, find_matches
 from artgan.evaluation.judge import Judge, Pictures
@@ -44,6 +45,8 @@ class Subject:
         names: for people, one for each picture.
         about: where they come from, for the metrics line.
         labels: the class of each, int64 `[count]`, or None.
+        prepared: for the protocol: how pictures of a folder were made alike, and which of them were taken.
+        warnings: what to know about them, in words.
     """
 
     pictures: Pictures
@@ -51,6 +54,8 @@ class Subject:
     names: Sequence[str]
     about: dict[str, Any]
     labels: np.ndarray | None = None
+    prepared: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +119,23 @@ def generator_subject(
         names=[f"seed {seed}" for seed in range(num_generated)],
         about={"from": "model", "seeds": f"0-{num_generated - 1}", "truncation": truncation},
         labels=labels if conditional else None,
+        warnings=_other_size(space, collection),
     )
 
 
-def _pixels(file: SourceFile) -> np.ndarray:
+def _other_size(space: Space, collection: Collection) -> tuple[str, ...]:
+    if (space.height_px, space.width_px) == (collection.height, collection.width):
+        return ()
+    sizes = (
+        f"the model makes {space.width_px}x{space.height_px} px, the collection has {collection.width}x{collection.height} px"
+    )
+    return (f"{sizes}: sharpness alone sets them apart; judge it by a collection of its own size",)
+
+
+def _made_alike(file: SourceFile, recipe: Recipe) -> np.ndarray:
     try:
-        return decode(file.read()).pixels
+        work = open_work(file.read(), recipe)
+        return fit_pixels(work.pixels, recipe, work.extent)
     except DataError as error:
         raise DataError(f"{file.where}: {error}") from error
 
@@ -130,11 +146,17 @@ def _is_sheet(file: SourceFile) -> bool:
     return Path(file.name).suffix.lower() == ".png" and is_sheet(file.read())
 
 
-def folder_subject(collection: Collection, folder: Path, num_generated: int | None) -> Subject:
-    """Return the pictures below a folder, made alike in the way of `prepare`; subfolders named as classes give their labels.
+def folder_subject(collection: Collection, folder: Path, num_generated: int | None, *, as_collection: bool = True) -> Subject:
+    """Return the pictures below a folder, made alike as the collection was; subfolders named as classes give their labels.
+
+    Args:
+        collection: to be compared with.
+        folder: of pictures, or an archive.
+        num_generated: how many to take; fewer than there are come from all classes in their shares, drawn by a fixed seed.
+        as_collection: with the fit, focus, borders and matte of the collection; otherwise cut to the middle on white.
 
     Raises:
-        DataError: fewer pictures than `num_generated`; on reading, a file that is not a readable picture.
+        DataError: fewer pictures than `num_generated`, or a collection of tiles; on reading, a file that is no picture.
     """
     named = [file for file in find_files([folder]) if Path(file.name).suffix.lower() in SUFFIXES]
     files = [file for file in named if not _is_sheet(file)]
@@ -144,20 +166,46 @@ def folder_subject(collection: Collection, folder: Path, num_generated: int | No
             f"{folder} holds {len(files)} pictures, {max(count, 2)} are needed: give a fuller folder or a smaller "
             f"--num-generated"
         )
-    recipe = Recipe(collection.height, collection.width)
+    recipe = recipe_of(collection) if as_collection else Recipe(collection.height, collection.width)
+    if recipe.tiles > 1:
+        raise DataError(
+            f"{collection.folder} is cut into tiles, and {folder} holds whole pictures: prepare it without --tiles, "
+            f"or judge the middle of each picture with --fit crop"
+        )
+    places = {name: label for label, name in enumerate(collection.classes)}
+    label_of = [next((places[part] for part in _folders(file) if part in places), -1) for file in files]
+    chosen = _spread([label if label >= 0 else file.label for label, file in zip(label_of, files, strict=True)], count)
 
     def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-        return (fit_pixels(_pixels(files[index]), recipe) for index in indices)
+        return (_made_alike(files[chosen[index]], recipe) for index in indices)
 
-    places = {name: label for label, name in enumerate(collection.classes)}
-    labels = [places.get(file.label or "", -1) for file in files[:count]]
+    labels = [label_of[index] for index in chosen]
+    prepared = f"fit {recipe.fit}, focus {recipe.focus}, borders {'cut' if recipe.trim else 'kept'}, matte {recipe.matte}"
+    if count < len(files):
+        prepared += f"; {count} of {len(files)} pictures, from all classes in their shares, drawn by seed 0"
     return Subject(
         pictures=pictures,
         count=count,
-        names=[file.name for file in files[:count]],
+        names=[files[index].name for index in chosen],
         about={"from": "folder", "files": len(files)},
         labels=np.array(labels) if labels and min(labels) >= 0 else None,
+        prepared=prepared,
     )
+
+
+def _folders(file: SourceFile) -> tuple[str, ...]:
+    return tuple(unicodedata.normalize("NFC", part) for part in Path(file.name).parts[:-1])
+
+
+def _spread(groups: Sequence[object], count: int) -> list[int]:
+    """Return `count` places, ascending, so that every group has its share; which of a group, a fixed seed says."""
+    draws = seeding.uniform(0, "evaluation/folder", 0, max(1, len(groups)), 1)[:, 0]
+    members: dict[object, list[int]] = {}
+    for place in np.argsort(draws[: len(groups)], kind="stable").tolist():
+        members.setdefault(groups[place], []).append(place)
+    # The k-th of a group of n stands at (k - 1/2) / n: the first of all groups together are spread as the groups are.
+    ranked = sorted(((rank + 0.5) / len(group), place) for group in members.values() for rank, place in enumerate(group))
+    return sorted(place for _, place in ranked[:count])
 
 
 def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = groups(), *, on_progress: Listener = silent) -> Verdict:
@@ -186,15 +234,18 @@ def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = groups(), 
     found = {name: row.load()(sides) for name, row in rows.items()}
     estimates = {name: estimate for name, estimate in found.items() if estimate is not None}
     floors = {name: reference.floor_of(name) for name in estimates}
-    protocol = judge.protocol(subject.count)
+    protocol = judge.protocol(subject.count, subject.prepared)
     line = {
-        "protocol": asdict(protocol),
+        "protocol": protocol.as_dict(),
         "protocol_hash": protocol.hash,
         "num_generated": subject.count,
         "generated": subject.about,
         "metrics": {name: entry(estimate) | _own_estimator(rows[name]) for name, estimate in estimates.items()},
         "floor": {name: floor for name, floor in floors.items() if floor is not None},
-        "warnings": warnings_about(estimates, subject.count, reference.train.shape, len(reference.holdout), copying),
+        "warnings": [
+            *subject.warnings,
+            *warnings_about(estimates, subject.count, reference.train.shape, len(reference.holdout), copying),
+        ],
     }
     if subject.labels is not None and DISTANCES in metrics:
         line["classes"] = _by_class(features[:], subject.labels, reference, rows)

@@ -47,6 +47,8 @@ class Protocol(FeatureProtocol):
         reference: identity of the pictures compared with.
         num_reference, num_generated: how many of each; the Fréchet distance depends on both.
         seed: of the metrics' own draws.
+        prepared: of a folder: how its pictures were made alike, and which of them were taken; empty for a model, whose
+            protocols and hashes are as they were before folders had this.
     """
 
     statistics: str = "float64"
@@ -55,16 +57,29 @@ class Protocol(FeatureProtocol):
     num_reference: int = 0
     num_generated: int = 0
     seed: int = 0
+    prepared: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the protocol as metrics lines carry it."""
+        return {name: value for name, value in asdict(self).items() if name != "prepared" or value}
 
     @property
     def hash(self) -> str:
         """The sha256 that metrics lines carry."""
-        return digest(asdict(self))
+        return digest(self.as_dict())
 
 
-def with_reference(features: FeatureProtocol, reference: str, num_reference: int, num_generated: int) -> Protocol:
+def with_reference(
+    features: FeatureProtocol, reference: str, num_reference: int, num_generated: int, prepared: str = ""
+) -> Protocol:
     """Return the protocol of a comparison in a feature space."""
-    return Protocol(**asdict(features), reference=reference, num_reference=num_reference, num_generated=num_generated)
+    return Protocol(
+        **asdict(features),
+        reference=reference,
+        num_reference=num_reference,
+        num_generated=num_generated,
+        prepared=prepared,
+    )
 
 
 def digest(content: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from artgan.images import captioned_grid, tiles_of
 from artgan.metadata import check_replaceable
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
+from artgan.storage import building
 
 _COLUMNS = 7
 
@@ -47,7 +48,8 @@ def save_directions(
     sheets = [out / name for name in distinct_names([f"seed-{seed:04d}" for seed in seeds], ".png")]
     check_replaceable(sheets)
     tensors = {name: direction.step.contiguous() for name, direction in found.items()}
-    save_file(tensors, out / "directions.safetensors", metadata={"model_hash": model.sha256})
+    with building(out / "directions.safetensors") as partial:
+        save_file(tensors, partial, metadata={"model_hash": model.sha256})
     shares = {name: item.share for name, item in found.items()}
     facts: dict[str, Any] = {"model": model.name, "model_hash": model.sha256, "shares": shares}
     if class_name is not None:

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from artgan.config import RunConfig, dump_config
-from artgan.errors import ArtganError, StorageError
+from artgan.errors import ArtganError, CheckpointError, StorageError
 from artgan.overview import save_sheet
 from artgan.storage import write_whole
+from artgan.training.checkpoint import list_checkpoints
 from artgan.training.distributed import World
+from artgan.training.session import CHECKPOINTS
 from artgan.training.status import write_status
 
 METRICS_FILE = "metrics.jsonl"
@@ -44,10 +46,13 @@ class RunLog:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}  # since the last log point at which something was finite, or a step not skipped
+        if images_seen == 0:
+            _refuse_to_begin_again(run)
         if not world.is_first:
             return
         try:
             (run / "samples").mkdir(parents=True, exist_ok=True)
+            (run / CHECKPOINTS).mkdir(exist_ok=True)  # by which a run that has none yet is told from one that has lost them
             (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
             _drop_lines_after(run / METRICS_FILE, images_seen)
             self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
@@ -158,3 +163,21 @@ def _drop_lines_after(path: Path, images_seen: int) -> None:
     lines = read_metrics(path.parent)
     kept = [line for line in lines if line["images_seen"] <= images_seen or line.get("about") == BREAKDOWN]
     write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _refuse_to_begin_again(run: Path) -> None:
+    """Refuse a run whose checkpoints are gone: beginning at 0 would drop its lines and replace its models.
+
+    Raises:
+        CheckpointError: there are lines or models, and nothing to go on from.
+    """
+    if list_checkpoints(run / CHECKPOINTS):
+        return
+    lines, models = run / METRICS_FILE, run / "model"
+    learned = models.is_dir() and any((model / "config.json").is_file() for model in models.iterdir())
+    logged = lines.is_file() and lines.stat().st_size > 0 and not (run / CHECKPOINTS).is_dir()
+    if learned or logged:
+        raise CheckpointError(
+            f"{run}: has {'models' if learned else METRICS_FILE}, and no checkpoint in {CHECKPOINTS}/ to go on from. Restore "
+            f"{CHECKPOINTS}/ from a copy, or go on in another run from its model: --run ANOTHER --init {run}"
+        )

@@ -448,3 +448,18 @@ def test_every_verb_has_help_with_an_example(verb, capsys):
     words = (verb, *{"weights": ["list"], "model": ["push"]}.get(verb, []), "--help")
     assert artgan(*words) == 0
     assert f"Example: artgan {verb}" in capsys.readouterr().out
+
+
+def test_a_run_that_has_lost_its_checkpoints_does_not_begin_again(trained, collection_folder, tmp_path, capsys):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    shutil.rmtree(run / "checkpoints")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert artgan("train", "--collection", collection_folder, "--run", run, *SET, "--quiet") == 4
+    assert "no checkpoint in checkpoints/ to go on from. Restore" in (said := capsys.readouterr().err)
+    assert "--init" in said
+    shutil.rmtree(run / "model")
+    assert artgan("train", "--collection", collection_folder, "--run", run, *SET, "--quiet") == 4
+    left = {path: data for path, data in before.items() if "model" not in path.relative_to(run).parts}
+    assert {path: path.read_bytes() for path in left if path.name != "status.json"} == {
+        path: data for path, data in left.items() if path.name != "status.json"
+    }

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from artgan.datasets.collection import open_collection, pictures_of, read_index
+from artgan.datasets.duplicates import alike_pairs, fingerprint
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe, fit_pixels
 from artgan.datasets.synthetic import MANNERS, draw_work
@@ -155,3 +156,44 @@ def test_pictures_of_a_collection_or_a_file(collection, tmp_path):
     assert len(pictures_of(collection.folder, 1000)) == len(collection.train_rows)
     draw_work("waves", 0, 0).save(tmp_path / "one.png")
     assert pictures_of(tmp_path / "one.png", 7)[0].shape == (256, 256, 3)
+
+
+def test_likeness_is_to_the_work_that_stays(tmp_path):
+    """A fade of 16 steps: each is like the next, the first is not like the last. Several stay, on one side of the hold-out."""
+    ends = [np.asarray(draw_work(manner, 0, 0, side_px=64)).astype(float) for manner in ("waves", "circles")]
+    for step in range(16):
+        pixels = ends[0] + (ends[1] - ends[0]) * step / 15
+        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(tmp_path / f"{step:02d}.png")
+    summary = prepare([tmp_path], tmp_path.parent / "out_fade", Recipe(32, 32, holdout=0.3))
+    lines = read_index(tmp_path.parent / "out_fade")
+    assert summary.count >= 3
+    assert {"00.png", "15.png"} <= {line["name"] for line in lines if line["status"] == "kept"}
+    groups = {}
+    for line in lines:
+        if line["status"] == "kept" and "group" in line:
+            groups.setdefault(line["group"], set()).add(line["split"])
+    assert all(len(splits) == 1 for splits in groups.values())
+    prints = {line["name"]: fingerprint(np.asarray(Image.open(tmp_path / line["name"]))) for line in lines}
+    for line in lines:
+        if line["status"] == "duplicate":
+            stays = line["reason"].rpartition(" ")[2]
+            assert list(alike_pairs([prints[line["name"]], prints[stays]])), f"{line['name']} is not like {stays} itself"
+
+
+def test_many_equal_files_are_one_work(drawn_files, tmp_path):
+    for index in range(6):
+        (tmp_path / f"{index}.png").write_bytes(drawn_files["waves/0.png"])
+    (tmp_path / "other.png").write_bytes(drawn_files["circles/0.png"])
+    assert prepare([tmp_path], tmp_path.parent / "out_equal", Recipe(32, 32)).count == 2
+
+
+def test_a_drive_without_hard_links_makes_the_same_collection(sources, collection_folder, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    options = {"duplicates": "keep", "max_reject": 1}
+    prepare([sources / "waves"], tmp_path / "copied", Recipe(32, 32, **options))
+    monkeypatch.undo()
+    prepare([sources / "waves"], tmp_path / "linked", Recipe(32, 32, **options))
+    assert (tmp_path / "copied" / "images.npy").read_bytes() == (tmp_path / "linked" / "images.npy").read_bytes()

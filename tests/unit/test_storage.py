@@ -1,11 +1,16 @@
 """Writing whole: what was there stays until what is new is complete, and nothing half made is left."""
 
+import errno
 import os
+import stat
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from artgan import storage
 from artgan.errors import StorageError
-from artgan.storage import building, move, write_whole
+from artgan.storage import building, flush_to_disk, move, only_one, share, write_whole
 
 
 def names(folder):
@@ -73,3 +78,61 @@ def test_makers_of_one_file_do_not_share_a_name(tmp_path):
     with building(tmp_path / "card", by_many=True) as partial:
         assert str(os.getpid()) in partial.name
         partial.touch()
+
+
+def failing(code):
+    def fail(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV])
+def test_a_drive_without_hard_links_gets_a_copy(code, tmp_path, monkeypatch):
+    """exFAT and FAT say EPERM, some mounted drives ENOSYS or EOPNOTSUPP; injected at the one call, as no such drive is here."""
+    (tmp_path / "a").write_bytes(b"rows")
+    monkeypatch.setattr(os, "link", failing(code))
+    share(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"rows"
+
+
+def test_other_failures_of_a_link_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", failing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space"):
+        share(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_flushed_is_passed_over_and_a_file_never(code, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(storage.os, "fsync", failing(code))
+    flush_to_disk(tmp_path)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        flush_to_disk(tmp_path / "file")
+    monkeypatch.setattr(storage.os, "fsync", failing(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        flush_to_disk(tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_drive_without_locks_is_one_line_with_a_way_on(code, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.FileLock, "acquire", failing(code))
+    words = r"cannot lock files .*choose a folder on a drive of this machine"
+    with pytest.raises(StorageError, match=words), only_one(tmp_path / "x.lock", StorageError("busy")):
+        pass
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_files_have_the_mode_that_the_umask_says(umask, tmp_path):
+    before = os.umask(umask)
+    try:
+        with building(tmp_path / "folder") as partial:
+            partial.mkdir()
+            save_file({"a": np.zeros(3)}, partial / "deep.safetensors")
+        with building(tmp_path / "file.safetensors") as partial:
+            save_file({"a": np.zeros(3)}, partial)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "folder" / "deep.safetensors", tmp_path / "file.safetensors"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert names(tmp_path) == ["file.safetensors", "folder"]
