@@ -16,7 +16,7 @@ TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 METADATA_KEY = "artgan"
 JPEG_COMMENT_LIMIT = 60_000  # of Exif, which with its frame must fit into one segment of 65,533 bytes
-_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _METADATA_LIMIT = 1 << 20
 _EXIF_ASCII = b"ASCII\0\0\0"
 _UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, Image.DecompressionBombError)
@@ -260,7 +260,7 @@ def xmp(source_type: str, metadata: Mapping[str, Any]) -> str:
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
         'xmlns:dc="http://purl.org/dc/elements/1.1/" '
-        f"Iptc4xmpExt:DigitalSourceType={quoteattr(_SOURCE_TYPE + source_type)}>{credits}</rdf:Description>"
+        f"Iptc4xmpExt:DigitalSourceType={quoteattr(SOURCE_TYPES + source_type)}>{credits}</rdf:Description>"
         '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )
 

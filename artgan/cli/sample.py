@@ -46,6 +46,10 @@ def sample(
     start: Annotated[list[Path] | None, typer.Option("--from", help="Pictures to start from, in place of seeds.")] = None,
     liked: Annotated[bool, typer.Option("--liked", help="The run's favourites, in place of seeds.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Another file of favourites, in place of seeds.")] = None,
+    sign: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="CERT KEY", help="Sign every picture (C2PA) with a certificate chain and its key, PEM."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -73,10 +77,15 @@ def sample(
         "noise": None if noise is None else int(arguments.number("--noise", noise, 0, arguments.MAX_SEED)),
     }
     targets.output_folder(out, force, targets.SAMPLES, [*(again or ()), *(start or ())])
+    signature = None
+    if sign is not None:
+        from artgan.generation.signing import load_signature
+
+        signature = load_signature(*sign)
     from artgan.devices import choose_device
     from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
-    from artgan.generation.sample import Look, points_of_seeds, save_samples
+    from artgan.generation.sample import Look, picture_metadata, points_of_seeds, save_samples
 
     model = load_model(target, choose_device(device))
     look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
@@ -96,7 +105,13 @@ def sample(
         elif select is not None:
             assert collection is not None
             points = _selected(context, model, points, select, by, collection, features, listen)
-        save_samples(model, out, points, image_format=image_format, names=names, on_progress=listen, **options)  # type: ignore[arg-type]
+        paths = save_samples(model, out, points, image_format=image_format, names=names, on_progress=listen, **options)  # type: ignore[arg-type]
+        if signature is not None:
+            from artgan.generation.signing import sign_file
+            from artgan.progress import track
+
+            for path, point in track(list(zip(paths, points)), "signing", len(points), "pictures", listen):
+                sign_file(path, image_format, picture_metadata(model, point), signature)
     rate = format_rate(len(points) / (time.monotonic() - started))
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
 

@@ -22,14 +22,22 @@ def studio(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="What a tunnel calls the studio, such as localhost:9000; may repeat.")
     ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Show the live picture as MJPEG at /live.mjpg and /live.")] = False,
+    osc: Annotated[
+        int | None, typer.Option(help="UDP port for controllers (OSC), on this machine alone; has a --stream.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Explore a model in the browser, on this machine only; watch a run while it trains.
 
-    Nothing leaves this machine and the page loads nothing from elsewhere.
+    Nothing leaves this machine and the page loads nothing from elsewhere. --osc takes /artgan/seed 12, /artgan/truncation 0.7,
+    /artgan/centers 8, /artgan/noise 3, /artgan/class LABEL WEIGHT, /artgan/move/pca-1 1.5, /artgan/toward SEED AMOUNT,
+    /artgan/model 1 and /artgan/reset.
     """
     arguments.number("--port", port, 0, 65535)
+    if osc is not None:
+        arguments.number("--osc", osc, 0, 65535)
     found = targets or _runs_here()
     for target in found:
         if not target.is_dir():
@@ -40,13 +48,22 @@ def studio(
     except ImportError:
         raise ConfigError("the studio needs two small libraries: pip install 'artgan[studio]'") from None
     from artgan.devices import choose_device
+    from artgan.studio.live import Live
     from artgan.studio.serve import open_server
     from artgan.studio.session import Session
 
     session = Session(found, choose_device(device))
     session.warm_up()
-    server = open_server(session, port, listen, allow_host or ())
+    live = Live() if stream or osc is not None else None
+    server = open_server(session, port, listen, allow_host or (), live)
     print(f"studio: {server.url}  (Ctrl-C ends it)", flush=True)
+    if live is not None:
+        place, _, token = server.url.partition("?")
+        print(f"stream: {place}live.mjpg{token and '?' + token}  (a full page: {place}live)", flush=True)
+    if live is not None and osc is not None:
+        from artgan.studio.osc import OscServer
+
+        print(f"osc: UDP port {OscServer(osc, live.order).port} of this machine", flush=True)
     if listen is not None:
         context.obj.say("whoever has this address can use the studio; traffic is not encrypted: use it in a network you trust")
     if open_browser:

@@ -53,6 +53,10 @@ def video(
     strength: Annotated[float, typer.Option(help="Of the style.")] = 0.7,
     backbone: Annotated[str | None, typer.Option(help="Of the style, as in refine.")] = None,
     iterations: Annotated[int, typer.Option(help="Of the style, as in refine.")] = 60,
+    sign: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="CERT KEY", help="Sign the film (C2PA) with a certificate chain and its key, PEM; not WebM."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
@@ -82,6 +86,13 @@ def video(
     arguments.output_file("--out", out, (out.suffix.lower(),), inputs)
     if save_curve is not None:
         arguments.output_file("--save-curve", save_curve, (".csv", ".tsv", ".txt"), inputs)
+    if sign is not None and video_format == "webm":
+        raise ConfigError("--sign: WebM has no place for a manifest; --out with .mp4, .gif or .webp has")
+    signature = None
+    if sign is not None:
+        from artgan.generation.signing import load_signature
+
+        signature = load_signature(*sign)
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
     recipe = None
     if style is not None:
@@ -141,6 +152,10 @@ def video(
         from artgan.generation.sound import with_sound
 
         data = with_sound(data, video_format, audio, len(way) / fps)
+    if signature is not None:
+        from artgan.generation.signing import signed
+
+        data = signed(data, video_format, out.name, note, signature)
     _write(out, data)
     context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from artgan.errors import ArtganError, DataError
 from artgan.studio.guard import Guard
+from artgan.studio.live import MAX_SIDE_PX, MAX_WATCHERS, MEDIA_TYPE, Live, Stream
 from artgan.studio.session import File, Session
 from artgan.studio.worker import BusyError, Job, Worker
 
@@ -50,15 +51,17 @@ class RefusedError(Exception):
         self.status = status
 
 
-def build_app(session: Session, guard: Callable[..., Guard] | None = None) -> Starlette:
+def build_app(session: Session, guard: Callable[..., Guard] | None = None, live: Live | None = None) -> Starlette:
     """Return the application.
 
     Args:
         session: what the studio can do.
         guard: wraps it in checks of host, origin and token; None leaves them out, for callers that bring their own.
+        live: a live picture to show as a stream; None has none.
     """
     worker = Worker()
-    routes = _routes(_Api(session, worker))
+    stream = None if live is None else Stream(live, session.pixels, worker.render)
+    routes = _routes(_Api(session, worker, stream))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -74,10 +77,14 @@ def build_app(session: Session, guard: Callable[..., Guard] | None = None) -> St
 def _routes(api: "_Api") -> list[Route]:
     folder = resources.files("artgan.studio").joinpath("static")
     page = folder.joinpath("index.html").read_bytes()
+    live_html = folder.joinpath("live.html").read_bytes()
     files = {name: folder.joinpath(name).read_bytes() for name in _STATIC}
 
     async def index(request: Request) -> Response:
         return Response(page, media_type="text/html")
+
+    async def live_page(request: Request) -> Response:
+        return Response(live_html, media_type="text/html")
 
     async def static(request: Request) -> Response:
         name = request.path_params["name"]
@@ -85,7 +92,13 @@ def _routes(api: "_Api") -> list[Route]:
             raise RefusedError(404, "no such file")
         return Response(files[name], media_type=_STATIC[name])
 
+    live = [
+        Route("/live", _answered(live_page)),
+        Route("/live.mjpg", _answered(api.live_frames)),
+        Route("/api/live", _answered(api.live), methods=["POST"]),
+    ]
     return [
+        *(live if api.stream is not None else ()),
         Route("/", _answered(index)),
         Route("/static/{name}", _answered(static)),
         Route("/api/studio", _answered(api.studio)),
@@ -129,12 +142,28 @@ def _answered(handler: Handler) -> Handler:
 class _Api:
     """The handlers."""
 
-    def __init__(self, session: Session, worker: Worker) -> None:
+    def __init__(self, session: Session, worker: Worker, stream: Stream | None) -> None:
         self.session = session
         self.worker = worker
+        self.stream = stream
 
     async def studio(self, request: Request) -> Response:
-        return JSONResponse(self.session.describe())
+        return JSONResponse(self.session.describe() | {"live": self.stream is not None})
+
+    async def live(self, request: Request) -> Response:
+        assert self.stream is not None
+        content = await _json(request)
+        self.stream.live.show(content.get("model"), content.get("point"))
+        return JSONResponse({"refused": self.stream.live.refused})
+
+    async def live_frames(self, request: Request) -> Response:
+        assert self.stream is not None
+        size = request.query_params.get("size")
+        if size is not None and not (size.isdecimal() and len(size) < 6 and 16 <= int(size) <= MAX_SIDE_PX):
+            raise RefusedError(400, f"size: expected a number of pixels from 16 to {MAX_SIDE_PX}")
+        if self.stream.watchers >= MAX_WATCHERS:
+            raise RefusedError(503, f"{MAX_WATCHERS} players are watching already")
+        return StreamingResponse(self.stream.parts(int(size or 0)), media_type=MEDIA_TYPE)
 
     async def model(self, request: Request) -> Response:
         return JSONResponse(await self._do(request, lambda: self.session.model_facts(request.path_params["number"])))

@@ -63,7 +63,7 @@ class Guard:
         if refusal is not None:
             await _respond(send, *refusal)
             return
-        if scope["method"] == "GET" and self.token and self._given_token(scope) is not None:
+        if scope["method"] == "GET" and self.token and scope["path"] != "/live.mjpg" and self._given_token(scope) is not None:
             await _respond(send, 303, "", {"location": "/", "set-cookie": self._cookie()})
             return
 

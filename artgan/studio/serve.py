@@ -11,6 +11,7 @@ import uvicorn
 from artgan.errors import ConfigError
 from artgan.studio.app import build_app
 from artgan.studio.guard import Guard
+from artgan.studio.live import Live
 from artgan.studio.session import Session
 
 _LOCAL = "127.0.0.1"
@@ -38,7 +39,9 @@ class Server:
         self.server.run(sockets=[self.opened])
 
 
-def open_server(session: Session, port: int, listen: str | None = None, allowed: Sequence[str] = ()) -> Server:
+def open_server(
+    session: Session, port: int, listen: str | None = None, allowed: Sequence[str] = (), live: Live | None = None
+) -> Server:
     """Bind and return a server.
 
     Args:
@@ -46,6 +49,7 @@ def open_server(session: Session, port: int, listen: str | None = None, allowed:
         port: 0 takes a free one.
         listen: an address beyond this machine; a token is then made and asked for. None binds 127.0.0.1.
         allowed: what else requests may call the studio; a name beyond this machine makes a token as well.
+        live: a live picture to show as a stream at /live.mjpg.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -69,7 +73,7 @@ def open_server(session: Session, port: int, listen: str | None = None, allowed:
         Guard, port=port, token=token, any_address=listen is not None, host=listen or "", allowed=tuple(allowed)
     )
     config = uvicorn.Config(
-        build_app(session, guard),
+        build_app(session, guard, live),
         log_level="warning",
         access_log=False,
         limit_concurrency=_MAX_CONNECTIONS,
@@ -78,5 +82,8 @@ def open_server(session: Session, port: int, listen: str | None = None, allowed:
         server_header=False,
         ws="none",
     )
+    server = uvicorn.Server(config)
+    if live is not None:
+        live.ended = lambda: server.should_exit
     shown = f"[{address}]" if ":" in address else address
-    return Server(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""), uvicorn.Server(config), opened)
+    return Server(f"http://{shown}:{port}/" + (f"?token={token}" if token else ""), server, opened)

@@ -149,6 +149,10 @@ class Session:
         model, points = self.model(index), _points(contents, MAX_POINTS)
         return [_quick_png(pixels) for pixels in render(model.space, points)]
 
+    def pixels(self, index: int, point: Point) -> np.ndarray:
+        """Return the picture of a point, uint8 `[H, W, 3]`."""
+        return next(render(self.model(index).space, [point]))
+
     def export(self, index: Any, content: Any, image_format: Any) -> File:
         """Return one picture with what makes it again: the bytes that `artgan sample` writes."""
         if image_format not in SUFFIX_OF:

@@ -1,5 +1,5 @@
 // What all views share: the state of the studio, small ways to build the page, and the panel of the chosen picture.
-import { render } from "./api.js";
+import { render, post } from "./api.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -67,6 +67,7 @@ export async function refresh() {
       const [url] = await render(state.model, [point]);
       const old = state.url;
       state.url = $("picture").src = url;
+      if (state.studio.live) post("/api/live", { model: state.model, point }).catch(() => {});
       await $("picture").decode();
       if (old) URL.revokeObjectURL(old);
       $("name").textContent = titleOf(point);
