@@ -94,6 +94,11 @@ class Page:
         return self.width * min(self.height, self._one(278, self.height))
 
     @property
+    def is_turned(self) -> bool:
+        """Whether its rows run down the upright picture."""
+        return self._one(274, 1) in range(5, 9)
+
+    @property
     def is_reduced(self) -> bool:
         return bool(self._one(254, 0) & 1) or self._one(255, 1) == 2
 
@@ -195,6 +200,18 @@ def tiff_facts(data: bytes) -> TiffFacts:
     if not pages:
         raise ValueError("the TIFF has no directory")
     return TiffFacts(little, big, tuple(pages))
+
+
+def tiff_size(data: bytes) -> tuple[int, int] | None:
+    """Return the height and width, upright, of the page that is the work; None where no page is.
+
+    Raises:
+        ValueError: there is no directory.
+    """
+    page = tiff_facts(data).work
+    if page is None:
+        return None
+    return (page.width, page.height) if page.is_turned else (page.height, page.width)
 
 
 def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[dict[int, tuple[int, ...]], int]:

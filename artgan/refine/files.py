@@ -268,8 +268,11 @@ def _writing(item: Item, target: Path, said: dict[str, Any]) -> _Writing:
 
 
 def _profile_of(path: Path) -> bytes | None:
-    with Image.open(path) as image:
-        profile = image.info.get("icc_profile")
+    try:
+        with Image.open(path) as image:
+            profile = image.info.get("icc_profile")
+    except OSError:  # a kind that the formats extra reads: its result is in sRGB
+        return None
     return profile if isinstance(profile, bytes) and profile else None
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from artgan.decode import decode_file, decode_whole
+from artgan.decode.tiff_facts import tiff_size
 from artgan.errors import DataError
 from artgan.file_names import distinct_names
 from artgan.refine.canvas import Source, resized, scaled_alpha
@@ -88,6 +89,10 @@ def _header_size(path: Path) -> tuple[int, int]:
     """Return (height, width), upright, without decoding; a file that cannot be opened is decoded for its error."""
     try:
         with Image.open(path) as image:
+            if image.format == "TIFF":  # its work may be on another page
+                size = tiff_size(path.read_bytes())
+                if size is not None:
+                    return size
             upright = image.getexif().get(0x0112, 1) < 5
             return (image.height, image.width) if upright else (image.width, image.height)
     except Exception:  # whatever a damaged header makes Pillow raise; the careful way says what is wrong

@@ -18,6 +18,7 @@ from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe, fit_pixels
 from artgan.decode import decode
 from artgan.decode.encodings import encode_srgb, shoulder
+from artgan.decode.tiff_facts import tiff_size
 from artgan.errors import DataError
 from tests import icc_profiles as icc
 from tests import picture_files as files
@@ -501,3 +502,9 @@ def test_prepare_takes_larger_pictures_when_told(tmp_path):
     assert summary.count == 2
     assert "--max-megapixels" in next(line["reason"] for line in read_index(tmp_path / "few") if line["name"] == "large.png")
     assert prepare([folder], tmp_path / "all", Recipe(32, 32, duplicates="keep"), max_pixels=100_000).count == 3
+
+
+def test_refine_plans_for_the_page_that_is_the_work(tmp_path):
+    path = tmp_path / "two.tif"
+    path.write_bytes(files.tiff(rgb_page(EIGHT[::2, ::2], t254=1), rgb_page(EIGHT, t274=6)))
+    assert tiff_size(path.read_bytes()) == decode(path.read_bytes()).pixels.shape[:2] == (W, H)
