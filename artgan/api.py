@@ -71,6 +71,13 @@ class Evaluation:
         """The value of each metric by name, such as `fd` and `kid`; `artgan.evaluation.words` says what each means."""
         return {name: entry["value"] for name, entry in self.line["metrics"].items()}
 
+    @property
+    def verdict(self) -> str:
+        """How the pictures stand and what to do next, in a sentence or two with the numbers that they rest on."""
+        from artgan.evaluation.verdict import standing_of_line
+
+        return str(standing_of_line(self.line))
+
     def __str__(self) -> str:
         from artgan.evaluation import describe
 
@@ -249,7 +256,7 @@ def evaluate(
         target: a model, or the folder of a model, a run or pictures.
         collection: to compare with, open or its folder.
         features: the judge's space, such as `inception-768`, `inception-2048`, `dinov2-b14`; `random` needs no weights.
-        metrics: groups of `artgan.metrics`, by default all: `distances`, `range`, `manifold`, `copying`.
+        metrics: groups of metrics, such as `distances` and `copying`; by default all.
         num_generated: pictures to judge; by default 2000 of a model, all of a folder.
         truncation: of a model's samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.

@@ -21,7 +21,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda` or `cuda:1`; without a number, the process's own of its machine.
 
     Some launchers, other than torchrun, let each process see its own GPU alone. A numbered GPU becomes the current one:
-    page-locking memory would else hold a part of the first GPU in every process.
+    page-locking memory would otherwise hold a part of the first GPU in every process.
 
     Raises:
         ConfigError: a CUDA device is asked for that this machine lacks, or one for several processes.

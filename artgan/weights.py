@@ -160,7 +160,7 @@ def timm_config(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Located:
-    """A weights file at hand and the sha256 of its bytes."""
+    """A weights file on this machine and the sha256 of its bytes."""
 
     path: Path
     sha256: str
@@ -173,7 +173,7 @@ def cache_dir() -> Path:
 
 
 def find(name: str) -> Path | None:
-    """Return the file that holds the weights `name`, or None when there is none at hand.
+    """Return the file that holds the weights `name`, or None when there is none on this machine.
 
     In each place `NAME.safetensors` comes first, then `NAME.*.safetensors` (a file with only some of the layers). The weights
     of `timm/NAME` have the file name `NAME.safetensors` too.
@@ -208,7 +208,7 @@ def locate(name: str) -> Located:
     if path is None:
         size = f" ({source_of(name).megabytes:.0f} MB)" if name in WEIGHTS else ""
         raise WeightsError(
-            f"no weights for {name} in ${DIRECTORY_VARIABLE} or {cache_dir() / 'weights'}. Run: artgan weights fetch {name}"
+            f"no weights for {name} in {_named_folder()} or {cache_dir() / 'weights'}. Run: artgan weights fetch {name}"
             f"{size}, or put {name.removeprefix(FAMILY)}.safetensors into a folder and name it with --weights-dir"
         )
     return Located(path, file_sha256(path))
@@ -222,6 +222,11 @@ def _shipped(name: str, path: Path | None) -> Located:
     if actual != expected:
         raise WeightsError(f"{path} is damaged: its sha256 is {actual[:16]}..., not {expected[:16]}...; {repair}")
     return Located(path, actual)
+
+
+def _named_folder() -> str:
+    """Return the folder that the user named for weights, in words."""
+    return os.environ.get(DIRECTORY_VARIABLE) or f"a folder of --weights-dir (none was given, nor ${DIRECTORY_VARIABLE})"
 
 
 def is_offline() -> bool:
@@ -269,12 +274,12 @@ def fetch(name: str, on_progress: Listener = silent) -> Path:
 
 
 def verify(name: str) -> str:
-    """Check the weights at hand tensor by tensor and return one line about them.
+    """Check the weights on this machine tensor by tensor and return one line about them.
 
     A fetched file was verified against the official sha256 before it was cut; here every tensor must load and be finite.
 
     Raises:
-        WeightsError: none at hand, unreadable, or not finite.
+        WeightsError: none on this machine, unreadable, or not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

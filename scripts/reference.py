@@ -6,6 +6,7 @@ python scripts/reference.py --check   # fail where it is not up to date
 
 import inspect
 import json
+import re
 import sys
 import textwrap
 import types
@@ -17,6 +18,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from artgan import api
 from artgan.cli import app
 from artgan.config import RunConfig
 from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
@@ -31,10 +33,12 @@ def page() -> str:
     """Return docs/reference.md."""
     parts = [
         "# Reference",
-        "Every verb with its options, every key of a run's configuration and of a look.\n"
+        "Every verb with its options, the functions for Python, every key of a run's configuration and of a look.\n"
         "`python scripts/reference.py` writes this page from the program; a test compares the two.",
         "## Verbs",
         *_verbs(),
+        "## Functions for Python",
+        *_functions(),
         "## Configuration of a run",
         "Keys of a YAML file for `artgan train`, and of `--set KEY=VALUE`; `--print-schema` prints the schema for editors.",
         *_section(RunConfig, ""),
@@ -70,7 +74,8 @@ def _verb(command: Any, name: str, level: str) -> Iterator[str]:
         yield "\n".join(_option(parameter) for parameter in parameters)
     example = (command.epilog or "").split("\n\n")[0]
     if example.startswith("Example: "):
-        yield _wrapped(f"Example: `{example.removeprefix('Example: ').split('. ')[0]}`")
+        command_line = re.split(r"\. (?=[A-Z]\w+ )", example.removeprefix("Example: "))[0]
+        yield _wrapped(f"Example: `{command_line}`")
 
 
 def _option(parameter: Any) -> str:
@@ -92,6 +97,33 @@ def _value(kind: Any) -> str:
         return {int: "N", float: "X", str: "TEXT"}.get(kind, "PATH" if issubclass(kind, Path) else kind.__name__.upper())
     inner = [_value(part) for part in typing.get_args(kind) if part not in (type(None), Ellipsis)]
     return " ".join(inner)
+
+
+def _functions() -> Iterator[str]:
+    for name in ("prepare", "open_collection", "train", "evaluate", "load_model", "generate", "refine"):
+        function = getattr(api, name)
+        text = inspect.getdoc(function) or ""
+        summary, _, rest = text.partition("\n\nArgs:\n")
+        arguments, _, errors = rest.partition("\n\nRaises:\n")
+        yield f"### artgan.{name}"
+        yield _paragraphs(summary.partition("\n\nRaises:\n")[0])
+        defaults = {key: value.default for key, value in inspect.signature(function).parameters.items()}
+        errors = errors or summary.partition("\n\nRaises:\n")[2]
+        bullets = [_argument(entry, defaults) for entry in _entries(arguments)] if arguments else []
+        bullets += [f"raises `{entry.partition(':')[0]}`:{entry.partition(':')[2]}" for entry in _entries(errors)]
+        yield "\n".join(map(_bullet, bullets))
+
+
+def _entries(block: str) -> list[str]:
+    """Return the entries of a section of a docstring, each on one line."""
+    return [" ".join(entry.split()) for entry in re.split(r"\n(?=\S)", textwrap.dedent(block))]
+
+
+def _argument(entry: str, defaults: dict[str, Any]) -> str:
+    name, _, text = entry.partition(":")
+    default = defaults[name]
+    plain = default is not inspect.Parameter.empty and default is not None and not callable(default)
+    return f"`{name}`{f' (default `{default!r}`)' if plain else ''}:{text}"
 
 
 def _section(section: type[BaseModel], prefix: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ def own_collection(collection_folder, tmp_path) -> Path:
 
 
 def needs_weights(*names: str) -> pytest.MarkDecorator:
-    """Skip, with the reason, where a pretrained network is not at hand."""
+    """Skip, with the reason, where a pretrained network is not available."""
     from artgan import weights
 
     missing = [name for name in names if not WEIGHTS or weights.find(name) is None]

@@ -34,6 +34,7 @@ def test_from_a_folder_of_pictures_to_refined_new_ones(tmp_path):
 
     assert (collection.width, collection.height) == (32, 32)
     assert (run.outcome, run.images_seen) == ("finished", 8)
+    assert "KID x 1000" in evaluation.verdict
     assert evaluation.values["kid"] == evaluation.line["metrics"]["kid"]["value"]
     assert [picture.size for picture in pictures] == [(32, 32)] * 4
     assert pictures[0].tobytes() == artgan.generate(run.model, 0, truncation=0.8)[0].tobytes() != pictures[1].tobytes()

@@ -161,7 +161,7 @@ def load_backbone(name: str, layers: Sequence[str], *, device: torch.device | st
 
     Raises:
         ConfigError: unknown backbone or layer.
-        WeightsError: no weights at hand, or the file lacks a layer.
+        WeightsError: no weights are available, or the file lacks a layer.
     """
     build = BACKBONES.load(name)
     located = weights.locate(name) if weights.has_weights(name) else None

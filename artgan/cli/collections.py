@@ -31,7 +31,7 @@ def prepare(
     ] = None,
     min_aspect: Annotated[float, typer.Option(help="Reject a smaller width / height.")] = 0.0,
     max_aspect: Annotated[float, typer.Option(help="Reject a larger width / height.")] = 1e6,
-    duplicates: Annotated[str, typer.Option(help="Keep one of those that look alike, of exact ones, or keep all.")] = "alike",
+    duplicates: Annotated[str, typer.Option(help="alike, exact: one of such pictures stays; keep: all stay.")] = "alike",
     holdout: Annotated[float, typer.Option(help="Share kept out of training, for honest evaluation.")] = 0.05,
     max_megapixels: Annotated[
         float | None, typer.Option(help="Reject larger pictures, which cost memory; default: 179.")
@@ -41,9 +41,13 @@ def prepare(
         str, typer.Option(help="folders: the first that differ, or a label file; outermost: as they are; none.")
     ] = "folders",
     unlabelled: Annotated[str, typer.Option(help="A picture without a label: error, drop, class.")] = "error",
-    label_column: Annotated[str | None, typer.Option(help="Of label files and tables; default: label, class or style.")] = None,
-    picture_column: Annotated[str | None, typer.Option(help="Of Parquet tables that have several.")] = None,
-    zip_encoding: Annotated[str | None, typer.Option(help="Of names in zips that are not UTF-8, such as cp932.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column with the class; default: label, class or style.")] = None,
+    picture_column: Annotated[
+        str | None, typer.Option(help="Column with the pictures, for Parquet tables with several.")
+    ] = None,
+    zip_encoding: Annotated[
+        str | None, typer.Option(help="Encoding of names in zips that are not UTF-8, such as cp932.")
+    ] = None,
     every: Annotated[int | None, typer.Option(help="Take films too: every so many-th frame, such as 12.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,

@@ -45,7 +45,7 @@ def evaluate(
     """Measure how close pictures are to a collection, and whether they copy it.
 
     Fréchet distance, exact KID, MIND, precision, recall, density, coverage, and the search for copies; with intervals and
-    the floor that real pictures reach. torchrun shares the work among processes.
+    the values that real pictures reach. torchrun shares the work among processes.
     """
     if compare is not None:
         _compare(*compare)

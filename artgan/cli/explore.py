@@ -19,7 +19,7 @@ def directions(
     out: Annotated[Path, typer.Option(help="Folder for the sheets and directions.safetensors.")],
     seeds: Annotated[str, typer.Option(help="One sheet for each.")] = "0-3",
     amount: Annotated[float, typer.Option(help="How far a sheet goes, in standard deviations.")] = 6.0,
-    class_name: Annotated[str | None, typer.Option("--class", help="Of a conditional model; default: its first.")] = None,
+    class_name: Annotated[str | None, typer.Option("--class", help="Class of a conditional model; default: its first.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -50,7 +50,7 @@ def project(
     out: Annotated[Path, typer.Option(help="Folder for what is found.")],
     space: Annotated[str, typer.Option(help="w: stays true to the model; w+: closer to the picture.")] = "w+",
     class_name: Annotated[str | None, typer.Option("--class", help="Search in this class; default: in all of them.")] = None,
-    steps: Annotated[int, typer.Option(help="Of the search.")] = 300,
+    steps: Annotated[int, typer.Option(help="Steps of the search.")] = 300,
     backbone: Annotated[
         str | None, typer.Option(help="squeezenet1_1, drawn (comes with artgan), vgg16, vgg19, random.")
     ] = None,

@@ -10,7 +10,7 @@ from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError
 
 model_app = typer.Typer(
-    no_args_is_help=True, help="Models from and for elsewhere: hub, ONNX, model card, StyleGAN2.", epilog=EPILOG
+    no_args_is_help=True, help="Share, convert and import models: hub, ONNX, model card, StyleGAN2.", epilog=EPILOG
 )
 app.add_typer(model_app, name="model")
 
@@ -68,10 +68,12 @@ def card(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(help="A run (its best model) or a model folder.")],
     rights: Annotated[str, typer.Option(help="What the owners of the training pictures allow.")] = "",
-    license_name: Annotated[str, typer.Option("--license", help="Of the model, as hubs name it, such as cc-by-4.0.")] = "",
+    license_name: Annotated[
+        str, typer.Option("--license", help="Licence of the model, as hubs name it, such as cc-by-4.0.")
+    ] = "",
     title: Annotated[str, typer.Option(help="Default: the collection's name.")] = "",
 ) -> None:
-    """Write the model card anew from what the model knows of itself; its pictures stay as they are."""
+    """Write the model card again from the model's own facts; its pictures stay as they are."""
     from artgan.generation.model_card import rewrite_card
     from artgan.generation.model_folder import load_model
 

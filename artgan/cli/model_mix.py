@@ -18,7 +18,9 @@ def mix(
     second: Annotated[Path, typer.Argument(help="Another, of the same architecture and size.")],
     out: Annotated[Path, typer.Option(help="The model folder to make.")],
     from_px: Annotated[int | None, typer.Option("--from", help="Take layers of the second from so many pixels on.")] = None,
-    share: Annotated[float | None, typer.Option(help="Of the second, 0 to 1; default: 1 with --from, otherwise 0.5.")] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Share of the second model, 0 to 1; default: 1 with --from, otherwise 0.5.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a model folder that is there.")] = False,
 ) -> None:
     """Mix two models: coarse layers of one and fine ones of the other, or weights in between.

@@ -20,13 +20,13 @@ def page(
     out: Annotated[Path, typer.Option(help="Folder for the page.")],
     title: Annotated[str, typer.Option(help="Default: the model's name.")] = "",
     artist: Annotated[str, typer.Option(help="Whom to credit, on the page and in saved pictures.")] = "",
-    license_name: Annotated[str, typer.Option("--license", help="Of the pictures, such as 'CC BY 4.0'.")] = "",
+    license_name: Annotated[str, typer.Option("--license", help="Licence of the pictures, such as 'CC BY 4.0'.")] = "",
     seed: Annotated[int, typer.Option(help="That the page opens with.")] = 0,
     truncation: Annotated[float, typer.Option(help="That the page opens with.")] = 1.0,
     liked: Annotated[bool, typer.Option("--liked", help="Open with the run's favourites.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Another file of favourites, for --liked.")] = None,
     webgpu: Annotated[bool, typer.Option("--webgpu", help="Use the GPU where the browser can; a larger folder.")] = False,
-    precision: Annotated[str, typer.Option(help="Of the weights in the files: fp16 or fp32.")] = "fp16",
+    precision: Annotated[str, typer.Option(help="Precision of the weights in the files: fp16 or fp32.")] = "fp16",
     runtime: Annotated[
         Path | None, typer.Option(help="Folder of ONNX Runtime Web; default: node_modules here or above.")
     ] = None,

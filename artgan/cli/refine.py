@@ -43,7 +43,7 @@ def refine(
         Path | None, typer.Option(help="A look: a YAML file, or the name of one in configs/refine, such as painterly.")
     ] = None,
     recipe_from: Annotated[Path | None, typer.Option(help="A refined picture: take the look that it carries.")] = None,
-    strength: Annotated[Number, typer.Option(help="Of the style: 0 changes nothing, 1 is the full look.")] = None,
+    strength: Annotated[Number, typer.Option(help="Strength of the style: 0 changes nothing, 1 is the full look.")] = None,
     engine: Annotated[Text, typer.Option(help="optimize; feedforward: a fitted network; none: color and detail.")] = None,
     backbone: Annotated[Text, typer.Option(help="vgg19 (default), vgg16, squeezenet1_1; drawn comes with artgan.")] = None,
     style_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
@@ -82,7 +82,7 @@ def refine(
     network: Annotated[
         Path | None, typer.Option(help="A fitted network, for the engine feedforward; with --fit, one to begin from.")
     ] = None,
-    seed: Annotated[Whole, typer.Option(help="Of all noise; default: 0.")] = None,
+    seed: Annotated[Whole, typer.Option(help="Seed of all noise; default: 0.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
     jobs: Annotated[int, typer.Option(help="Processes on a CPU; 0: one for each core.")] = 1,
     shard: Annotated[str, typer.Option(help="i/n: this machine's share of a folder that all see.")] = "1/1",

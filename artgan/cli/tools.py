@@ -18,7 +18,7 @@ app.add_typer(weights_app, name="weights")
 def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Of training, at most.")] = 8.0,
+    minutes: Annotated[float, typer.Option(help="Minutes of training, at most.")] = 8.0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
     """Go the whole way on a collection drawn by code.
@@ -86,9 +86,9 @@ def fetch_weights(
 
 @weights_app.command("verify", epilog=f"Example: artgan weights verify\n\n{EPILOG}")
 def verify_weights(
-    names: Annotated[list[str] | None, typer.Argument(help="By default all that are at hand.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all on this machine.")] = None,
 ) -> None:
-    """Check the networks at hand, tensor by tensor."""
+    """Check the networks on this machine, tensor by tensor."""
     from artgan import weights
 
     for name in names or [name for name in weights.WEIGHTS if weights.find(name)]:

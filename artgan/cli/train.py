@@ -19,13 +19,15 @@ from artgan.progress import listener_for
 )
 def train(
     context: typer.Context,
-    config: Annotated[Path | None, typer.Argument(help="YAML; without one, the run's own or a fitting choice.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="A YAML file; default: the run's own, or a choice that is explained.")
+    ] = None,
     collection: Annotated[Path | None, typer.Option(help="A prepared collection.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; training goes on where it stopped.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Override one value: key=value.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop cleanly after this much training; resumable.")] = None,
     init: Annotated[Path | None, typer.Option(help="Start a new run from this model or run; what fits is taken.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say memory, time and disk, then stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much memory, time and disk it takes, then stop.")] = False,
     preview_augment: Annotated[Path | None, typer.Option(help="Write a sheet of augmented works, then stop.")] = None,
     print_schema: Annotated[bool, typer.Option("--print-schema", help="Print the JSON schema of the config.")] = False,
 ) -> None:

@@ -50,9 +50,9 @@ def video(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Shorter side in pixels; default: at least 256.")] = None,
     style: Annotated[Path | None, typer.Option(help="Refine every frame in the style of this picture, as one series.")] = None,
-    strength: Annotated[float, typer.Option(help="Of the style.")] = 0.7,
-    backbone: Annotated[str | None, typer.Option(help="Of the style, as in refine.")] = None,
-    iterations: Annotated[int, typer.Option(help="Of the style, as in refine.")] = 60,
+    strength: Annotated[float, typer.Option(help="Strength of the style, from 0 to 1.")] = 0.7,
+    backbone: Annotated[str | None, typer.Option(help="Feature network of the style, as in refine.")] = None,
+    iterations: Annotated[int, typer.Option(help="Steps of the style at each scale.")] = 60,
     sign: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="CERT KEY", help="Sign the film (C2PA) with a certificate chain and its key, PEM; not WebM."),

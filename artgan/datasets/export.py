@@ -100,7 +100,7 @@ def folder_names(classes: Sequence[str]) -> list[str]:
 
 
 def _numbers(classes: Sequence[str]) -> list[int]:
-    """Return the number of each class in a StyleGAN dataset: the one that is its name, or else its place."""
+    """Return the number of each class in a StyleGAN dataset: the one that is its name, otherwise its place."""
     if all(name.isascii() and name.isdigit() and len(name) <= _MAX_DIGITS for name in classes):
         own = [int(name) for name in classes]
         if len(set(own)) == len(own):

@@ -67,7 +67,7 @@ class Journal:
 
 
 def open_journal(folder: Path, plan: Mapping[str, Any], shape: tuple[int, int, int]) -> Journal:
-    """Open the journal of a plan: the one in `folder` when it is of the same plan, else a new one.
+    """Open the journal of a plan: the one in `folder` when it is of the same plan, otherwise a new one.
 
     Args:
         folder: of the journal.

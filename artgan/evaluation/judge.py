@@ -89,7 +89,7 @@ class Judge:
 
     Raises:
         ConfigError: unknown features, or not the same in all processes.
-        WeightsError: the feature network's weights are not at hand or lack the layer.
+        WeightsError: the feature network's weights are not available or lack the layer.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ def is_model_or_run(path: Path) -> bool:
 
 
 def find_model(path: Path) -> Path:
-    """Return the model folder that a user means: the folder itself, or the best or else the latest model of a run.
+    """Return the model folder that a user means: the folder itself, or the best or otherwise the latest model of a run.
 
     Raises:
         CheckpointError: there is none.

@@ -53,7 +53,7 @@ class Point:
     noise: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; what is at its default is left out, but for the seed."""
+        """Return plain JSON values; what is at its default is left out, except the seed."""
         content: dict[str, Any] = {} if self.styles else {"seed": self.seed}
         for field in fields(self)[1:]:
             value = getattr(self, field.name)

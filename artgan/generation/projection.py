@@ -2,7 +2,7 @@
 
 In W one style serves all layers: the result stays a picture of the model's kind. In W+ each layer has its own: closer to the
 target, further from what the model knows. Departures: the start is the best of some hundred seeds, not the mean; the distance
-is that of normalised features of the backbone at hand, plus pixels; a pull towards the start keeps W+ editable.
+is that of normalised features of the backbone that is available, plus pixels; a pull towards the start keeps W+ editable.
 """
 
 from collections.abc import Callable

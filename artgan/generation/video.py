@@ -23,7 +23,7 @@ _SAME_SCENE = 1.2  # a frame keeps the palette before it while its error is at m
 
 
 def default_format() -> str:
-    """Return mp4 where PyAV is installed, else webp."""
+    """Return mp4 where PyAV is installed, otherwise webp."""
     try:
         import av  # noqa: F401
     except ImportError:

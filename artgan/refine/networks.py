@@ -73,7 +73,9 @@ def pad_by_replication(backbone: Backbone) -> Backbone:
     """
     for name, first in backbone.named_modules():
         if isinstance(first, nn.Conv2d):
-            if first.padding_mode == "zeros" and first.kernel_size != first.stride:  # else it frames nothing, as patches do
+            if (
+                first.padding_mode == "zeros" and first.kernel_size != first.stride
+            ):  # otherwise it frames nothing, as patches do
                 parent, _, leaf = name.rpartition(".")
                 rows, columns = (side // 2 for side in first.kernel_size)
                 first.padding = (0, 0)

@@ -51,7 +51,7 @@ class Stylist:
         seed: of a start from noise.
 
     Raises:
-        WeightsError: the backbone's weights are not at hand or lack a layer.
+        WeightsError: the backbone's weights are not available or lack a layer.
     """
 
     def __init__(

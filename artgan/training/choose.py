@@ -1,4 +1,4 @@
-"""A configuration for whoever gives none: one of `configs/`, by size, number of works, classes, device and weights at hand."""
+"""A configuration for runs without one: from `configs/`, by size, number of works, classes, device and available weights."""
 
 from collections.abc import Callable, Sequence
 
@@ -156,7 +156,7 @@ def _is_conditional(collection: Collection, say: Say) -> bool:
 
 
 def _features(say: Say) -> str:
-    """Return the best feature space whose weights are at hand."""
+    """Return the best feature space whose weights are available."""
     for features in _FEATURES_BY_PREFERENCE:
         name, layer = backbone_and_layer(features)
         try:

@@ -20,7 +20,7 @@ class PiecewiseSteps:
     """Takes steps; halves the micro-batch and takes a step again when memory runs out, to the same result.
 
     A step changes parameters last, but spectral norms and running statistics on its way; those are copied before each step,
-    and put back before it is taken again and where it was skipped: one forward pass that is not finite would else stay in
+    and put back before it is taken again and where it was skipped: one forward pass that is not finite would otherwise stay in
     them, and in their average, for good.
 
     Args:

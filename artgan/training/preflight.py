@@ -49,7 +49,9 @@ def preflight(session: Session, say: Say) -> Preflight:
         StorageError: the disk cannot hold the run's checkpoints.
     """
     micro_batch, seconds_per_step, peak_bytes = _try_steps(session, say)
-    if session.device.type == "cuda":  # else it keeps what these steps took, from a collection that would fit and from the log
+    if (
+        session.device.type == "cuda"
+    ):  # otherwise it keeps what these steps took, from a collection that would fit and from the log
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(session.device)
     vital_gb, disk_gb, free_gb = _disk(session)

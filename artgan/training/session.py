@@ -1,6 +1,7 @@
 """What surrounds the loop: opening or resuming a run, one trainer per run, asking it to stop."""
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Session:
     """An open run.
 
     Attributes:
-        config: resolved: nothing in it is open any more, but for `training.micro_batch`.
+        config: resolved: every value is filled in, except `training.micro_batch`.
         resumed_at: images seen in the checkpoint that this session goes on from, 0 for a new run.
         world: the processes that train it together.
         micro_batch: images that fit at a time, where that was tried and the configuration leaves it open.
@@ -295,8 +296,12 @@ def stop_on_signals(patience: int = 1) -> Iterator[Callable[[], int | None]]:
 
     The first `patience` SIGINT, SIGTERM or SIGHUP (the terminal was closed) are noted, so that the loop can end its step and
     save; the next one acts at once. What was ignored before, as SIGHUP is under `nohup`, stays ignored. A launcher passes on
-    what its processes also got from the terminal, so under one, more than one belong together.
+    what its processes also got from the terminal, so under one, more than one belong together. Python tells signals to the main
+    thread alone: in another one, as when a program trains beside its own work, none are noted.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
     received: list[int] = []
     previous: dict[signal.Signals, Any] = {}
 

@@ -34,7 +34,7 @@ class Order:
     Attributes:
         collection: what to train on.
         run: the run folder.
-        config: what was configured, or None to choose by collection, device and the weights at hand.
+        config: what was configured, or None to choose by collection, device and available weights.
         overrides: `key=value` texts that win over the choice; a given `config` has them already.
         minutes: of training in this session, or None for no limit.
         init: a model or run that a new run starts from, or None.

@@ -29,7 +29,7 @@ _SHARES_EVERY = 8  # steps from one measurement of the terms' gradients to the n
 
 @dataclass
 class StepContext:
-    """What both steps need besides the state; constant through a run, but for `micro_batch`.
+    """What both steps need besides the state; constant through a run, except `micro_batch`.
 
     Attributes:
         batch_size: images per step, over all processes.

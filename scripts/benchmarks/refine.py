@@ -40,7 +40,7 @@ def layers_at_hand():
     try:
         load_backbone("vgg19", [*FULL[0], *FULL[1]])
     except WeightsError:
-        print("the VGG19 weights at hand end before relu5_1: both use relu1_1, relu2_1, relu3_1 and content relu3_3")
+        print("the available VGG19 weights end before relu5_1: both use relu1_1, relu2_1, relu3_1 and content relu3_3")
         return SHORT
     return FULL
 

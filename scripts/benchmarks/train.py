@@ -83,7 +83,7 @@ def artgan_trainer(session: Session) -> Trainer:
 
 
 def plain(session: Session) -> None:
-    """Take away what artgan does for speed, but for bfloat16, which goes by the configuration."""
+    """Take away what artgan does for speed, except bfloat16, which goes by the configuration."""
     contiguous(session)
     looped(session)
 

@@ -16,7 +16,7 @@ from tests.integration.test_resume import squeezenet_weights
 
 @pytest.fixture
 def works(collection, monkeypatch, tmp_path):
-    """Make a collection look like one of another size and number, on another device, with the default backbone at hand."""
+    """Make a collection look like one of another size and number, on another device, with the default backbone available."""
     squeezenet_weights(tmp_path / "weights", 0)
     monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "weights"))
 

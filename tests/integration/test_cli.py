@@ -407,7 +407,7 @@ def test_inception_without_its_last_layers_says_what_it_has(trained, collection_
     held = read_weights(locate("inception_fid_2015").path)
     whole = all(f"{name}.{key}" in held for name, stage in _stages() for key in stage.state_dict())
     if whole:
-        pytest.skip("the Inception weights at hand are whole")
+        pytest.skip("the Inception weights on this machine are whole")
     words = ("evaluate", trained, "--collection", collection_folder, "--features", "inception-2048")
     refused(capsys, 4, "layer 2048 of inception_fid_2015: .* lacks 'Mixed_7b.*; layers that it holds whole: .*768", *words)
 

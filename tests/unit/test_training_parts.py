@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -231,6 +232,15 @@ def test_the_first_signal_asks_and_the_handlers_come_back(asked):
         assert stop_requested() == asked
         assert signal.getsignal(asked) is before  # a second one acts at once
     assert signal.getsignal(asked) is before
+
+
+def test_a_program_may_train_beside_its_main_thread():
+    def entered():
+        with stop_on_signals() as stop_requested:
+            return stop_requested()
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(entered).result() is None
 
 
 def test_a_signal_that_was_ignored_stays_ignored():
