@@ -14,7 +14,7 @@ from artgan.cli import main
 from artgan.datasets.collection import damaged_rows, open_collection
 from artgan.describe import describe
 from artgan.generation.sample import generate, point_of_picture, render
-from artgan.images import read_metadata
+from artgan.metadata import read_metadata
 from artgan.refine.recipe import load_recipe, recipe_from_dict
 from artgan.storage import seal
 from tests.conftest import ROOT
