@@ -42,7 +42,7 @@ _NUM_JUDGED = 500
 _NUM_SAMPLES = 64
 _NUM_REFINED = 6
 _BACKBONE = "drawn"
-# Most samples have forms by then (docs/results.md); on half of the cores that this was measured with, too, within the minutes.
+# A first guess: after 5,000 images forms begin, and no run of this length was looked at yet (docs/decisions.md).
 _TRAINED_KIMG = 12.0
 
 
@@ -77,7 +77,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
     with timed("train"):
         outcome = train_run(Order(collection, out / "run", config, minutes=minutes), say=say, on_progress=on_progress)
     if outcome is not Outcome.FINISHED:
-        say(f"{minutes:g} minutes ended before {_TRAINED_KIMG:g} thousand images, after which most samples have forms")
+        say(f"{minutes:g} minutes ended before {_TRAINED_KIMG:g} thousand images were trained")
         say(f"this goes on from there: artgan train --collection {out / 'collection'} --run {out / 'run'}")
     device = choose_device("auto")
     with timed("evaluate"):
