@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG
 from artgan.cli.model import model_app
 from artgan.errors import ConfigError
@@ -36,6 +36,9 @@ def mix(
     if out.exists() and (not force or not (out / "config.json").is_file()):
         way = "it is no model folder" if force else "or add --force to replace a model folder"
         raise ConfigError(f"--out {out}: exists; choose another, {way}")
+    if out.exists():
+        targets.check_apart(out, [first, second])
+        targets.check_former(out, targets.MODEL)
     from artgan.generation.mixing import RELATED, Mixture, mix_models, relation
     from artgan.generation.model_folder import load_model
 
