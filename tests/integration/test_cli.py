@@ -181,7 +181,8 @@ def test_without_a_config_one_is_chosen_and_said(collection_folder, tmp_path, ca
     assert "no config given; chosen for 36 works at 32x32 px on CPU" in out
     assert "- not by class: the smallest of 5 has 6 works" in out
     assert "preflight: " in out
-    assert "fastgan discriminator: it needs no weights" in out
+    assert "projected discriminator" in out
+    assert "drawn" in out
     assert "judged by random features" in out
 
 
@@ -374,7 +375,7 @@ def test_a_tiny_picture_cannot_be_stylized(style, tmp_path, capsys):
 
 def test_weights_that_are_not_at_hand(style, collection_folder, trained, tmp_path, capsys, no_weights):
     words = ("refine", style, "--style", style, "--out", tmp_path / "out")
-    refused(capsys, 4, "no weights for vgg19 .* Run: artgan weights fetch vgg19", *words)
+    refused(capsys, 4, "no weights for vgg19", *words, "--backbone", "vgg19")
     judged = ("evaluate", trained, "--collection", collection_folder)
     refused(capsys, 4, "no weights for inception_fid_2015", *judged)
     config = ("train", "--collection", collection_folder, "--run", tmp_path / "run", *SET, "--set=model.backbone=squeezenet1_1")
