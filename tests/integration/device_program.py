@@ -69,7 +69,7 @@ def verbs_go_through(collection: Path, picture: Path, out: Path) -> None:
         NOTES.clear()
         assert artgan(*words) == 0, words
         if words[0] == "refine":
-            assert NOTES.uploads["refine/pipeline.py:_tensor"] == 1, NOTES.uploads  # three pictures
+            assert NOTES.uploads["refine/canvas.py:image_tensor"] == 1, NOTES.uploads  # three pictures
 
 
 if __name__ == "__main__":
