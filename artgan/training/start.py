@@ -74,7 +74,6 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
                 ask = order.ask if world.size == 1 and not order.dry else None
                 config = choose_backbone(config, named, say, ask, on_progress)
             device = choose_device(config.training.device, world.local_rank)
-            check_independent(config.evaluation.features, config)
             judge = Judge(config.evaluation.features, order.collection, device, shared=world.size > 1)
             session = _open(order, config, world, judge, say)
             if order.dry:
@@ -111,6 +110,7 @@ def _alone(order: Order, world: World) -> Iterator[None]:
 def _open(order: Order, config: RunConfig, world: World, judge: Judge, say: Say) -> Session:
     """Open the run, put in what it starts from, and try a few steps."""
     session = open_session(config, order.collection, order.run, world)
+    check_independent(session.config.evaluation.features, session.config)  # whose backbone may be the run's own
     _say_plan(session, judge, say)
     if order.init and session.resumed_at:
         say("--init is left out: the run goes on from its own checkpoint")

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from artgan import images as images_module
+from artgan.backbones import BACKBONES
 from artgan.datasets.collection import Collection, open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
@@ -302,7 +303,8 @@ def test_a_space_that_a_run_trains_against_is_refused_as_its_judge(tmp_path):
     run = tmp_path / "run"
     model = run / "model" / "best"
     model.mkdir(parents=True)
-    (run / "config.yaml").write_text(dump_config(RunConfig()))
+    through_squeezenet = with_values(RunConfig(), {"model.backbone": "squeezenet1_1"})
+    (run / "config.yaml").write_text(dump_config(through_squeezenet))
     for target in (run, model):
         with pytest.raises(ConfigError, match=r"'squeezenet1_1:fire9' cannot judge this run.*take inception-768"):
             check_independent_of("squeezenet1_1:fire9", target)
@@ -312,3 +314,12 @@ def test_a_space_that_a_run_trains_against_is_refused_as_its_judge(tmp_path):
     check_independent("squeezenet1_1:fire9", own)
     untrained = with_values(RunConfig(), {"model.backbone": "random"})
     check_independent("random", untrained)
+
+
+def test_a_run_that_goes_on_is_refused_its_own_network_as_judge(collection_folder, tmp_path, capsys):
+    words = ("train", "--collection", collection_folder, "--run", tmp_path / "run", "--minutes", "0.001", "--quiet")
+    small = ("--set=model.width=8", "--set=model.discriminator_width=8", "--set=training.batch_size=4")
+    judged = ("--set=evaluation.features=random", "--set=evaluation.num_generated=8")
+    assert artgan(*words, *small, *judged, "--set=model.backbone=drawn") == 0
+    layer = BACKBONES.row("drawn").taps[-1]
+    refused(capsys, 2, "cannot judge this run", *words, *small, f"--set=evaluation.features=drawn:{layer}")

@@ -408,7 +408,11 @@ def _wait_for_progress(folder, reached, process):
 def test_ctrl_c_and_a_closed_terminal_save_and_exit_130(asked, collection_folder, tmp_path):
     options = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()] + ["--set=training.total_kimg=0.72"]
     verb = ["train", "--collection", str(collection_folder), "--run", str(tmp_path / "run"), "--quiet"]
-    process = subprocess.Popen([sys.executable, "-m", "artgan", *verb, *options], start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "artgan", *verb, *options],
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(asked, signal.SIG_DFL),  # under nohup SIGHUP is ignored, and rightly stays so
+    )
     _wait_for_progress(tmp_path / "run", 0, process)
     os.kill(process.pid, asked)
     assert process.wait(timeout=60) == 130

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
 from artgan.cli.terminal import EnduringStream
 from artgan.progress import PlainListener, Progress
@@ -17,14 +18,25 @@ def started(*words, **options):
     return subprocess.Popen([sys.executable, "-m", "artgan", *map(str, words)], stderr=subprocess.PIPE, text=True, **options)
 
 
+@pytest.fixture(scope="module")
+def many_works(tmp_path_factory):
+    """Works that keep every verb busy for longer than the test waits; no two files have the same bytes."""
+    folder = tmp_path_factory.mktemp("many")
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((3000, 3000)).convert("RGB").save(buffer, "JPEG")
+    for index in range(250):
+        (folder / f"{index:03d}.jpg").write_bytes(buffer.getvalue() + str(index).encode())
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["sample", "refine", "prepare"])
 @pytest.mark.parametrize("seconds", [0.3, 1.5, 3.0])
-def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_model, sources, tmp_path):
+def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_model, many_works, tmp_path):
     words = {
         "sample": (trained_model.folder, "--seeds", "0-9999"),
-        "refine": (sources, "--engine", "none", "--boost", "1", "--jobs", "2", "--size", "4096"),
-        "prepare": (sources, "--workers", "2", "--resolution", "2048"),
+        "refine": (many_works, "--engine", "none", "--boost", "1", "--jobs", "2", "--size", "4096"),
+        "prepare": (many_works, "--workers", "2", "--resolution", "2048"),
     }
     process = started(verb, *words[verb], "--out", tmp_path / "out", "--quiet", start_new_session=True)
     time.sleep(seconds)

@@ -225,13 +225,16 @@ def test_a_run_has_one_trainer(tmp_path):
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_asks_and_the_handlers_come_back(asked):
-    before = signal.getsignal(asked)
-    with stop_on_signals() as stop_requested:
-        assert stop_requested() is None
-        os.kill(os.getpid(), asked)
-        assert stop_requested() == asked
-        assert signal.getsignal(asked) is before  # a second one acts at once
-    assert signal.getsignal(asked) is before
+    outside = signal.signal(asked, signal.SIG_DFL)  # under nohup SIGHUP is ignored, and stays so
+    try:
+        with stop_on_signals() as stop_requested:
+            assert stop_requested() is None
+            os.kill(os.getpid(), asked)
+            assert stop_requested() == asked
+            assert signal.getsignal(asked) is signal.SIG_DFL  # a second one acts at once
+        assert signal.getsignal(asked) is signal.SIG_DFL
+    finally:
+        signal.signal(asked, outside)
 
 
 def test_a_program_may_train_beside_its_main_thread():
