@@ -8,9 +8,9 @@ import typer
 
 from artgan import arguments
 from artgan.cli.app import EPILOG, app
+from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError, DataError
 from artgan.file_names import join_names
-from artgan.progress import listener_for
 
 
 @app.command(epilog=f"Example: artgan prepare paintings/ --out collections/paintings --resolution 256\n\n{EPILOG}")
@@ -104,7 +104,7 @@ def prepare(
             print(f"  {note}")
         return
     processes = workers if workers is not None else min(8, os.cpu_count() or 1)
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         summary = preparing.prepare(
             sources,
             out,
@@ -139,7 +139,7 @@ def _check(context: typer.Context, folders: list[str]) -> None:
 
     for folder in folders:
         opened = open_collection(Path(folder))
-        with listener_for(quiet=context.obj.quiet) as listen:
+        with hearing(quiet=context.obj.quiet) as listen:
             damaged = damaged_rows(opened, listen)
         if damaged:
             named = ", ".join(damaged[:3]) + (", ..." if len(damaged) > 3 else "")
@@ -160,6 +160,6 @@ def export(
     from artgan.datasets.collection import open_collection
     from artgan.datasets.export import export as write
 
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         count = write(open_collection(collection), out, overwrite=force, on_progress=listen)
     context.obj.say(f"{count} pictures in {out}")

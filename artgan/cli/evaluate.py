@@ -9,9 +9,9 @@ import typer
 from artgan import arguments
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError, DataError
 from artgan.metrics import groups
-from artgan.progress import listener_for
 
 _RESIZES = ("clean", "legacy-torch", "legacy-tf")
 _FEATURES_HELP = (
@@ -79,7 +79,7 @@ def evaluate(
 
     check_independent_of(features, target)
     chosen = choose_device(local_device(device))
-    with process_group(chosen) as is_first, listener_for(quiet=context.obj.quiet or not is_first) as listen:
+    with process_group(chosen) as is_first, hearing(quiet=context.obj.quiet or not is_first) as listen:
         if is_model_or_run(target):
             model = load_model(target, chosen)
             count = num_generated or NUM_JUDGED

@@ -9,7 +9,7 @@ import typer
 from artgan import arguments, targets, weights
 from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.cli.app import EPILOG, app
-from artgan.progress import listener_for
+from artgan.cli.terminal import hearing
 
 
 @app.command(epilog=f"Example: artgan directions runs/first --out directions\n\n{EPILOG}")
@@ -36,7 +36,7 @@ def directions(
     from artgan.generation.model_folder import load_model
 
     model = load_model(target, choose_device(device))
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         sheets = save_directions(model, out, numbers, amount, listen, class_name)
     context.obj.say(f"directions in {out / 'directions.safetensors'}")
     context.obj.say(f"what they do: {', '.join(str(path) for path in sheets[:4])}")
@@ -90,7 +90,7 @@ def project(
     arguments.output_file("--out", out / f"search.{video}", (f".{video}",), [picture])
     label = None if class_name is None else class_label(model, class_name)
     frames: list[np.ndarray] = []
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         sees_through = backbone or weights.first_found(LIGHT_BACKBONES)
         settings = Settings(steps=steps, per_layer=space == "w+", backbone=sees_through, label=label)
         found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)

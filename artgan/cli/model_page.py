@@ -8,7 +8,7 @@ import typer
 from artgan import arguments, targets
 from artgan.cli.app import EPILOG
 from artgan.cli.model import model_app
-from artgan.progress import listener_for
+from artgan.cli.terminal import hearing
 
 
 @model_app.command(
@@ -51,7 +51,7 @@ def page(
     model = load_model(target)
     points = tuple(liked_points(model, favourites or favourites_path(target))) if liked or favourites else ()
     look = Look(title, artist, license_name, seed, truncation, points, precision, engine)
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         made = write_page(model, loaded, out, look, listen)
     context.obj.say(
         f"{out / 'index.html'}: {made.total / 1e6:.1f} MB, the largest file {made.largest / 1e6:.1f} MB, "

@@ -9,8 +9,8 @@ import typer
 from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError, DataError
-from artgan.progress import listener_for
 
 if TYPE_CHECKING:
     import torch
@@ -232,7 +232,7 @@ def _run(
     going_on = (out / WORK_FOLDER).is_dir()
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
     request = RefineRequest(stills, out, look, materials, device, jobs, share, cube)
-    with listener_for(quiet=options.quiet) as listen:
+    with hearing(quiet=options.quiet) as listen:
         for film in refine_films(moving, out, look, materials, device, listen):
             options.say(film)
             for sentence in film.lost:
@@ -270,7 +270,7 @@ def _fit(
 
     say: Callable[[str], None] = options.say
     device = choose_device(device_name)
-    with listener_for(quiet=options.quiet) as listen:
+    with hearing(quiet=options.quiet) as listen:
         pictures = [_own_samples(path, folder, device, listen) if is_model_or_run(path) else path for path in inputs]
         verdict = fit_network(pictures, folder, look, materials, device, minutes, listen)
     say(verdict)

@@ -9,8 +9,9 @@ import typer
 from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
-from artgan.progress import Listener, format_rate, listener_for
+from artgan.progress import Listener, format_rate
 
 if TYPE_CHECKING:
     from artgan.generation.model_folder import Model
@@ -91,7 +92,7 @@ def sample(
     look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
     points, names, options = points_of_seeds(model, numbers, look), None, {"columns": columns, "captions": captions}
     started = time.monotonic()
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         if again:
             image_format = _common_format(again)
             points, names = _again(model, again)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
+from artgan.progress import Listener, Progress, listener_for
+
 _READER_IS_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN, errno.ECONNRESET)
 
 
@@ -79,17 +81,22 @@ def enduring_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+_swallowed = threading.Event()
+
+
 @contextmanager
 def noted_interrupts() -> Iterator[Callable[[], bool]]:
     """Raise `Interrupted` on Ctrl-C, and yield a function that says whether there was one.
 
     Libraries that are interrupted while they are imported, or within compiled code, report errors of many kinds: those do not
-    tell whether the user asked to stop.
+    tell whether the user asked to stop. Some report nothing and go on: compiled code that asks whether an attribute exists
+    drops every exception. Therefore the listeners of `hearing` raise it once more.
     """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        _swallowed.set()
         raise Interrupted
 
     before = signal.getsignal(signal.SIGINT)
@@ -101,3 +108,18 @@ def noted_interrupts() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(received)
     finally:
         signal.signal(signal.SIGINT, before)
+        _swallowed.clear()
+
+
+@contextmanager
+def hearing(*, quiet: bool) -> Iterator[Listener]:
+    """Yield the listener of a verb; it raises `Interrupted` where a library swallowed the one that Ctrl-C raised."""
+    with listener_for(quiet=quiet) as listen:
+
+        def hear(event: Progress) -> None:
+            if _swallowed.is_set():
+                _swallowed.clear()  # once: what cleans up afterwards may report as well
+                raise Interrupted
+            listen(event)
+
+        yield hear

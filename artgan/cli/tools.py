@@ -8,7 +8,7 @@ import typer
 
 from artgan import arguments, targets
 from artgan.cli.app import EPILOG, app
-from artgan.progress import listener_for
+from artgan.cli.terminal import hearing
 
 weights_app = typer.Typer(no_args_is_help=True, help="Pretrained networks: where from, licence, sha256.", epilog=EPILOG)
 app.add_typer(weights_app, name="weights")
@@ -29,7 +29,7 @@ def demo(
     targets.output_folder(out, force, targets.DEMO)
     from artgan.demo import run_demo
 
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         page = run_demo(out, minutes, say=context.obj.say, on_progress=listen)
     print(f"open {page.resolve()}")
 
@@ -80,7 +80,7 @@ def fetch_weights(
     from artgan import weights
 
     for name in names:
-        with listener_for(quiet=context.obj.quiet) as listen:
+        with hearing(quiet=context.obj.quiet) as listen:
             print(f"{name}: {weights.fetch(name, listen)}")
 
 

@@ -9,8 +9,8 @@ import typer
 
 from artgan import arguments
 from artgan.cli.app import EPILOG, INTERRUPTED, app
+from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
-from artgan.progress import listener_for
 
 
 @app.command(
@@ -71,7 +71,7 @@ def train(
     at_terminal = sys.stdin.isatty() and sys.stderr.isatty() and not context.obj.quiet
     order = Order(opened, run, chosen, overrides, minutes, init, dry_run, ask=_agreed if at_terminal else None)
     first = int(os.environ.get("RANK", "0")) == 0
-    with listener_for(quiet=context.obj.quiet or not first) as listen:
+    with hearing(quiet=context.obj.quiet or not first) as listen:
         outcome = train_run(order, say=context.obj.say, on_progress=listen)
     # Under a launcher, a process that fails makes it end the others: what happened stands in status.json.
     if outcome and outcome.value == "stopped" and "WORLD_SIZE" not in os.environ:

@@ -9,8 +9,9 @@ from artgan import arguments, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.refine import without_best_backbone
+from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
-from artgan.progress import Listener, listener_for
+from artgan.progress import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +144,7 @@ def video(
     note |= {"model": model.name, "model_hash": model.sha256, "version": artgan.__version__}
     if audio is not None:
         note["sound"] = audio.name
-    with listener_for(quiet=context.obj.quiet) as listen:
+    with hearing(quiet=context.obj.quiet) as listen:
         frames = enlarged(track(render(model.space, way), "rendering", len(way), "frames", listen), size or 256)
         if recipe is not None and style is not None:
             frames = iter(_styled(list(frames), style, recipe, str(chosen), listen))

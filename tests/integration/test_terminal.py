@@ -1,5 +1,6 @@
 """What a terminal does loses no work and tells no stories: it closes, lacks characters, sends Ctrl-C."""
 
+import contextlib
 import io
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 import pytest
 from PIL import Image
 
-from artgan.cli.terminal import EnduringStream
+from artgan.cli.terminal import EnduringStream, Interrupted, hearing, noted_interrupts
 from artgan.progress import PlainListener, Progress
 
 
@@ -43,6 +44,18 @@ def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_mode
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "")
+
+
+def test_an_interrupt_that_a_library_swallows_is_heard_at_the_next_progress():
+    event = Progress("task", 1, 2, "", "")
+    with noted_interrupts() as was_interrupted, hearing(quiet=True) as listen:
+        listen(event)
+        with contextlib.suppress(Interrupted):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            listen(event)
+        listen(event)
+        assert was_interrupted()
 
 
 def test_a_reader_that_leaves_is_no_error():
