@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -39,7 +40,8 @@ def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_mode
         "refine": (many_works, "--engine", "none", "--boost", "1", "--jobs", "2", "--size", "4096"),
         "prepare": (many_works, "--workers", "2", "--resolution", "2048"),
     }
-    process = started(verb, *words[verb], "--out", tmp_path / "out", "--quiet", start_new_session=True)
+    unignored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background ignores it, and rightly so
+    process = started(verb, *words[verb], "--out", tmp_path / "out", "--quiet", start_new_session=True, preexec_fn=unignored)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
