@@ -48,7 +48,9 @@ def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_mode
     assert (process.returncode, said) == (130, "")
 
 
-def test_an_interrupt_that_a_library_swallows_is_heard_at_the_next_progress():
+def test_an_interrupt_that_a_library_swallows_is_heard_at_the_next_progress(request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     event = Progress("task", 1, 2, "", "")
     with noted_interrupts() as was_interrupted, hearing(quiet=True) as listen:
         listen(event)
