@@ -24,6 +24,7 @@ from artgan.devices import choose_device, describe_device
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
 from artgan.generation.sample import Look, points_of_seeds, save_samples
+from artgan.metrics import in_unit, label, shown, span
 from artgan.progress import Listener, format_seconds
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
@@ -193,12 +194,10 @@ def _metric_chart(lines: list[dict[str, Any]]) -> str | None:
     if len(lines) < 2:
         return None
     kimg = [line["images_seen"] / 1000 for line in lines]
-    entries = [line["metrics"]["kid"] for line in lines]
-    bands = {"kid": ([entry["low"] for entry in entries], [entry["high"] for entry in entries])}
-    return curves({"kid": (kimg, [entry["value"] for entry in entries])}, "kimg", "KID, random features", bands)
+    low, value, high = ([in_unit("kid", line["metrics"]["kid"][key]) for line in lines] for key in ("low", "value", "high"))
+    return curves({"kid": (kimg, value)}, "kimg", f"{label('kid')}, random features", {"kid": (low, high)})
 
 
 def _metric_row(name: str, entry: dict[str, Any], floor: dict[str, Any] | None) -> dict[str, str]:
-    interval = "" if entry["low"] is None else f"{entry['low']:.4g} to {entry['high']:.4g}"
-    real = f"{floor['value']:.4g}: {floor['of']}" if floor else ""
-    return {"name": name, "value": f"{entry['value']:.4g}", "interval": interval, "floor": real}
+    real = f"{shown(name, floor['value'])}: {floor['of']}" if floor else ""
+    return {"name": label(name), "value": shown(name, entry["value"]), "interval": span(name, entry), "real": real}

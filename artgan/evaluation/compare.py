@@ -8,7 +8,7 @@ from typing import Any
 
 from artgan.errors import ConfigError, DataError
 from artgan.evaluation.protocol import differences, digest
-from artgan.metrics import METRICS
+from artgan.metrics import METRICS, label, shown
 from artgan.metrics.features import STANDARD_ERRORS
 
 
@@ -86,10 +86,12 @@ def _standard_error(entry: Mapping[str, Any]) -> float:
 
 def describe_comparison(rows: list[dict[str, Any]]) -> list[str]:
     """Return the rows as lines of text for people."""
-    width = max((len(row["name"]) for row in rows), default=0)
+    width = max((len(label(row["name"])) for row in rows), default=0)
     texts = []
     for row in rows:
-        between = "" if row["low"] is None else f" [{row['low']:+.5g}, {row['high']:+.5g}]"
-        values = f"{row['first']:.5g} -> {row['second']:.5g}"
-        texts.append(f"{row['name']:<{width}} {values}  {row['difference']:+.5g}{between}  {row['verdict']}")
+        name = row["name"]
+        signed = {key: shown(name, row[key], "+.4g") for key in ("difference", "low", "high") if row[key] is not None}
+        between = f" [{signed['low']} to {signed['high']}]" if "low" in signed else ""
+        values = f"{shown(name, row['first'])} -> {shown(name, row['second'])}"
+        texts.append(f"{label(name):<{width}} {values}  {signed['difference']}{between}  {row['verdict']}")
     return texts or ["no metric is in both"]

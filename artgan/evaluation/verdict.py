@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from artgan.metrics import label, shown
+
 EARLY_IMAGES = 20_000
 SETTLED_EVALUATIONS = 3
 SETTLED_SHARE = 0.1
 COPYING_C_T = -3.0
 COLLAPSED_DIVERSITY = 0.4  # of the collection's
-_PER_MILLE = 1000
 _MUCH = 0.5  # of what real art covers
 
 Kind = Literal["early", "on the way", "settled", "collapsing", "copying", "judged"]
@@ -101,8 +102,8 @@ def _now(judged: Sequence[Mapping[str, Any]]) -> str:
         return ""
     line = judged[-1]
     floor = line["floor"].get("kid")
-    reaches = f" (real art reaches {floor['value'] * _PER_MILLE:.2f})" if floor else ""
-    return f"; KID x 1000 is {line['metrics']['kid']['value'] * _PER_MILLE:.2f}{reaches}"
+    reaches = f" (real art reaches {shown('kid', floor['value'], '.2f')})" if floor else ""
+    return f"; {label('kid')} is {shown('kid', line['metrics']['kid']['value'], '.2f')}{reaches}"
 
 
 def _spread(metrics: Mapping[str, Any], floor: Mapping[str, Any]) -> str:

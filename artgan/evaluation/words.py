@@ -1,10 +1,10 @@
-"""A metrics line as people read it: what each number says, its interval, its floor, and when not to trust it."""
+"""A metrics line as people read it: what each number says, its interval, what real art reaches, and when not to trust it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from artgan.evaluation.verdict import standing_of_line
-from artgan.metrics import METRICS
+from artgan.metrics import METRICS, label, shown, span
 
 _MIN_HOLDOUT = 20
 _COPYING_LIMIT = -3.0
@@ -75,10 +75,6 @@ def describe(line: Mapping[str, Any]) -> list[str]:
 
 
 def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> str:
-    real = f"  real against real {floor['value']:.5g}: {floor['of']}" if floor else ""
-    return f"{name:<{max(map(len, METRICS))}} {entry['value']:.5g}{interval(entry)}{real}"
-
-
-def interval(entry: Mapping[str, Any]) -> str:
-    """Return `  [low, high]`, or nothing where there is none."""
-    return "" if entry["low"] is None else f"  [{entry['low']:.5g}, {entry['high']:.5g}]"
+    real = f"  real art reaches {shown(name, floor['value'])}: {floor['of']}" if floor else ""
+    between = f"  [{span(name, entry)}]" if entry["low"] is not None else ""
+    return f"{label(name):<{max(map(len, METRICS))}} {shown(name, entry['value'])}{between}{real}"

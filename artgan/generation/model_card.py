@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artgan.file_names import join_names
+from artgan.metrics import label, shown, span
 from artgan.storage import seal, write_whole
 
 if TYPE_CHECKING:
@@ -53,13 +54,11 @@ def model_card(card: "ModelCard", *, rights: str = "", license_name: str = "", t
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[str]:
-    lines = ["## Measured", "", "| metric | value | interval | real against real |", "| --- | --- | --- | --- |"]
+    lines = ["## Measured", "", "| metric | value | interval | real art reaches |", "| --- | --- | --- | --- |"]
     floor = metrics.get("floor", {})
     for name, entry in metrics["metrics"].items():
-        low, high = entry.get("low"), entry.get("high")
-        interval = "" if low is None or high is None else f"{low:.4g} to {high:.4g}"
-        real = f"{floor[name]['value']:.4g} ({floor[name]['of']})" if name in floor else ""
-        lines.append(f"| {name} | {entry['value']:.4g} | {interval} | {real} |")
+        real = f"{shown(name, floor[name]['value'])} ({floor[name]['of']})" if name in floor else ""
+        lines.append(f"| {label(name)} | {shown(name, entry['value'])} | {span(name, entry)} | {real} |")
     protocol = {key: value for key, value in metrics["protocol"].items() if value is not None}
     lines += ["", f"Protocol {metrics['protocol_hash'][:12]}; values compare only within the same protocol:", ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in protocol.items()]

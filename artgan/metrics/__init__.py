@@ -4,9 +4,9 @@ A row's function takes `artgan.metrics.sides.Sides` and returns an `Estimate`, o
 metric is one file and one row: evaluation, its floor, the report and the comparison of lines go by the rows.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from artgan.tables import Row, Table
 
@@ -29,6 +29,7 @@ class MetricRow(Row):
         advice: what to do about one beyond them.
         joint: its estimator stands in the protocol of every line, whichever metrics it has, as lines were first written. The
             text of others stands beside their values.
+        scale: what people are shown is the value times this; files and Python have the value itself.
     """
 
     group: str
@@ -41,6 +42,7 @@ class MetricRow(Row):
     healthy: tuple[float, float] | None = None
     advice: str = ""
     joint: bool = False
+    scale: int = 1
 
 
 _FRECHET = "Frechet with covariance N-1"
@@ -79,6 +81,7 @@ METRICS = Table(
             estimator="KID over all pairs, unbiased, kernel (x.y/d+1)^3",
             floor="holdout",
             joint=True,
+            scale=1000,
         ),
         "mind": MetricRow(
             "artgan.metrics.estimates:mind",
@@ -227,6 +230,28 @@ def rows_of(asked: Collection[str], space: str) -> dict[str, MetricRow]:
     rows = {name: row for name, row in METRICS.items() if row.group in asked and row.space in (None, space)}
     renamed = {row.replaces for row in rows.values()}
     return {name: row for name, row in rows.items() if name not in renamed}
+
+
+def label(name: str) -> str:
+    """Return a metric's name as people are shown it, with its unit: `kid x 1000`."""
+    scale = METRICS[name].scale if name in METRICS else 1
+    return name if scale == 1 else f"{name} x {scale}"
+
+
+def shown(name: str, value: float, form: str = ".4g") -> str:
+    """Return a value, or a difference of two, in the unit of `label`."""
+    return format(in_unit(name, value), form)
+
+
+def in_unit(name: str, value: float) -> float:
+    """Return a value in the unit of `label`."""
+    return value * (METRICS[name].scale if name in METRICS else 1)
+
+
+def span(name: str, entry: Mapping[str, Any]) -> str:
+    """Return the interval of a value, `0.25 to 0.75`, or nothing where there is none."""
+    low, high = entry.get("low"), entry.get("high")
+    return "" if low is None or high is None else f"{shown(name, low)} to {shown(name, high)}"
 
 
 def joint_estimators() -> str:

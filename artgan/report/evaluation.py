@@ -1,4 +1,4 @@
-"""A verdict on a model or a folder: one page of numbers with their intervals and floors, and the pictures behind them."""
+"""A verdict on a model or a folder: numbers with intervals and what real art reaches, and the pictures behind them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import artgan
-from artgan.metrics import METRICS
+from artgan.metrics import METRICS, in_unit, label, shown, span
 from artgan.report.page import curves, picture, render
 
 _CURVES = ("fid", "fd", "kid", "mind")
@@ -55,10 +55,10 @@ def evaluation_page(
 def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> dict[str, str]:
     meaning, direction = (METRICS[name].meaning, METRICS[name].better) if name in METRICS else ("", 0)
     return {
-        "name": name,
-        "value": f"{entry['value']:.4g}",
-        "interval": _interval(entry),
-        "floor": f"{floor['value']:.4g}" if floor else "",
+        "name": label(name),
+        "value": shown(name, entry["value"]),
+        "interval": span(name, entry),
+        "real": shown(name, floor["value"]) if floor else "",
         "of": floor["of"] if floor else "",
         "meaning": meaning,
         "better": {-1: "lower is better", 0: "", 1: "higher is better"}[direction],
@@ -67,13 +67,9 @@ def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -
 
 def _class_row(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
     kid = result["metrics"].get("kid")
-    value = f"{kid['value']:.4g}" if kid else result["note"]
+    value = shown("kid", kid["value"]) if kid else result["note"]
     counts = (result["num_generated"], result["num_reference"])
-    return {"name": name, "counts": counts, "value": value, "interval": _interval(kid) if kid else ""}
-
-
-def _interval(entry: Mapping[str, Any]) -> str:
-    return "" if entry["low"] is None else f"{entry['low']:.4g} to {entry['high']:.4g}"
+    return {"name": name, "counts": counts, "value": value, "interval": span("kid", kid) if kid else ""}
 
 
 def _shown(item: Any) -> dict[str, Any]:
@@ -103,6 +99,6 @@ def _charts(history: Sequence[Mapping[str, Any]]) -> list[Any]:
         entries = [line["metrics"].get(name) for line in judged]
         if any(entry is None or entry["low"] is None for entry in entries):
             continue
-        bands = {name: ([entry["low"] for entry in entries], [entry["high"] for entry in entries])}
-        charts.append(curves({name: (kimg, [entry["value"] for entry in entries])}, "kimg", f"{name}, {features}", bands))
+        low, value, high = ([in_unit(name, entry[key]) for entry in entries] for key in ("low", "value", "high"))
+        charts.append(curves({name: (kimg, value)}, "kimg", f"{label(name)}, {features}", {name: (low, high)}))
     return charts

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from artgan.metrics import in_unit, label, shown
 from artgan.report.page import curves, picture, render
 
 NEAREST_FILE = "nearest.png"
@@ -77,13 +78,14 @@ def _metric_charts(judged: Sequence[Mapping[str, Any]]) -> list[Any]:
         kimg = [line["images_seen"] / 1000 for line in having]
         entries = [line["metrics"][name] for line in having]
         known = all(entry.get("low") is not None for entry in entries)
-        bands = {name: ([entry["low"] for entry in entries], [entry["high"] for entry in entries])} if known else None
-        charts.append(curves({name: (kimg, [entry["value"] for entry in entries])}, _KIMG, name, bands))
+        low, high = ([in_unit(name, entry[key]) for entry in entries] if known else [] for key in ("low", "high"))
+        values = [in_unit(name, entry["value"]) for entry in entries]
+        charts.append(curves({name: (kimg, values)}, _KIMG, label(name), {name: (low, high)} if known else None))
     return charts
 
 
 def _row(line: Mapping[str, Any]) -> dict[str, str]:
-    values = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
+    values = ", ".join(f"{label(name)} {shown(name, entry['value'])}" for name, entry in line["metrics"].items())
     return {"kimg": f"{line['images_seen'] / 1000:,.1f}", "minutes": f"{line['minutes']:.1f}", "values": values}
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
+from artgan.metrics import in_unit, label
 from artgan.training.status import read_status
 
+_ENTRY = ("value", "low", "high")
 _MAX_POINTS = 400
 _MAX_READ = 64 << 20
 _SHEET = re.compile(r"images-(\d{12})\.png")
@@ -96,9 +98,13 @@ def _evaluation(line: dict[str, Any]) -> dict[str, Any]:
     assert isinstance(floor, dict)
     return {
         "kimg": line["images_seen"] / 1000,
-        "metrics": {name: {key: entry.get(key) for key in ("value", "low", "high")} for name, entry in values.items()},
-        "floor": {name: entry.get("value") for name, entry in floor.items() if isinstance(entry, dict)},
+        "metrics": {label(name): {key: _in_unit(name, entry.get(key)) for key in _ENTRY} for name, entry in values.items()},
+        "real": {label(name): _in_unit(name, entry.get("value")) for name, entry in floor.items() if isinstance(entry, dict)},
     }
+
+
+def _in_unit(name: str, value: Any) -> float | None:
+    return in_unit(name, value) if isinstance(value, int | float) else None
 
 
 def _note(line: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
 from artgan.images import grid
+from artgan.metrics import label, shown
 from artgan.metrics.memorization import nearest_rows
 from artgan.models.contract import GeneratorNetwork
 from artgan.overview import save_sheet
@@ -113,7 +114,7 @@ class Outputs:
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
         if comparable is None or kid_bound(line) < kid_bound(comparable):
             self._save_model("best", pictures, line)
-        note = ", ".join(f"{name} {entry['value']:.4g}" for name, entry in line["metrics"].items())
+        note = ", ".join(f"{label(name)} {shown(name, entry['value'])}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({line['protocol']['features']})")
         self.evaluations_since_best = self._since_best()
         self._watch(pictures)

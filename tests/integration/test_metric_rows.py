@@ -1,6 +1,7 @@
 """A metric is one function and one row: evaluation, floor, comparison and page go by the row; old lines keep their protocol."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,14 +9,19 @@ import torch
 
 from artgan.errors import ConfigError
 from artgan.evaluation import Judge, describe
-from artgan.evaluation.compare import compare
+from artgan.evaluation.compare import compare, describe_comparison
 from artgan.evaluation.measure import Subject, evaluate
 from artgan.evaluation.protocol import Protocol
+from artgan.generation.model_card import model_card
+from artgan.generation.model_folder import ModelCard
 from artgan.metrics import METRICS, MetricRow, joint_estimators, rows_of
 from artgan.metrics.features import Estimate
 from artgan.metrics.manifold import NEIGHBORS
 from artgan.metrics.sliced import NUM_DIRECTIONS
 from artgan.report.evaluation import evaluation_page
+from artgan.report.run import run_page
+from artgan.studio.watching import Watch
+from artgan.training.run_log import read_metrics
 
 
 def spread(sides):
@@ -60,6 +66,35 @@ def test_a_metric_with_another_name_in_one_space_has_it_there_alone():
     assert list(rows_of(["distances"], "random")) == ["fd", "kid", "mind"]
     with pytest.raises(ConfigError, match="unknown metric 'kidd'"):
         METRICS.row("kidd")
+
+
+def test_every_place_shows_a_value_in_one_unit(tmp_path):
+    entry = {"value": 0.00174, "low": 0.001, "high": 0.0025}
+    line = {
+        "protocol": {"features": "random", "num_reference": 36},
+        "protocol_hash": "h" * 64,
+        "num_generated": 12,
+        "generated": {"from": "folder"},
+        "metrics": {"kid": entry},
+        "floor": {"kid": {"value": 0.0005, "of": "hold-out against training split"}},
+        "warnings": [],
+    }
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"kind": "metrics", "images_seen": 8000, "minutes": 1.0} | line) + "\n")
+    card = ModelCard("fastgan", {}, (), 8000, {}, line)
+    rows = compare(line, line, ("a", "b"))
+    places = {
+        "terminal": "\n".join(describe(line)),
+        "comparison": "\n".join(describe_comparison(rows)),
+        "evaluation page": evaluation_page("x", line),
+        "run page": run_page(tmp_path, read_metrics(tmp_path), {}, "", ""),
+        "model card": model_card(card),
+        "studio": json.dumps(Watch(tmp_path).facts()["evaluations"]),
+    }
+    for place, text in places.items():
+        assert "kid x 1000" in text, place
+        assert "1.74" in text, place
+        assert "0.00174" not in text, place
+    assert all("real art" in places[place] for place in ("terminal", "evaluation page", "model card"))
 
 
 def test_too_few_pictures_have_no_floor(collection, toy_metric):

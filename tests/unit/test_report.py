@@ -89,7 +89,15 @@ def test_an_evaluation_page_has_every_number_picture_and_curve(collection):
     assert tags.seen.count("img") == 5
     assert all(source.startswith("data:image/png;base64,") for source in tags.sources)
     assert tags.seen.count("svg") == 1  # kid alone has a history
-    for text in ("0.25 to 0.75", "0.125", "hold-out against training split", "few pictures", "not judged", "mirrored, middle"):
+    for text in (
+        "kid x 1000",
+        "250 to 750",
+        "125",
+        "hold-out against training split",
+        "few pictures",
+        "not judged",
+        "mirrored, middle",
+    ):
         assert text in html
     assert "<b>a</b>" not in html
     assert not re.findall(r'(?:src|href)="(?!data:|#)', html)

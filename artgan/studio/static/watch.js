@@ -65,9 +65,9 @@ function evaluations(facts) {
     const range = typeof low === "number" && typeof high === "number" ? ` \u00b1 ${((high - low) / 2).toPrecision(1)}` : "";
     return make("td", { textContent: typeof value === "number" ? `${value.toPrecision(4)}${range}` : "" });
   })));
-  const floor = make("tr", { className: "quiet" }, make("td", { textContent: "real" }),
-    ...names.map((name) => make("td", { textContent: typeof lines[0].floor[name] === "number" ? lines[0].floor[name].toPrecision(3) : "" })));
-  $("evaluations").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows, floor));
+  const real = make("tr", { className: "quiet" }, make("td", { textContent: "real art" }),
+    ...names.map((name) => make("td", { textContent: typeof lines[0].real[name] === "number" ? lines[0].real[name].toPrecision(3) : "" })));
+  $("evaluations").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows, real));
 }
 
 function showSheet() {
