@@ -75,9 +75,9 @@ class ModelConfig(Section):
     """Width of the latents z and of the styles w."""
     mapping_layers: PositiveInt = 2
     """Layers from z to w; `r3gan` has none."""
-    padding: Literal["reflect", "zeros"] | None = None
-    """What the generator's convolutions see beyond the borders of their maps: the map mirrored, by default for `fastgan`, or
-    zeros, which draw a frame around every picture."""
+    padding: Literal["mixed", "zeros"] | None = None
+    """What the generator's convolutions see beyond the borders of their maps: zeros, which draw a frame
+    around every picture, or by default for `fastgan` zeros up to 16 px and the map mirrored above."""
     style_mixing: Share | None = Field(
         default=None,
         description="Share of training images whose layers take the styles of two latents; by default "

@@ -67,7 +67,7 @@ GENERATORS = Table(
             styled=True,
             separable=False,
             mapping=True,
-            paddings=("reflect", "zeros"),
+            paddings=("mixed", "zeros"),
         ),
         "r3gan": GeneratorRow(
             "artgan.models.r3gan_generator:Generator",

@@ -4,8 +4,9 @@ Liu et al. 2021, "Towards faster and stabilized GAN training for high-fidelity f
 section 3.1. From the paper: few channels at high resolution, one gated convolution with batch norm at most sizes and two at
 some, and skip-layer excitation. Departures: a mapping network, whose styles w feed the base grid and scale the channels of
 every convolution, so that truncation, mixing and directions exist; no spectral norm; no noise inputs, so that a seed is all
-there is; one image, not two; maps are mirrored at their borders, where the paper's zeros draw a frame around every picture.
-Sampling uses the running averages of batch norm, so an image never depends on its neighbours.
+there is; one image, not two; maps above 16 px are mirrored at their borders, where the paper's zeros draw a frame around every
+picture. Smaller maps keep the zeros: borders tell a convolution where it is, and without any the layouts repeat
+(docs/decisions.md). Sampling uses the running averages of batch norm, so an image never depends on its neighbours.
 """
 
 from itertools import pairwise
@@ -26,7 +27,8 @@ _DEEP_STAGES = (1, 3, 5, 7)  # 8, 32, 128, 512 px
 _EXCITATION_SPAN = 4  # 4 -> 64, 8 -> 128, 16 -> 256, 32 -> 512 px
 _FIRST_EXCITED, _LAST_EXCITED = 4, 7
 _MIN_CHANNELS = 8
-Padding = Literal["zeros", "reflect"]
+Padding = Literal["mixed", "zeros"]
+_MIRRORED_FROM_PX = 17  # maps of this side and above, with mixed padding
 
 
 class SkipLayerExcitation(nn.Module):
@@ -46,9 +48,9 @@ class SkipLayerExcitation(nn.Module):
 class StyledConv(nn.Module):
     """Convolution, batch norm, channels scaled by 1 + A w, gated linear unit; the size of the map is kept."""
 
-    def __init__(self, channels_in: int, channels_out: int, style_dim: int, padding: Padding) -> None:
+    def __init__(self, channels_in: int, channels_out: int, style_dim: int, mirrored: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, padding_mode=padding, bias=False)
+        self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, padding_mode=_mode(mirrored), bias=False)
         self.norm = BatchNorm(2 * channels_out)
         self.scale = EqualLinear(style_dim, 2 * channels_out, NEAR_ZERO)
 
@@ -61,10 +63,10 @@ class StyledConv(nn.Module):
 class Stage(nn.Module):
     """Double the side: nearest upsampling, then styled convolutions."""
 
-    def __init__(self, channels_in: int, channels_out: int, style_dim: int, deep: bool, padding: Padding) -> None:
+    def __init__(self, channels_in: int, channels_out: int, style_dim: int, deep: bool, mirrored: bool) -> None:
         super().__init__()
         widths = [channels_in, channels_out] + ([channels_out] if deep else [])
-        self.convs = nn.ModuleList(StyledConv(a, b, style_dim, padding) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(StyledConv(a, b, style_dim, mirrored) for a, b in pairwise(widths))
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """Map `[N, C_in, H, W]` to `[N, C_out, 2H, 2W]`."""
@@ -83,8 +85,8 @@ class Generator(GeneratorNetwork):
         latent_dim: width of z and of w.
         mapping_layers: layers from z to w.
         num_classes: 0 for unconditional.
-        padding: `reflect`, or `zeros`: what convolutions see beyond the borders. Models from before there was a choice say
-            nothing, and have zeros.
+        padding: what convolutions see beyond the borders: `zeros`, or `mixed`, zeros up to 16 px and the map mirrored above.
+            Models from before there was a choice say nothing, and have zeros.
 
     Raises:
         ConfigError: the size has no base grid.
@@ -112,14 +114,15 @@ class Generator(GeneratorNetwork):
         self.mapping = Mapping(latent_dim, mapping_layers, num_classes)
         self.base = nn.Linear(latent_dim, 2 * channels[0] * rows * columns, bias=False)
         self.base_norm = BatchNorm(2 * channels[0])
+        mirrored = [padding == "mixed" and max(rows, columns) * 2**i >= _MIRRORED_FROM_PX for i in range(doublings + 1)]
         self.stages = nn.ModuleList(
-            Stage(channels[i - 1], channels[i], latent_dim, i in _DEEP_STAGES, padding) for i in range(1, doublings + 1)
+            Stage(channels[i - 1], channels[i], latent_dim, i in _DEEP_STAGES, mirrored[i]) for i in range(1, doublings + 1)
         )
         excited = range(_FIRST_EXCITED, min(_LAST_EXCITED, doublings) + 1)
         self.excitations = nn.ModuleDict(
             {str(i): SkipLayerExcitation(channels[i - _EXCITATION_SPAN], channels[i]) for i in excited}
         )
-        self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1, padding_mode=padding)
+        self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1, padding_mode=_mode(mirrored[-1]))
         initialize(self)
 
     def synthesis(self, styles: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -142,3 +145,7 @@ class Generator(GeneratorNetwork):
         if room == "to_rgb":
             return len(self.stages)
         return {"stages": 1, "excitations": 0}[room] + int(number) if room in ("stages", "excitations") else 0
+
+
+def _mode(mirrored: bool) -> Literal["reflect", "zeros"]:
+    return "reflect" if mirrored else "zeros"

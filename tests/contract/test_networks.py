@@ -74,15 +74,34 @@ def test_mirrored_borders_draw_no_frame_where_zeros_do():
     """A map without structure stays without structure up to its borders."""
     from artgan.models.fastgan_generator import StyledConv
 
-    def edge_over_inside(padding):
+    def edge_over_inside(mirrored):
         torch.manual_seed(0)
-        layer = StyledConv(6, 6, 4, padding).eval()
+        layer = StyledConv(6, 6, 4, mirrored).eval()
         out = layer(torch.randn(2, 6, 1, 1).expand(-1, -1, 16, 16), torch.randn(2, 4))
         steps = out.diff(dim=-1).abs().mean((0, 1, 2))
         return steps[0] / out.abs().mean()
 
-    assert edge_over_inside("reflect") < 1e-5
-    assert edge_over_inside("zeros") > 0.1
+    assert edge_over_inside(True) < 1e-5
+    assert edge_over_inside(False) > 0.1
+
+
+def test_mixed_padding_tells_coarse_maps_where_they_are():
+    """A base grid without structure: borders of zeros give some, and with every map mirrored there is none."""
+    sizes = {"height_px": 64, "width_px": 64, "width": 8, "latent_dim": 16, "mapping_layers": 1, "num_classes": 0}
+    generator = GENERATORS.load("fastgan")(**sizes, padding="mixed").double()
+    with torch.no_grad():
+        grid = generator.base.weight.view(-1, 16, 16)  # [channels, 4 x 4 px, latents]
+        grid.copy_(grid[:, :1].expand_as(grid).clone())
+
+    def structure():
+        images = generator(torch.randn(8, 16, dtype=torch.float64))
+        return (images - images[:, :, :1, :1]).detach().abs().mean().item()
+
+    assert structure() > 0.01
+    for module in generator.modules():
+        if isinstance(module, torch.nn.Conv2d) and module.padding == (1, 1):
+            module.padding_mode = "reflect"
+    assert structure() < 1e-9
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -90,11 +109,10 @@ def test_a_row_says_what_paddings_a_generator_takes(name):
     paddings = GENERATORS.row(name).paddings
     build = GENERATORS.load(name)
     sizes = {"height_px": 32, "width_px": 32, "width": 8, "latent_dim": 16, "mapping_layers": 1, "num_classes": 0}
+    modes = {"mixed": {"zeros", "reflect"}, "zeros": {"zeros"}}
     for padding in paddings if len(paddings) > 1 else ():
-        modes = {module.padding_mode for module in build(**sizes, padding=padding).modules() if hasattr(module, "padding_mode")}
-        assert padding in modes
-    without = {module.padding_mode for module in build(**sizes).modules() if hasattr(module, "padding_mode")}
-    assert without <= {"zeros"}
+        built = build(**sizes, padding=padding)
+        assert {module.padding_mode for module in built.modules() if getattr(module, "padding", 0) == (1, 1)} == modes[padding]
 
 
 @pytest.mark.parametrize("name", GENERATORS)
