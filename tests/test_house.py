@@ -31,6 +31,7 @@ FLOORS = [
         "images",
         "metadata",
         "devices",
+        "enlarging",
         "decode",
         "weights",
     },

@@ -10,6 +10,7 @@ from artgan import arguments, targets, weights
 from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
+from artgan.enlarging import SIZES_PX
 
 
 @app.command(epilog=f"Example: artgan directions runs/first --out directions\n\n{EPILOG}")
@@ -54,6 +55,7 @@ def project(
     backbone: Annotated[
         str | None, typer.Option(help="squeezenet1_1, drawn (comes with artgan), vgg16, vgg19, random.")
     ] = None,
+    size: Annotated[int | None, typer.Option(help="Longer side of projection.png in pixels; default: the model's.")] = None,
     video: Annotated[str, typer.Option(help="Film of the search: mp4, webm, gif, webp; none.")] = "webp",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
@@ -67,17 +69,20 @@ def project(
         arguments.choice("--backbone", backbone, tuple(name for name, row in BACKBONES.items() if row.projection_layers))
     arguments.choice("--video", video, ("mp4", "webm", "gif", "webp", "none"))
     arguments.number("--steps", steps, 1, 100_000)
+    if size is not None:
+        arguments.number("--size", size, *SIZES_PX)
     targets.output_folder(out, force, targets.PROJECTION, [picture])
     import numpy as np
 
     from artgan.decode import decode_file
     from artgan.devices import choose_device
+    from artgan.enlarging import enlarged, resized
     from artgan.generation.model_folder import load_model
     from artgan.generation.point import Point, pack_styles
     from artgan.generation.projection import Settings, fitted
     from artgan.generation.projection import project as search
     from artgan.generation.sample import class_label, picture_metadata, render
-    from artgan.generation.video import check_format, encode_video, enlarged
+    from artgan.generation.video import check_format, encode_video
     from artgan.images import grid, save_png
     from artgan.metadata import check_replaceable
     from artgan.overview import save_sheet
@@ -96,7 +101,7 @@ def project(
         found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)
     point = Point(styles=pack_styles(found.styles), classes=found.classes)
     pixels = next(render(model.space, [point]))
-    save_png(out / "projection.png", pixels, picture_metadata(model, point))
+    save_png(out / "projection.png", resized(pixels, size), picture_metadata(model, point, size))
     start = next(render(model.space, [Point(found.start_seed, classes=found.classes)]))
     shown = np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels])
     save_sheet(out / "sheet.png", grid(shown, columns=3), "wanted, start and found")

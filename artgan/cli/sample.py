@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
+from artgan.enlarging import SIZES_PX
 from artgan.errors import ConfigError
 from artgan.progress import Listener, format_rate
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from artgan.generation.sample import Look
 
 FORMATS = ("png", "jpeg", "webp", "tiff")
-MEASURES = ("realism", "diversity", "novelty")
+MEASURES = ("look", "realism", "variety", "color", "novelty", "diversity")
 MIX_BANDS = ("coarse", "middle", "fine")
 
 
@@ -36,8 +37,11 @@ def sample(
     mix: Annotated[str, typer.Option(help="Seeds whose styles every seed takes: a mixing sheet.")] = "",
     mix_layers: Annotated[str, typer.Option(help="coarse, middle, fine: what is taken from --mix.")] = "coarse",
     noise: Annotated[int | None, typer.Option(help="Seed of the noise, for generators that have noise.")] = None,
+    size: Annotated[int | None, typer.Option(help="Longer side of the pictures in pixels, such as 1080.")] = None,
     select: Annotated[int | None, typer.Option(help="Keep so many of the seeds; needs --collection.")] = None,
-    by: Annotated[str, typer.Option(help="realism, diversity, novelty: what --select looks for.")] = "realism",
+    by: Annotated[
+        str, typer.Option(help="look: as the collection is, in all its range; realism, variety, color, novelty.")
+    ] = "look",
     collection: Annotated[Path | None, typer.Option(help="The training collection, for --select.")] = None,
     features: Annotated[str, typer.Option(help="Feature space of --select; random needs no weights.")] = DEFAULT_FEATURES,
     image_format: Annotated[str, typer.Option("--format", help="png, jpeg, webp, tiff.")] = "png",
@@ -63,6 +67,8 @@ def sample(
     arguments.choice("--format", image_format, FORMATS)
     arguments.choice("--by", by, MEASURES)
     arguments.choice("--mix-layers", mix_layers, MIX_BANDS)
+    if size is not None:
+        arguments.number("--size", size, *SIZES_PX)
     if columns is not None:
         arguments.number("--columns", columns, 1, 1000)
     if select is not None and collection is None:
@@ -90,31 +96,43 @@ def sample(
 
     model = load_model(target, choose_device(device))
     look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
-    points, names, options = points_of_seeds(model, numbers, look), None, {"columns": columns, "captions": captions}
+    points, names = points_of_seeds(model, numbers, look), None
+    options: dict[str, Any] = {"columns": columns, "captions": captions}
+    sizes: list[int | None] = []
     started = time.monotonic()
     with hearing(quiet=context.obj.quiet) as listen:
         if again:
             image_format = _common_format(again)
             points, names = _again(model, again)
+            sizes = [_size_of(path) for path in again]
         if start:
             points, names = _started(model, start, look)
         if liked or favourites:
             points, names = _liked(model, favourites or favourites_path(target), look)
         if others:
-            points, names = _mixed(model, points, names, points_of_seeds(model, others, look), mix_layers)
-            options["columns"] = len(others) + 1
+            given = points_of_seeds(model, others, look)
+            _say_what_mixing_does(context, model, points, given, mix_layers)
+            points, names = _mixed(model, points, names, given, mix_layers)
+            options |= {"columns": len(others) + 1, "heads": given}
         elif select is not None:
             assert collection is not None
             points = _selected(context, model, points, select, by, collection, features, listen)
-        paths = save_samples(model, out, points, image_format=image_format, names=names, on_progress=listen, **options)  # type: ignore[arg-type]
+        sizes = [size] * len(points) if size is not None or not sizes else sizes
+        options |= {"names": names, "sizes_px": sizes, "on_progress": listen}
+        paths = save_samples(model, out, points, image_format=image_format, **options)
         if signature is not None:
             from artgan.generation.signing import sign_file
             from artgan.progress import track
 
-            for path, point in track(list(zip(paths, points)), "signing", len(points), "pictures", listen):
-                sign_file(path, image_format, picture_metadata(model, point), signature)
+            for path, point, px in track(list(zip(paths, points, sizes)), "signing", len(points), "pictures", listen):
+                sign_file(path, image_format, picture_metadata(model, point, px), signature)
     rate = format_rate(len(points) / (time.monotonic() - started))
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
+    if size is not None:
+        from artgan.enlarging import WAYS, way_for
+
+        title = WAYS[way_for(model.space.height_px, model.space.width_px, size)].title
+        context.obj.say(f"{size} px along the longer side, from {model.space.width_px}x{model.space.height_px} px by {title}")
 
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:
@@ -123,6 +141,14 @@ def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]
 
     points = [point_of_picture(model, read_metadata(path), str(path)) for path in paths]
     return points, [path.stem for path in paths]
+
+
+def _size_of(path: Path) -> int | None:
+    """Return the size that a picture was brought to when it was made, if it was."""
+    from artgan.metadata import read_metadata
+
+    size = (read_metadata(path) or {}).get("size_px")
+    return size if isinstance(size, int) and SIZES_PX[0] <= size <= SIZES_PX[1] else None
 
 
 def _started(model: "Model", paths: list[Path], look: "Look") -> tuple[list["Point"], list[str]]:
@@ -155,6 +181,27 @@ def _common_format(paths: list[Path]) -> str:
             f"--again: give pictures of one format, {', '.join(SUFFIX_OF.values())}; got {', '.join(sorted(found))}"
         )
     return formats[0]
+
+
+def _say_what_mixing_does(
+    context: typer.Context, model: "Model", rows: list["Point"], columns: list["Point"], band: str
+) -> None:
+    """Say what the band does where it is not what one expects, and what works instead."""
+    from artgan.generation.bands import effects
+
+    found = {effect.band: effect for effect in effects(model.space, rows, columns)}
+    if found[band].is_seen:
+        return
+    context.obj.say(f"note: {found[band]}.")
+    seen = [name for name, effect in found.items() if effect.is_seen]
+    if seen:
+        context.obj.say(f"  What mixes here: --mix-layers {' or '.join(seen)}.")
+        return
+    pair = f"{rows[0].seed},{columns[0].seed}"
+    context.obj.say(
+        f"  No band of this model mixes. Between two pictures: artgan video {model.folder} --seeds {pair} --once --out "
+        f"between.webp; parts of the look: artgan directions {model.folder} --out directions"
+    )
 
 
 def _mixed(

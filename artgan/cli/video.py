@@ -112,12 +112,13 @@ def video(
 
     import artgan
     from artgan.devices import choose_device
+    from artgan.enlarging import enlarged
     from artgan.generation.drive import driven_way
     from artgan.generation.favourites import favourites_path, liked_points, nearest_order
     from artgan.generation.model_folder import load_model
     from artgan.generation.paths import journey
     from artgan.generation.sample import Look, points_of_seeds, render
-    from artgan.generation.video import encode_video, enlarged
+    from artgan.generation.video import encode_video
     from artgan.progress import track
 
     chosen = choose_device(device)

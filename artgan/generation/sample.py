@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import artgan
+from artgan.enlarging import resized, way_for
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.file_names import distinct_names, join_names, quoted
 from artgan.generation.model_folder import Model
@@ -151,6 +152,8 @@ def save_samples(
     captions: bool = False,
     columns: int | None = None,
     names: Sequence[str] | None = None,
+    sizes_px: Sequence[int | None] | None = None,
+    heads: Sequence[Point] = (),
     on_progress: Listener = silent,
 ) -> list[Path]:
     """Write each point's picture, with what reproduces it inside, and sheets of them; return the pictures' paths.
@@ -166,11 +169,14 @@ def save_samples(
         captions: write under each picture of the grid what makes it.
         columns: of the sheets.
         names: stems of the files, by default of the seeds; a second file of a name gets a number.
+        sizes_px: the longer side of each file's picture, None for the model's own (`artgan.enlarging`), which sheets have.
+        heads: points whose pictures stand above the columns of each sheet, from the second column on.
         on_progress: told after each picture.
 
     Raises:
         ConfigError: a file in the folder is in the way that artgan did not make.
     """
+    sizes = sizes_px or [None] * len(points)
     per_sheet = _SHEET_PICTURES // columns * columns if columns else _SHEET_PICTURES
     starts = range(0, len(points), per_sheet)
     sheets = [out / ("grid.png" if not number else f"grid-{number + 1}.png") for number in range(len(starts))]
@@ -182,15 +188,26 @@ def save_samples(
 
     def saved(count: int) -> Iterator[np.ndarray]:
         for index, pixels in itertools.islice(pictures, count):
-            save_picture(paths[index], pixels, picture_metadata(model, points[index]))
+            metadata = picture_metadata(model, points[index], sizes[index])
+            save_picture(paths[index], resized(pixels, sizes[index]), metadata)
             on_progress(Progress("sampling", index + 1, len(points), "pictures"))
             yield pixels
 
     for start, sheet in zip(starts, sheets, strict=True):
         here = points[start : start + per_sheet]
         texts = [caption(model, point) for point in here] if captions else None
-        save_sheet(sheet, captioned_grid(tiles_of(saved(len(here)), len(here)), texts, columns), "samples")
+        above, count = _head_row(model.space, heads), len(here)
+        if above:
+            texts = ["", *(caption(model, point) for point in heads), *texts] if texts else None
+            count += len(above)
+        save_sheet(sheet, captioned_grid(tiles_of(itertools.chain(above, saved(len(here))), count), texts, columns), "samples")
     return paths
+
+
+def _head_row(space: Space, heads: Sequence[Point]) -> list[np.ndarray]:
+    """Return an empty corner and the pictures above the columns of a sheet, or nothing where there are none."""
+    pictures = list(render(space, heads))
+    return [np.full_like(pictures[0], 255), *pictures] if pictures else []
 
 
 def stem_of(point: Point) -> str:
@@ -206,9 +223,10 @@ def caption(model: Model, point: Point) -> str:
     return ", ".join(words)
 
 
-def picture_metadata(model: Model, point: Point) -> dict[str, Any]:
-    """Return what makes a picture again: the point, the model's hash, and the versions used."""
-    classes = model.card.classes
+def picture_metadata(model: Model, point: Point, size_px: int | None = None) -> dict[str, Any]:
+    """Return what makes a picture again: the point, the model's hash, the versions used, and, if it was resized, how."""
+    classes, space = model.card.classes, model.space
+    way = None if size_px is None else way_for(space.height_px, space.width_px, size_px)
     named = [classes[label] for label, _ in point.classes] if classes else []
     return {
         "kind": "sample",
@@ -220,6 +238,7 @@ def picture_metadata(model: Model, point: Point) -> dict[str, Any]:
         "model_hash": model.sha256,
         "version": artgan.__version__,
         "torch": str(torch.__version__),
+        **({} if size_px is None else {"size_px": size_px, "size_way": way}),
     }
 
 

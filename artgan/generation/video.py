@@ -179,14 +179,3 @@ def _nearest(pixels: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float
     """
     distances, indices = cKDTree(palette.astype(np.float32)).query(pixels.reshape(-1, 3).astype(np.float32))
     return indices.astype(np.uint8).reshape(pixels.shape[:2]), float(np.mean(distances**2))
-
-
-def enlarged(frames: Iterable[np.ndarray], shorter_side_px: int) -> Iterator[np.ndarray]:
-    """Yield frames with a shorter side of at least so many pixels, by Lanczos resampling; larger ones stay as they are."""
-    for pixels in frames:
-        factor = shorter_side_px / min(pixels.shape[:2])
-        if factor <= 1:
-            yield pixels
-            continue
-        size = (round(pixels.shape[1] * factor), round(pixels.shape[0] * factor))
-        yield np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

@@ -131,7 +131,7 @@ METRICS = Table(
             estimator="Vendi ratio of at most 1000 pictures, cosine about the mean of the real ones",
             floor=None,
             healthy=(0.7, float("inf")),
-            advice="samples resemble each other: train longer, or choose with sample --select 20 --by diversity",
+            advice="samples resemble each other: train longer, or choose with sample --select 20 --by variety",
         ),
         "precision": MetricRow(
             "artgan.metrics.estimates:precision",

@@ -17,13 +17,14 @@ from PIL import Image
 
 import artgan
 from artgan.decode import decode
+from artgan.enlarging import enlarged
 from artgan.errors import CheckpointError, DataError
 from artgan.generation.model_folder import Model, find_model, load_model
 from artgan.generation.paths import EASINGS, journey
 from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.projection import Settings, project
 from artgan.generation.sample import picture_metadata, render
-from artgan.generation.video import MEDIA_TYPES, default_format, encode_video, enlarged
+from artgan.generation.video import MEDIA_TYPES, default_format, encode_video
 from artgan.images import SUFFIX_OF, encode_picture
 from artgan.metadata import TRAINED
 from artgan.progress import Listener, track

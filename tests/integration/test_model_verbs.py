@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from artgan.enlarging import enlarged
 from artgan.generation.latents import latents_for_seeds
 from artgan.generation.model_folder import load_model
 from artgan.generation.point import Point, pack_styles
 from artgan.generation.projection import Settings, fitted, project
 from artgan.generation.sample import Look, picture_metadata, points_of_seeds, render
-from artgan.generation.video import encode_video, enlarged
+from artgan.generation.video import encode_video
 from artgan.images import save_png
 from artgan.metadata import read_metadata
 from artgan.storage import seal

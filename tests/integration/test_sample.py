@@ -1,11 +1,16 @@
 """The verb sample: every way of making pictures, and every wrong turn."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from artgan.generation.bands import effects
+from artgan.generation.paths import band_layers
+from artgan.generation.point import Point
+from artgan.generation.sample import Look, points_of_seeds, render
 from artgan.metadata import read_metadata
 from tests.integration.test_cli import artgan, refused
 
@@ -26,12 +31,12 @@ def test_a_mixing_sheet_has_a_row_for_each_seed(trained_model, tmp_path):
     names = sorted(path.name for path in tmp_path.glob("seed-0001*"))
     assert names == ["seed-0001-coarse-0005.png", "seed-0001-coarse-0006.png", "seed-0001-coarse-0007.png", "seed-0001.png"]
     with Image.open(tmp_path / "grid.png") as sheet:
-        assert sheet.size == (4 * 32, 2 * (32 + 17))
+        assert sheet.size == (4 * 32, 3 * (32 + 17))  # the columns' own pictures stand above
     point = read_metadata(tmp_path / "seed-0001-coarse-0006.png")["point"]
     assert (point["seed"], point["mixed"]["seed"], point["layers"]) == (1, 6, [0, 1])
 
 
-@pytest.mark.parametrize("measure", ["realism", "diversity", "novelty"])
+@pytest.mark.parametrize("measure", ["look", "realism", "variety", "color", "novelty", "diversity"])
 def test_the_best_of_many_are_kept(trained_model, collection_folder, measure, tmp_path, capsys):
     words = ("--seeds", "0-19", "--select", "4", "--by", measure, "--collection", collection_folder, "--features", "random")
     assert artgan("sample", trained_model.folder, "--out", tmp_path, *words, "--force") == 0
@@ -64,3 +69,45 @@ def test_wrong_turns(trained_model, collection_folder, tmp_path, capsys):
     refused(capsys, 3, "carries no point", "sample", model, *out, "--again", tmp_path / "foreign.png", "--force")
     shutil.copy(tmp_path / "foreign.png", tmp_path / "foreign.bmp")
     refused(capsys, 2, "give pictures of one format", "sample", model, *out, "--again", tmp_path / "foreign.bmp", "--force")
+
+
+def test_pictures_of_a_size_are_the_models_own_enlarged_and_made_again(trained_model, tmp_path, capsys):
+    words = ("sample", trained_model.folder, "--seeds", "3")
+    assert artgan(*words, "--out", tmp_path / "own") == 0
+    assert artgan(*words, "--out", tmp_path / "large", "--size", "108") == 0
+    assert "108 px along the longer side, from 32x32 px by a Lanczos filter" in capsys.readouterr().out
+    own, large = (Image.open(tmp_path / name / "seed-0003.png") for name in ("own", "large"))
+    assert np.array_equal(np.asarray(own.resize((108, 108), Image.Resampling.LANCZOS)), np.asarray(large))
+    metadata = read_metadata(tmp_path / "large" / "seed-0003.png")
+    assert (metadata["size_px"], metadata["size_way"]) == (108, "lanczos")
+    assert artgan("sample", trained_model.folder, "--out", tmp_path / "again", "--again", tmp_path / "large/seed-0003.png") == 0
+    assert (tmp_path / "again/seed-0003.png").read_bytes() == (tmp_path / "large/seed-0003.png").read_bytes()
+    refused(capsys, 2, "--size", *words, "--out", tmp_path / "none", "--size", "8")
+
+
+def test_a_band_that_does_nothing_is_said_with_what_works(trained_model, tmp_path, capsys):
+    said = {}
+    for effect in effects(trained_model.space, [Point(1)], [Point(5)]):
+        words = ("--seeds", "1", "--mix", "5", "--mix-layers", effect.band, "--out", tmp_path / effect.band)
+        assert artgan("sample", trained_model.folder, *words) == 0
+        said[effect.band] = capsys.readouterr().out
+        assert ("note: " in said[effect.band]) is not effect.is_seen
+    with_itself = ("--seeds", "5", "--mix", "5", "--out", tmp_path / "itself")
+    assert artgan("sample", trained_model.folder, *with_itself) == 0
+    said = capsys.readouterr().out
+    assert "coarse styles change these pictures by 0.0 of 255, which nobody sees" in said
+    assert f"artgan video {trained_model.folder} --seeds 5,5 --once" in said
+    rows = np.asarray(Image.open(tmp_path / "fine" / "grid.png"))
+    assert (rows[:32, :32] == 255).all()
+    head = next(render(trained_model.space, points_of_seeds(trained_model, [5], Look())))
+    assert np.array_equal(rows[:32, 32:], head)
+
+
+def test_effects_are_differences_of_pictures(trained_model):
+    row, column = Point(1), Point(5)
+    for effect in effects(trained_model.space, [row], [column]):
+        layers = band_layers(effect.band, trained_model.generator.num_styles)
+        points = [row, column, replace(row, mixed=column, layers=layers)]
+        kept, given, mixed = (picture.astype(float) for picture in render(trained_model.space, points))
+        assert effect.changes == pytest.approx(np.abs(mixed - kept).mean(), abs=1e-3)
+        assert effect.leaves == pytest.approx(np.abs(mixed - given).mean(), abs=1e-3)
