@@ -10,6 +10,7 @@ from artgan.errors import ConfigError, StorageError
 from artgan.file_names import join_names, quoted
 from artgan.tables import nearest
 
+SIZES_PX = (16, 16_384)  # of a picture's longer side
 MAX_SEED = 2**32 - 1
 MAX_SEEDS_AT_ONCE = 100_000
 _MAX_SIDE_PX = 4096

@@ -12,8 +12,6 @@ from PIL import Image
 
 from artgan.tables import Row, Table
 
-SIZES_PX = (16, 16_384)  # of a longer side, from and to
-
 
 @dataclass(frozen=True, kw_only=True)
 class Way(Row):

@@ -83,7 +83,7 @@ class JsonListener:
 def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -> str:
     """Return one line with counts, rate and time left; the rate is that since `first_done`, where a resumed task began."""
     rate = (event.done - first_done) / elapsed_seconds if elapsed_seconds > 0 else 0.0
-    line = f"{event.task}: {_counts(event)}"
+    line = f"{event.task}: {counts(event)}"
     if rate > 0 and event.unit != MINUTES:
         line += f", {format_rate(rate)} {event.unit}/s"
     if event.total and rate > 0:
@@ -91,7 +91,8 @@ def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -
     return line + (f", {event.note}" if event.note else "")
 
 
-def _counts(event: Progress) -> str:
+def counts(event: Progress) -> str:
+    """Return how far an event is: `214/403 files`."""
     digits = 0 if float(event.done).is_integer() and float(event.total or 0).is_integer() else 1
     total = f"/{event.total:,.{digits}f}" if event.total else ""
     return f"{event.done:,.{digits}f}{total} {event.unit}"
@@ -135,7 +136,7 @@ def terminal_listener(stream: TextIO | None = None) -> Iterator[Listener]:
                 tasks[event.task] = (task_id, time.monotonic(), event.done)
             task_id, started, first_done = tasks[event.task]
             rate = (event.done - first_done) / max(time.monotonic() - started, 1e-9)
-            shown = f"{_counts(event)} ({format_rate(rate)}/s)" if rate and event.unit != MINUTES else _counts(event)
+            shown = f"{counts(event)} ({format_rate(rate)}/s)" if rate and event.unit != MINUTES else counts(event)
             bars.update(task_id, completed=event.done, total=event.total, count=shown, note=event.note)
 
         yield listen

@@ -50,6 +50,11 @@ class Weights:
     license: str
     used_by: str
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The verbs that ask for it."""
+        return tuple(text.split()[0] for text in self.used_by.split(", "))
+
 
 WEIGHTS = {
     "drawn": Weights(
@@ -210,8 +215,16 @@ def locate(name: str) -> Located:
         raise WeightsError(
             f"no weights for {name} in {_named_folder()} or {cache_dir() / 'weights'}. Run: artgan weights fetch {name}"
             f"{size}, or put {name.removeprefix(FAMILY)}.safetensors into a folder and name it with --weights-dir"
+            f"{_instead(name)}"
         )
     return Located(path, file_sha256(path))
+
+
+def _instead(name: str) -> str:
+    """Return which networks of the same use are on this machine, in words."""
+    uses = set(WEIGHTS[name].uses) if name in WEIGHTS else set()
+    there = [other for other, source in WEIGHTS.items() if uses & set(source.uses) and find(other)]
+    return f". On this machine: {', '.join(there)}, taken with --backbone" if there else ""
 
 
 def _shipped(name: str, path: Path | None) -> Located:

@@ -42,7 +42,7 @@ FLOORS = [
     {"generation"},
     {"evaluation", "report", "importing", "modelpage", "refined_film"},
     {"training"},
-    {"api", "demo", "describe", "selection"},
+    {"api", "demo", "describe", "doctor", "selection"},
     {"studio"},
     {"cli"},
     {"__main__"},

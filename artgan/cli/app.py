@@ -19,7 +19,9 @@ from artgan.errors import ArtganError, ConfigError, StorageError
 EPILOG = "Global options may stand anywhere: --quiet, --debug, --offline, --weights-dir DIR (see: artgan --help)."
 INTERRUPTED = 130
 
-_ORDER = tuple("prepare train evaluate sample video directions project refine studio demo export model weights info".split())
+_ORDER = tuple(
+    "prepare train evaluate sample video directions project refine studio demo export model weights info doctor".split()
+)
 
 
 class _InOrder(TyperGroup):

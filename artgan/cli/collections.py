@@ -51,6 +51,9 @@ def prepare(
     every: Annotated[int | None, typer.Option(help="Take films too: every so many-th frame, such as 12.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Leave works out of an existing collection: NAMES or *patterns; runs on it go on.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Hash the pictures of a collection again, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing collection.")] = False,
 ) -> None:
@@ -61,9 +64,14 @@ def prepare(
     if check:
         _check(context, sources)
         return
+    if drop:
+        _drop(context, sources, [name for text in drop for name in arguments.names(text)])
+        return
     if out is None:
         raise ConfigError("prepare needs --out: artgan prepare paintings/ --out collections/paintings --resolution 256")
     from artgan.datasets import prepare as preparing
+    from artgan.datasets.advice import about_shapes, about_works
+    from artgan.datasets.collection import read_index
     from artgan.datasets.labels import LABELS, MISSING_LABELS
     from artgan.datasets.recipe import DUPLICATES, FITS, FOCI, Recipe
     from artgan.datasets.sources import Reading
@@ -104,7 +112,8 @@ def prepare(
             print(f"  {note}")
         return
     processes = workers if workers is not None else min(8, os.cpu_count() or 1)
-    with hearing(quiet=context.obj.quiet) as listen:
+    stands = "what is done is kept, and the same command goes on from there"
+    with hearing(quiet=context.obj.quiet, if_stopped=stands) as listen:
         summary = preparing.prepare(
             sources,
             out,
@@ -131,7 +140,21 @@ def prepare(
         context.obj.say(f"  {note}")
     for text in summary.rights:
         context.obj.say(f"  rights: {text}")
+    for text in [*about_works(summary.count), *about_shapes(read_index(out), recipe)]:
+        context.obj.say(f"  {text}")
     context.obj.say(f"  look at {out / 'contact_sheet.png'}; every file and its fate: {out / 'index.jsonl'}")
+
+
+def _drop(context: typer.Context, folders: list[str], names: list[str]) -> None:
+    from artgan.datasets.collection import open_collection
+    from artgan.datasets.drop import drop
+
+    if len(folders) != 1:
+        raise ConfigError("--drop leaves works out of one collection: artgan prepare collections/paintings --drop NAMES")
+    left_out = drop(Path(folders[0]), names)
+    opened = open_collection(Path(folders[0]))
+    context.obj.say(f"{opened.folder}: {join_names(left_out)} left out; {len(opened.images)} works stay")
+    context.obj.say("  a run that was trained on it goes on with the same command, and says so in its lineage")
 
 
 def _check(context: typer.Context, folders: list[str]) -> None:

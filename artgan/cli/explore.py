@@ -10,7 +10,6 @@ from artgan import arguments, targets, weights
 from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
-from artgan.enlarging import SIZES_PX
 
 
 @app.command(epilog=f"Example: artgan directions runs/first --out directions\n\n{EPILOG}")
@@ -70,7 +69,7 @@ def project(
     arguments.choice("--video", video, ("mp4", "webm", "gif", "webp", "none"))
     arguments.number("--steps", steps, 1, 100_000)
     if size is not None:
-        arguments.number("--size", size, *SIZES_PX)
+        arguments.number("--size", size, *arguments.SIZES_PX)
     targets.output_folder(out, force, targets.PROJECTION, [picture])
     import numpy as np
 

@@ -232,7 +232,8 @@ def _run(
     going_on = (out / WORK_FOLDER).is_dir()
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
     request = RefineRequest(stills, out, look, materials, device, jobs, share, cube)
-    with hearing(quiet=options.quiet) as listen:
+    stands = f"finished pictures are in {out}, and the same command goes on from there"
+    with hearing(quiet=options.quiet, if_stopped=stands) as listen:
         for film in refine_films(moving, out, look, materials, device, listen):
             options.say(film)
             for sentence in film.lost:
@@ -270,7 +271,8 @@ def _fit(
 
     say: Callable[[str], None] = options.say
     device = choose_device(device_name)
-    with hearing(quiet=options.quiet) as listen:
+    stands = f"the fit in {folder} is kept up to its last save, and the same command goes on from there"
+    with hearing(quiet=options.quiet, if_stopped=stands) as listen:
         pictures = [_own_samples(path, folder, device, listen) if is_model_or_run(path) else path for path in inputs]
         verdict = fit_network(pictures, folder, look, materials, device, minutes, listen)
     say(verdict)

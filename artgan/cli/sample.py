@@ -10,7 +10,6 @@ from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
-from artgan.enlarging import SIZES_PX
 from artgan.errors import ConfigError
 from artgan.progress import Listener, format_rate
 
@@ -68,7 +67,7 @@ def sample(
     arguments.choice("--by", by, MEASURES)
     arguments.choice("--mix-layers", mix_layers, MIX_BANDS)
     if size is not None:
-        arguments.number("--size", size, *SIZES_PX)
+        arguments.number("--size", size, *arguments.SIZES_PX)
     if columns is not None:
         arguments.number("--columns", columns, 1, 1000)
     if select is not None and collection is None:
@@ -148,7 +147,7 @@ def _size_of(path: Path) -> int | None:
     from artgan.metadata import read_metadata
 
     size = (read_metadata(path) or {}).get("size_px")
-    return size if isinstance(size, int) and SIZES_PX[0] <= size <= SIZES_PX[1] else None
+    return size if isinstance(size, int) and arguments.SIZES_PX[0] <= size <= arguments.SIZES_PX[1] else None
 
 
 def _started(model: "Model", paths: list[Path], look: "Look") -> tuple[list["Point"], list[str]]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
-from artgan.progress import Listener, Progress, listener_for
+from artgan.progress import Listener, Progress, counts, listener_for
 
 _READER_IS_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN, errno.ECONNRESET)
 
@@ -82,6 +82,7 @@ def enduring_streams() -> Iterator[None]:
 
 
 _swallowed = threading.Event()
+_asked = threading.Event()
 
 
 @contextmanager
@@ -97,6 +98,7 @@ def noted_interrupts() -> Iterator[Callable[[], bool]]:
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
         _swallowed.set()
+        _asked.set()
         raise Interrupted
 
     before = signal.getsignal(signal.SIGINT)
@@ -109,17 +111,31 @@ def noted_interrupts() -> Iterator[Callable[[], bool]]:
     finally:
         signal.signal(signal.SIGINT, before)
         _swallowed.clear()
+        _asked.clear()
 
 
 @contextmanager
-def hearing(*, quiet: bool) -> Iterator[Listener]:
-    """Yield the listener of a verb; it raises `Interrupted` where a library swallowed the one that Ctrl-C raised."""
-    with listener_for(quiet=quiet) as listen:
+def hearing(*, quiet: bool, if_stopped: str = "") -> Iterator[Listener]:
+    """Yield the listener of a verb; it raises `Interrupted` where a library swallowed the one that Ctrl-C raised.
 
-        def hear(event: Progress) -> None:
-            if _swallowed.is_set():
-                _swallowed.clear()  # once: what cleans up afterwards may report as well
-                raise Interrupted
-            listen(event)
+    Args:
+        quiet: tell nothing.
+        if_stopped: what stands after Ctrl-C and how to go on; said with how far the verb was.
+    """
+    newest: list[Progress] = []
+    try:
+        with listener_for(quiet=quiet) as listen:
 
-        yield hear
+            def hear(event: Progress) -> None:
+                if _swallowed.is_set():
+                    _swallowed.clear()  # once: what cleans up afterwards may report as well
+                    raise Interrupted
+                newest[:] = [event]
+                listen(event)
+
+            yield hear
+    except BaseException:
+        if if_stopped and _asked.is_set() and not quiet:
+            far = f" at {counts(newest[0])} ({newest[0].task})" if newest else ""
+            print(f"stopped{far}: {if_stopped}", file=sys.stderr, flush=True)
+        raise

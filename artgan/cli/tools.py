@@ -1,4 +1,4 @@
-"""Verbs around them: demo, info, weights."""
+"""Verbs around them: demo, info, doctor, weights."""
 
 import json
 from pathlib import Path
@@ -57,6 +57,15 @@ def info(
         return
     for key, value in content.items():
         print(f"{key}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
+
+
+@app.command(epilog=f"Example: artgan doctor\n\n{EPILOG}")
+def doctor() -> None:
+    """Say what this machine has and lacks: versions, device, disk, weights, and what is missing for which verb."""
+    from artgan.doctor import diagnose
+
+    for line in diagnose(Path()):
+        print(line)
 
 
 @weights_app.command("list", epilog=f"Example: artgan weights list\n\n{EPILOG}")

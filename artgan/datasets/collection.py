@@ -16,6 +16,7 @@ from artgan.progress import Listener, Progress, silent
 
 FORMAT_VERSION = 1
 TRAIN, HOLDOUT = "train", "holdout"
+SUMMARY, IMAGES = "collection.json", "images.npy"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Collection:
         train_rows, holdout_rows: int64 row numbers of the two splits.
         pixel_hash: identity of pixels, labels and splits; checkpoints and metric caches carry it.
         rights: what its sources state about rights, a line each.
+        earlier: identities that it had before works were left out, the oldest first.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Collection:
     holdout_rows: np.ndarray
     pixel_hash: str
     rights: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
 
     @property
     def height(self) -> int:
@@ -54,7 +57,7 @@ class Collection:
 
 def is_collection(path: Path) -> bool:
     """Return whether a folder is a prepared collection."""
-    return (path / "collection.json").is_file()
+    return (path / SUMMARY).is_file()
 
 
 def pixel_hash(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -74,7 +77,7 @@ def open_collection(folder: Path) -> Collection:
     if not is_collection(folder):
         state = "is not a prepared collection" if folder.exists() else "does not exist"
         raise DataError(f"collection {folder} {state}. Make one with: artgan prepare SOURCE --out {folder} --resolution 256")
-    summary = _read_json(folder / "collection.json")
+    summary = _read_json(folder / SUMMARY)
     try:
         if summary["format"] != FORMAT_VERSION:
             raise DataError(
@@ -87,12 +90,13 @@ def open_collection(folder: Path) -> Collection:
         labels = np.array([label_of[row["label"]] if classes else 0 for row in rows], dtype=np.int64)
         splits = np.array([row["split"] for row in rows])
         rights = tuple(str(line) for line in summary.get("rights", ()))
+        earlier = tuple(str(identity) for identity in summary.get("earlier", ()))
         expected_hash, actual_hash = summary["pixel_hash"], pixel_hash(rows)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"collection {folder} is damaged: {error!r} in collection.json or index.jsonl; prepare it again"
         ) from error
-    images = _map_images(folder / "images.npy", shape)
+    images = _map_images(folder / IMAGES, shape)
     if len(rows) != shape[0] or expected_hash != actual_hash:
         raise DataError(f"collection {folder} is damaged: index.jsonl does not fit collection.json; prepare it again")
     return Collection(
@@ -105,12 +109,13 @@ def open_collection(folder: Path) -> Collection:
         holdout_rows=np.flatnonzero(splits == HOLDOUT),
         pixel_hash=expected_hash,
         rights=rights,
+        earlier=earlier,
     )
 
 
 def recipe_of(collection: Collection) -> Recipe:
     """Return how the pictures of a collection were made alike."""
-    stored = _read_json(collection.folder / "collection.json").get("recipe")
+    stored = _read_json(collection.folder / SUMMARY).get("recipe")
     known = {field.name for field in fields(Recipe)}
     try:
         values = {name: value for name, value in dict(stored or {}).items() if name in known}

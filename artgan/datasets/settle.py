@@ -65,10 +65,10 @@ def settle(
     final = journal / "final"
     remove(final)
     final.mkdir()
-    _write_lines(final / "index.jsonl", lines)
+    write_lines(final / "index.jsonl", lines)
     num_files = sum(first_of_file(line) for line in lines if line["status"] != PASSED_OVER)
     _check_rejects(summary, num_files, recipe, final, out)
-    _take_rows(journal / "images.npy", final / "images.npy", old_rows)
+    take_rows(journal / "images.npy", final / "images.npy", old_rows)
     write_contact_sheet(final / "contact_sheet.png", final / "images.npy", kept)
     content = {
         "format": FORMAT_VERSION,
@@ -224,7 +224,7 @@ def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path
     raise DataError(f"{problem} ({reasons or 'duplicates'}). Every file and its reason: {kept_index}")
 
 
-def _take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:
+def take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:
     """Write the chosen rows, ascending, as an array of their own; when they are all, the file is shared, not copied.
 
     Reads and writes a stretch of rows at a time: a mapped file would count as this process's memory as a whole.
@@ -253,7 +253,8 @@ def _stretches(rows: Sequence[int], most: int) -> list[tuple[int, int]]:
     return found
 
 
-def _write_lines(path: Path, lines: list[Line]) -> None:
+def write_lines(path: Path, lines: list[Line]) -> None:
+    """Write `index.jsonl`, one line for every file."""
     with path.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")

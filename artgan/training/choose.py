@@ -22,7 +22,6 @@ Ask = Callable[[str], bool]
 # What SqueezeNet's weights brought, beside a discriminator that looks at pixels (docs/results.md).
 _GAIN = "painted heads at 64 px came to FD-768 0.41 in an hour of one core, against 1.04 on pixels"
 _FEATURES_BY_PREFERENCE = (DEFAULT_FEATURES, "random")
-_FEW_WORKS = 200
 _MANY_WORKS = 10_000
 _WORKS_PER_CLASS = 200
 _CPU_MAX_PX = 128
@@ -67,8 +66,6 @@ def choose_config(collection: Collection, overrides: Sequence[str], say: Say) ->
         values |= {"model.conditional": _is_conditional(collection, say)}
     if "evaluation.features" not in given:
         values |= {"evaluation.features": _features(say)}
-    if works < _FEW_WORKS:
-        say(f"- with fewer than {_FEW_WORKS} works a model tends to copy them: look at the nearest pictures in report.html")
     if given:
         say(f"- as given: {', '.join(overrides)}")
     return with_values(config, {key: value for key, value in values.items() if key not in given})

@@ -14,7 +14,7 @@ from artgan.training.context import build_context
 from artgan.training.ema import ema_decay, update_ema
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.outputs import Outputs
-from artgan.training.run_log import BREAKDOWN, Breakdown, RunLog
+from artgan.training.run_log import BREAKDOWN, COLLECTION, Breakdown, RunLog
 from artgan.training.schedules import Stopwatch, due, due_early
 from artgan.training.session import Session, apply_learning_rates, roll_back
 from artgan.training.status import FAILED, INTERRUPTED, TRAINING
@@ -62,6 +62,9 @@ def train(
     began_at, returned_to = session.resumed_at, None
     try:
         log.status(TRAINING, state.images_seen, round(training.total_kimg * 1000))
+        if session.trained_on != session.collection.pixel_hash:
+            lineage = {"from": session.trained_on, "to": session.collection.pixel_hash, "works": len(batches.rows)}
+            log.note(state.images_seen, COLLECTION, lineage)
         while True:
             outcome = _outcome(session, clock, minutes, stop_requested, outputs)
             try:

@@ -223,6 +223,7 @@ class Outputs:
             "pixel_hash": collection.pixel_hash,
             "count": len(collection.train_rows),
             "rights": list(collection.rights),
+            **({"earlier": list(collection.earlier)} if collection.earlier else {}),
         }
         card = ModelCard(
             architecture=config.model.generator,

@@ -20,6 +20,7 @@ from artgan.training.session import CHECKPOINTS
 from artgan.training.status import write_status
 
 METRICS_FILE = "metrics.jsonl"
+COLLECTION = "collection"  # a line of the run's lineage: works were left out of what it is trained on
 BREAKDOWN = "breakdown"  # what a warning is about that stays, however far back training goes
 _BAD_STEPS = 2  # in a row: one step may go wrong, and is skipped
 

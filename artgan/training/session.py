@@ -59,6 +59,7 @@ class Session:
     Attributes:
         config: resolved: every value is filled in, except `training.micro_batch`.
         resumed_at: images seen in the checkpoint that this session goes on from, 0 for a new run.
+        trained_on: identity of the collection up to there.
         world: the processes that train it together.
         micro_batch: images that fit at a time, where that was tried and the configuration leaves it open.
     """
@@ -72,6 +73,7 @@ class Session:
     resumed_at: int
     world: World
     micro_batch: int | None = None
+    trained_on: str = ""
 
 
 def open_session(config: RunConfig, collection: Collection, run: Path, world: World | None = None) -> Session:
@@ -111,7 +113,8 @@ def open_session(config: RunConfig, collection: Collection, run: Path, world: Wo
         _check_weights(config, state, checkpoint)
         _put(state, checkpoint)
     _check_agreement(config, collection, state, device)
-    return Session(run, config, collection, device, precision, state, state.images_seen, world)
+    trained_on = checkpoint.info["collection"]["pixel_hash"] if checkpoint else collection.pixel_hash
+    return Session(run, config, collection, device, precision, state, state.images_seen, world, trained_on=trained_on)
 
 
 def roll_back(session: Session, ruined: int | None) -> bool:
@@ -189,7 +192,7 @@ def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint)
             f"run {run} was trained at {shape[1]}x{shape[0]} px, the collection {collection.folder} has {collection.width}x"
             f"{collection.height} px: give the run's own collection ('{theirs.get('name')}') or another --run"
         )
-    if pixel_hash != collection.pixel_hash:
+    if pixel_hash not in (collection.pixel_hash, *collection.earlier):
         raise CheckpointError(
             f"run {run} was trained on other pictures than {collection.folder} holds (collection '{theirs.get('name')}', "
             f"{pixel_hash[:12]}, now {collection.pixel_hash[:12]}): give the run's own collection or another --run"

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from artgan.config import RunConfig
+from artgan.datasets.advice import about_mirroring, about_works
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, describe_device
 from artgan.errors import ArtganError, ConfigError
@@ -149,8 +150,16 @@ def _say_plan(session: Session, judge: Judge, say: Say) -> None:
         + f"; learning rates {config.training.generator_lr:g} and {config.training.discriminator_lr:g}"
         + (f", times {state.learning_rate_factor:g} since training broke down" if state.learning_rate_factor < 1 else "")
     )
+    advice = about_works(rows) + ([] if config.augment.horizontal_flip else about_mirroring(rows))
+    for text in advice if not session.resumed_at else ():
+        say(text)
     device = describe_device(session.device)
     say(f"{device}, {config.training.precision}, torch {torch.__version__}, judged by {judge.features}")
+    if session.trained_on != session.collection.pixel_hash:
+        say(
+            f"works were left out of {session.collection.name} since {session.resumed_at / 1000:,.1f} kimg "
+            f"({session.trained_on[:12]}, now {session.collection.pixel_hash[:12]}): metrics.jsonl and the model cards say so"
+        )
     if session.resumed_at:
         say(f"going on at {session.resumed_at / 1000:,.1f} kimg of {config.training.total_kimg:,g}")
 

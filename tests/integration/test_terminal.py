@@ -62,6 +62,24 @@ def test_an_interrupt_that_a_library_swallows_is_heard_at_the_next_progress(requ
         assert was_interrupted()
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_stopped_verb_says_what_stands_in_one_line(quiet, request, capsys):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    with (
+        noted_interrupts(),
+        contextlib.suppress(Interrupted),
+        hearing(quiet=quiet, if_stopped="the same command goes on") as listen,
+    ):
+        listen(Progress("preparing", 214, 403, "files"))
+        signal.raise_signal(signal.SIGINT)
+    said = capsys.readouterr().err
+    assert said == ("" if quiet else "stopped at 214/403 files (preparing): the same command goes on\n")
+    with contextlib.suppress(ValueError), hearing(quiet=False, if_stopped="the same command goes on"):
+        raise ValueError("a fault, no stop")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_reader_that_leaves_is_no_error():
     read, write = os.pipe()
     with os.fdopen(write, "w", encoding="ascii") as raw:

@@ -1,0 +1,51 @@
+"""What beginners' collections ask for: shapes that lose much, few works."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artgan.datasets.advice import about_mirroring, about_shapes, about_works
+from artgan.datasets.recipe import Recipe
+from tests.integration.test_cli import artgan
+
+
+def lines(*sizes):
+    return [{"status": "kept", "width": width, "height": height} for width, height in sizes]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "side", "offered"),
+    [
+        ([(450, 337)] * 9, 64, "--resolution 80x64 keeps 94% of it"),
+        ([(337, 450)] * 9, 256, "--resolution 256x320 keeps 94% of it"),
+        ([(900, 600)] * 9, 64, "--resolution 96x64 keeps 100% of it"),
+        ([(450, 337)] * 9 + [(337, 450)] * 9, 64, None),  # no frame suits both
+        ([(500, 460)] * 9, 64, None),  # little is cut
+    ],
+)
+def test_a_frame_that_keeps_more_is_offered(sizes, side, offered):
+    said = about_shapes(lines(*sizes), Recipe(side, side))
+    assert (said == []) if offered is None else (offered in said[0])
+
+
+def test_works_that_are_not_cropped_need_no_other_frame():
+    for recipe in (Recipe(64, 64, fit="pad"), Recipe(64, 64, tiles=4), Recipe(64, 80)):
+        assert about_shapes(lines(*[(450, 337)] * 9), recipe) == []
+
+
+def test_few_works_are_said_with_what_helps():
+    assert "too few to learn from" in about_works(4)[0]
+    assert "tends to copy" in about_works(150)[0]
+    assert about_works(2000) == []
+    assert "augment.horizontal_flip=true" in about_mirroring(383)[0]
+    assert about_mirroring(5000) == []
+
+
+def test_prepare_says_it(tmp_path, capsys):
+    for index in range(4):
+        pixels = np.random.default_rng(index).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    assert artgan("prepare", tmp_path, "--out", tmp_path.parent / f"{tmp_path.name}-out", "--resolution", "32") == 0
+    said = capsys.readouterr().out
+    assert "4 works are too few to learn from" in said
+    assert "--resolution 40x32" in said
