@@ -44,6 +44,7 @@ SAMPLES = Kind("folder of samples", "grid.png")
 REFINED = Kind("folder of refined pictures", "refine.json")
 DIRECTIONS = Kind("folder of directions", "directions.json")
 PROJECTION = Kind("projection", "projection.png")
+ENLARGER = Kind("enlarger", "enlarger.json", r"(enlarger|manifest)\.json|(enlarger|fit)\.safetensors|README\.md")
 DEMO = Kind("demo", "collection/collection.json")
 PAGE = Kind("model page", "data/facts.js")
 

@@ -189,7 +189,12 @@ def test_nothing_unpickles_and_nothing_evaluates():
 
 
 # Descents outside training: projection changes a picture's styles, fitting a network for one look, pretraining a backbone.
-OTHER_DESCENTS = (Path("refine/fitting.py"), Path("generation/projection.py"), Path("drawings/pretrain.py"))
+OTHER_DESCENTS = (
+    Path("refine/fitting.py"),
+    Path("refine/enlarging/learner.py"),
+    Path("generation/projection.py"),
+    Path("drawings/pretrain.py"),
+)
 
 
 def test_only_the_two_steps_step():

@@ -9,20 +9,18 @@ import typer
 from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.fits import fit_a_network, fit_an_enlarger
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError, DataError
+from artgan.refine.steps.enlarge import CLASSICAL_WAYS
 
 if TYPE_CHECKING:
-    import torch
-
-    from artgan.progress import Listener
     from artgan.refine.files import Result
     from artgan.refine.materials import Materials
     from artgan.refine.recipe import Recipe
 
 _EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color match --out refined"
 _LISTED_FAILURES = 8
-_SAMPLES_TO_FIT = 256
 
 Text = str | None
 Number = float | None
@@ -32,7 +30,7 @@ Whole = int | None
 @app.command(epilog=f"{_EXAMPLE}\n\n{EPILOG}")
 def refine(
     context: typer.Context,
-    inputs: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures; with --fit also a run or model.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures; for fits also a run or model.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the refined pictures.")] = None,
     style: Annotated[list[Path] | None, typer.Option(help="Picture, folder or collection to look like; may repeat.")] = None,
     style_weights: Annotated[str, typer.Option(help="How much each style counts, such as 2,1.")] = "",
@@ -58,7 +56,9 @@ def refine(
     pooling: Annotated[Text, typer.Option(help="max (default) or average.")] = None,
     start: Annotated[Text, typer.Option(help="content (default); style; noise: paint the picture anew.")] = None,
     tile: Annotated[Whole, typer.Option(help="Work in tiles of so many pixels, for pictures over memory.")] = None,
-    size: Annotated[Whole, typer.Option(help="Longer side of the result; default: the picture's own.")] = None,
+    size: Annotated[
+        Whole, typer.Option(help="Longer side of the result, before --enlarge; default: the picture's own.")
+    ] = None,
     color: Annotated[Text, typer.Option(help="none (default); keep: the picture's own colors; match: the palette's.")] = None,
     color_method: Annotated[Text, typer.Option(help="mkl (default), reinhard, sliced; histogram: lightness alone.")] = None,
     color_strength: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
@@ -78,7 +78,22 @@ def refine(
     fit: Annotated[
         Path | None, typer.Option(help="Fit a network on these pictures or a model's samples, into this folder.")
     ] = None,
-    fit_minutes: Annotated[float, typer.Option(help="How long to fit; a stopped fit goes on.")] = 20.0,
+    fit_minutes: Annotated[float, typer.Option(help="How long to fit a network or an enlarger; a stopped fit goes on.")] = 20.0,
+    enlarge: Annotated[
+        Whole, typer.Option(help="Enlarge 2 or 4 times, after all else; with --fit-enlarger, what to fit for.")
+    ] = None,
+    enlarger: Annotated[
+        Text, typer.Option(help="What enlarges: a fitted enlarger's folder; or lanczos or edge, which add no texture.")
+    ] = None,
+    texture: Annotated[
+        Number, typer.Option(help="Of the enlarger: 0 is nearest to the picture, 1 has the works' texture; default: its own.")
+    ] = None,
+    fit_enlarger: Annotated[
+        bool, typer.Option("--fit-enlarger", help="Fit an enlarger to these works (a collection, pictures), into --out.")
+    ] = False,
+    sources: Annotated[
+        list[Path] | None, typer.Option(help="With --fit-enlarger: where the collection's originals are; may repeat.")
+    ] = None,
     network: Annotated[
         Path | None, typer.Option(help="A fitted network, for the engine feedforward; with --fit, one to begin from.")
     ] = None,
@@ -90,7 +105,7 @@ def refine(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Give pictures one look: style, colors, detail.
+    """Give pictures one look: style, colors, detail, size.
 
     The style is that of a picture or of a whole collection, the colors are the picture's own or those of a palette; a folder
     becomes one series. A stopped run goes on where it was. Flags override the recipe.
@@ -124,13 +139,30 @@ def refine(
         "detail.boost": boost,
         "detail.grain": grain,
         "detail.canvas": canvas,
+        "enlarge.factor": enlarge,
+        "enlarge.way": None if enlarger is None else enlarger if enlarger in CLASSICAL_WAYS else "network",
+        "enlarge.texture": texture,
         "output.size_px": size,
         "output.format": file_format,
         "output.profile": profile,
     }
+    folder = None if enlarger is None or enlarger in CLASSICAL_WAYS else Path(enlarger)
+    if enlarge is not None and style is None and recipe is None and recipe_from is None:
+        wants_style = any(value is not None for key, value in flags.items() if key.startswith("style."))
+        flags["style.engine"] = engine if wants_style else "none"
+    if fit_enlarger:
+        if out is None:
+            raise ConfigError("--fit-enlarger needs --out FOLDER, where the enlarger goes")
+        given = {key: value for key, value in flags.items() if key in ("seed", "enlarge.factor") and value is not None}
+        look = _look(recipe, recipe_from, override or [], given | {"style.engine": "none"}, context.obj.say)
+        fit_an_enlarger(context.obj, inputs, sources or [], out, look, device, fit_minutes, dry_run=dry_run, force=force)
+        return
+    if sources:
+        raise ConfigError("--sources goes with --fit-enlarger")
     if out is not None:
-        others = [Path(palette)] if palette and not palette.startswith("#") else []
-        targets.check_apart(out, [*inputs, *(style or ()), *(mask or ()), *others, *([network] if network else ())])
+        others = [path for path in (network, folder) if path]
+        others += [Path(palette)] if palette and not palette.startswith("#") else []
+        targets.check_apart(out, [*inputs, *(style or ()), *(mask or ()), *others])
     given = {key: value for key, value in flags.items() if value is not None}
     look = _look(recipe, recipe_from, override or [], given, context.obj.say)
     own_features = backbone or style_layers or content_layers
@@ -139,11 +171,11 @@ def refine(
 
         look = measured_alike(look, network)
     share = arguments.shard(shard)
-    materials = _materials(look, style or [], style_weights, mask or [], palette, network)
+    materials = _materials(look, style or [], style_weights, mask or [], palette, network, folder)
     if recipe_from is not None:
         context.obj.say(_made_with(recipe_from))
     if fit is not None:
-        _fit(context.obj, inputs, fit, look, materials, device, fit_minutes)
+        fit_a_network(context.obj, inputs, fit, look, materials, device, fit_minutes)
         return
     if out is None:
         raise ConfigError("refine needs --out FOLDER")
@@ -186,14 +218,14 @@ def _carried(picture: Path) -> dict[str, Any]:
 
 
 def _materials(
-    look: "Recipe", styles: list[Path], weights: str, masks: list[Path], palette: str, network: Path | None
+    look: "Recipe", styles: list[Path], weights: str, masks: list[Path], palette: str, *fitted: Path | None
 ) -> "Materials":
     from artgan.refine.materials import gather_materials
 
     shares = [arguments.fraction("--style-weights", text) for text in arguments.names(weights)] or [1.0] * len(styles)
     if len(shares) != len(styles) or (shares and sum(shares) <= 0):
         raise ConfigError(f"--style-weights {weights}: expected {len(styles)} numbers above 0, one for each --style")
-    return gather_materials(look, styles, shares, masks, palette, network)
+    return gather_materials(look, styles, shares, masks, palette, *fitted)
 
 
 def _run(
@@ -210,6 +242,7 @@ def _run(
     force: bool,
 ) -> None:
     from artgan.devices import choose_device
+    from artgan.refine.enlarging.folder import describe_enlarger
     from artgan.refine.feedforward import describe_network
     from artgan.refine.files import WORK_FOLDER, forget_run
     from artgan.refine.forecast import forecast
@@ -221,6 +254,8 @@ def _run(
         raise ConfigError(f"--cube {cube}: this look has no color map for the series; --color match makes one")
     if look.style.engine == "feedforward" and materials.network is not None:
         options.say(describe_network(materials.network))
+    if look.enlarge.acts and look.enlarge.way == "network" and materials.enlarger is not None:
+        options.say(describe_enlarger(materials.enlarger))
     moving = [path for path in inputs if path.is_file() and is_moving(path)]
     stills = [path for path in inputs if path not in moving]
     if stills:
@@ -260,32 +295,3 @@ def _report_failures(result: "Result") -> None:
     if result.failed:
         shown = [f"{path}: {reason}" for path, reason in list(result.failed.items())[:_LISTED_FAILURES]]
         raise DataError("\n".join([f"{len(result.failed)} pictures failed, the rest is done:", *shown]))
-
-
-def _fit(
-    options: Any, inputs: list[Path], folder: Path, look: "Recipe", materials: "Materials", device_name: str, minutes: float
-) -> None:
-    from artgan.devices import choose_device
-    from artgan.generation.model_folder import is_model_or_run
-    from artgan.refine.fitting import fit_network
-
-    say: Callable[[str], None] = options.say
-    device = choose_device(device_name)
-    stands = f"the fit in {folder} is kept up to its last save, and the same command goes on from there"
-    with hearing(quiet=options.quiet, if_stopped=stands) as listen:
-        pictures = [_own_samples(path, folder, device, listen) if is_model_or_run(path) else path for path in inputs]
-        verdict = fit_network(pictures, folder, look, materials, device, minutes, listen)
-    say(verdict)
-
-
-def _own_samples(model_path: Path, folder: Path, device: "torch.device", listen: "Listener") -> Path:
-    """Return a folder with samples of a model, made beside the fit; when the fit goes on, they are there."""
-    from artgan.generation.model_folder import load_model
-    from artgan.generation.sample import Look, points_of_seeds, save_samples
-
-    model = load_model(model_path, device)
-    samples = folder / f"samples-{model.sha256[:12]}"
-    if not (samples / "grid.png").is_file():  # written last
-        targets.output_folder(samples, True, targets.SAMPLES)
-        save_samples(model, samples, points_of_seeds(model, range(_SAMPLES_TO_FIT), Look()), on_progress=listen)
-    return samples

@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import artgan
 from artgan import seeding
 from artgan.decode import decode_file
 from artgan.devices import autocast, choose_precision, place, send
-from artgan.errors import ConfigError, DataError, StorageError
+from artgan.errors import ConfigError, DataError
 from artgan.images import to_float
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.canvas import resized
@@ -34,6 +32,7 @@ from artgan.refine.feedforward import (
     network_sha256,
     read_network,
 )
+from artgan.refine.fit_state import STATE_FILE, HeldFit, make_fit_folder, save_fit, seed_weights, write_tensors
 from artgan.refine.losses import mixture
 from artgan.refine.materials import Materials
 from artgan.refine.objective import Objective, Region
@@ -42,10 +41,9 @@ from artgan.refine.recipe import Recipe
 from artgan.refine.sources import find_pictures
 from artgan.refine.steps.step import MIN_SIDE_PX
 from artgan.refine.stylist import Stylist
-from artgan.storage import MANIFEST, building, file_sha256, misfits, seal
+from artgan.storage import file_sha256, seal
 
 _log = logging.getLogger(__name__)
-_STATE_FILE = "fit.safetensors"
 _MAX_DEFAULT_SIDE_PX = 256
 _LEARNING_RATE = 1e-3  # 2e-3 was behind at equal minutes, 4e-3 far behind
 _HALF_RATE_AT = 4000  # steps; a constant rate stood still from 6,000 on
@@ -70,6 +68,14 @@ class _Fit:
     optimizer: torch.optim.Adam
     step: int
     first_sha256: str
+
+    @property
+    def networks(self) -> dict[str, torch.nn.Module]:
+        return {"network": self.network, "average": self.average}
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"adam": self.optimizer}
 
 
 def fit_network(
@@ -219,23 +225,14 @@ def _begin(folder: Path, identity: str, network: StyleNetwork, first_sha256: str
     place(network, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE, betas=_BETAS)
     fit = _Fit(network, copy.deepcopy(network).requires_grad_(False), optimizer, 0, first_sha256)
-    path = folder / _STATE_FILE
-    if not path.is_file():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"--fit {folder}: cannot be made ({error.strerror})") from error
+    if not (folder / STATE_FILE).is_file():
+        make_fit_folder("--fit", folder)
         return fit
-    try:
-        held = load_file(path)
-        stored, began_from = (bytes(held.pop(name).tolist()).decode() for name in ("identity", "first"))
-        fit.step = int(held.pop("step"))
-        if stored == identity:
-            _restore(fit, held)
-    except Exception as error:  # whatever a damaged file makes the reader raise
-        raise ConfigError(f"{path} cannot be read ({error}); delete it to fit from the beginning") from error
-    if stored != identity:
+    held = HeldFit(folder)
+    if held.word("identity") != identity:
         raise ConfigError(f"--fit {folder}: holds the fit of another look or other pictures; choose another folder")
+    began_from, fit.step = held.word("first"), int(held.number("step"))
+    held.restore(fit.networks, fit.optimizers)
     if first_sha256 not in ("", began_from):
         raise ConfigError(f"--fit {folder}: began from another network than --network; leave --network out to go on")
     fit.first_sha256 = began_from
@@ -244,43 +241,19 @@ def _begin(folder: Path, identity: str, network: StyleNetwork, first_sha256: str
 
 def _seeded_network(seed: int, halvings: int) -> StyleNetwork:
     network = StyleNetwork(halvings)
-    for index, (name, parameter) in enumerate(network.named_parameters()):
-        if parameter.dim() == 4 and not name.startswith("last."):
-            fan_in = parameter[0].numel()
-            values = seeding.normal(seed, "refine/network", index, 1, parameter.numel()) * np.sqrt(2 / fan_in)
-            parameter.data = torch.from_numpy(values.astype(np.float32)).view_as(parameter)
+    seed_weights(network, seed, "refine/network")
     return network
 
 
-def _restore(fit: _Fit, held: dict[str, Tensor]) -> None:
-    for name, part in (("network.", fit.network), ("average.", fit.average)):
-        tensors = {key.removeprefix(name): value for key, value in held.items() if key.startswith(name)}
-        if problem := misfits(part.state_dict(), tensors):
-            raise ValueError(problem)
-        part.load_state_dict(tensors)
-    states = {
-        index: {key: held[f"adam.{index}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for index in range(len(list(fit.network.parameters())))
-        if f"adam.{index}.step" in held
-    }
-    fit.optimizer.load_state_dict({"state": states, "param_groups": fit.optimizer.state_dict()["param_groups"]})
-
-
 def _save_state(folder: Path, fit: _Fit, identity: str) -> None:
-    tensors = {f"network.{key}": value for key, value in fit.network.state_dict().items()}
-    tensors |= {f"average.{key}": value for key, value in fit.average.state_dict().items()}
-    for index, state in fit.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
     words = {"identity": identity, "first": fit.first_sha256}
-    tensors |= {name: torch.tensor(list(text.encode()), dtype=torch.uint8) for name, text in words.items()}
-    tensors["step"] = torch.tensor(fit.step)
-    _replace(folder / _STATE_FILE, tensors)
+    save_fit(folder, fit.networks, fit.optimizers, words, {"step": fit.step})
 
 
 def _save_network(
     folder: Path, fit: _Fit, identity: str, recipe: Recipe, materials: Materials, side: int, verdict: Verdict
 ) -> None:
-    _replace(folder / WEIGHTS_FILE, fit.average.state_dict())
+    write_tensors(folder / WEIGHTS_FILE, fit.average.state_dict())
     about: dict[str, Any] = {
         "version": artgan.__version__,
         "identity": identity,
@@ -292,16 +265,6 @@ def _save_network(
     }
     (folder / ABOUT_FILE).write_text(about_text(about), encoding="utf-8")
     seal(folder)
-
-
-def _replace(path: Path, tensors: dict[str, Tensor]) -> None:
-    (path.parent / MANIFEST).unlink(missing_ok=True)  # it speaks of the files before
-    try:
-        with building(path) as partial:
-            save_file({key: value.contiguous() for key, value in tensors.items()}, partial)
-    except Exception as error:  # safetensors has its own kinds of a full disk
-        free = shutil.disk_usage(path.parent).free
-        raise StorageError(f"cannot write {path} ({error}); {free / 1e6:.0f} MB are free there") from error
 
 
 def _identity(recipe: Recipe, materials: Materials, side: int, pictures: Sequence[np.ndarray]) -> str:

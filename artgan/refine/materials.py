@@ -11,6 +11,7 @@ import numpy as np
 
 import artgan
 from artgan.datasets.collection import is_collection, open_collection
+from artgan.refine.enlarging.folder import enlarger_sha256
 from artgan.refine.feedforward import network_sha256
 from artgan.refine.grading import parse_palette, pool, sample_pixels
 from artgan.refine.recipe import Recipe
@@ -30,6 +31,7 @@ class Materials:
         palette: Oklab samples `[N, 3]` for `match`, or None.
         palette_name: for the metadata.
         network: a fitted network's folder, for the engine `feedforward`.
+        enlarger: a fitted enlarger's folder, for the enlarge step's way `network`.
     """
 
     styles: Sequence[StyleSource] = ()
@@ -38,6 +40,7 @@ class Materials:
     palette: np.ndarray | None = None
     palette_name: str | None = None
     network: Path | None = None
+    enlarger: Path | None = None
 
 
 def gather_materials(
@@ -47,6 +50,7 @@ def gather_materials(
     masks: Sequence[Path] = (),
     palette: str = "",
     network: Path | None = None,
+    enlarger: Path | None = None,
 ) -> Materials:
     """Read what a recipe is applied with.
 
@@ -57,6 +61,7 @@ def gather_materials(
         masks: pictures, or folders of them.
         palette: a picture, a folder, a collection, or colors such as `#1b2a49,#d8c9a3`; empty takes the styles' colors.
         network: a fitted network.
+        enlarger: a fitted enlarger.
 
     Raises:
         DataError: something cannot be read.
@@ -70,7 +75,7 @@ def gather_materials(
         else:
             colors = colors_of([style_source(Path(palette))] if palette else sources)
     name = (palette if palette.startswith("#") else Path(palette).name) if palette else None
-    materials = Materials(tuple(sources), tuple(weights), tuple(masks), colors, name, network)
+    materials = Materials(tuple(sources), tuple(weights), tuple(masks), colors, name, network, enlarger)
     check_materials(recipe, materials)
     return materials
 
@@ -120,6 +125,8 @@ def applied(recipe: Recipe, materials: Materials) -> dict[str, Any]:
         said["palette_sha256"] = hashlib.sha256(np.ascontiguousarray(materials.palette).tobytes()).hexdigest()
     if materials.network:
         said["network_sha256"] = network_sha256(materials.network)
+    if materials.enlarger and recipe.enlarge.acts and recipe.enlarge.way == "network":
+        said["enlarger_sha256"] = enlarger_sha256(materials.enlarger)
     if materials.masks:
         said["masks"] = [mask.name for mask in materials.masks]
     return said

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from artgan.errors import ConfigError
 from artgan.refine.steps.color import ColorLook
 from artgan.refine.steps.detail import DetailLook
+from artgan.refine.steps.enlarge import EnlargeLook, EnlargerFit
 from artgan.refine.steps.step import MIN_SIDE_PX, Section, Size, Step, scaled_size
 from artgan.refine.steps.style import StyleLook
 from artgan.strict_yaml import Document, parse_document, parse_scalar, shipped_documents
@@ -26,6 +27,7 @@ _WITHOUT_FLAG = {
     "style.scale_ratio",
     "detail.unsharp_radius_px",
     "detail.boost_radius_px",
+    "enlarge.tile_px",
     "output.dither",
 }
 
@@ -34,7 +36,7 @@ class OutputLook(Section):
     """The files."""
 
     size_px: int | None = Field(default=None, ge=MIN_SIDE_PX, le=16384)
-    """Longer side of the result; null: the picture's own."""
+    """Longer side that pictures are brought to first; null: their own. Results are larger where the look enlarges."""
     format: Literal["png", "png16", "tiff16"] = "png"
     """8-bit PNG, or 16 bits a channel as PNG or TIFF."""
     dither: bool = True
@@ -55,6 +57,8 @@ class Recipe(Section):
     style: StyleLook = StyleLook()
     color: ColorLook = ColorLook()
     detail: DetailLook = DetailLook()
+    enlarge: EnlargeLook = EnlargeLook()
+    enlarger: EnlargerFit = EnlargerFit()
     output: OutputLook = OutputLook()
 
     @field_validator("output")
@@ -67,8 +71,8 @@ class Recipe(Section):
         return output
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as plain JSON values."""
-        return self.model_dump(mode="json")
+        """Return the look as plain JSON values: what a picture depends on."""
+        return self.model_dump(mode="json", exclude={"enlarger"})
 
     def as_yaml(self) -> str:
         """Return the whole recipe as YAML."""
@@ -159,7 +163,7 @@ def _resolved(document: Document, overrides: Mapping[str, Any]) -> Recipe:
 
 def _flag(key: str) -> str:
     """Return the flag of a key: `color.strength` is `--color-strength`, `style.patience` is `--set style.patience`."""
-    if key in _WITHOUT_FLAG:
+    if key in _WITHOUT_FLAG or key.startswith("enlarger."):
         return f"--set {key}"
     leaf = key.rpartition(".")[2]
     names = {
@@ -170,6 +174,8 @@ def _flag(key: str) -> str:
         "color.strength": "color-strength",
         "color.method": "color-method",
         "output.size_px": "size",
+        "enlarge.factor": "enlarge",
+        "enlarge.way": "enlarger",
     }
     return "--" + names.get(key, leaf).replace("_", "-")
 

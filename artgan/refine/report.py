@@ -165,7 +165,8 @@ def _features(backbone: Backbone, pixels: np.ndarray, device: torch.device) -> d
 
 
 def _distances(judge: _Judge, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    ours, theirs = judge.features(after), judge.features(before)
+    alike = resized(after, max(before.shape[:2]))  # a look may enlarge
+    ours, theirs = judge.features(alike), judge.features(before)
     grams = {
         name: {layer: gram_matrix(found[layer]) for layer in judge.style_layers} for name, found in (("a", ours), ("b", theirs))
     }

@@ -1,0 +1,268 @@
+"""Enlarging: classical ways by their laws, tiles without a seam, fits that resume exactly, and what cannot be is one line."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe as Framing
+from artgan.datasets.synthetic import draw_work
+from artgan.decode import decode_whole
+from artgan.errors import CheckpointError, ConfigError, DataError
+from artgan.images import to_float
+from artgan.metadata import read_metadata
+from artgan.refine.enlarging.apply import Enlarge, classical, load_enlarge
+from artgan.refine.enlarging.classical import WAYS
+from artgan.refine.enlarging.fitting import FitRequest, fit_enlarger
+from artgan.refine.enlarging.folder import ABOUT_FILE, WEIGHTS_FILE, read_enlarger
+from artgan.refine.enlarging.measure import patches_of, psnr_db
+from artgan.refine.enlarging.network import EnlargingNetwork, lanczos
+from artgan.refine.files import refine_files
+from artgan.refine.fit_state import seed_weights
+from artgan.refine.materials import Materials, check_materials
+from artgan.refine.recipe import make_recipe
+from artgan.refined_film import refine_films
+from artgan.storage import file_sha256, seal
+
+CPU = torch.device("cpu")
+VALUES = {
+    "enlarger__crop_px": 32,
+    "enlarger__batch_size": 2,
+    "enlarger__width": 4,
+    "enlarger__blocks": 1,
+    "enlarger__fidelity_steps": 3,
+    "enlarger__check_every": 2,
+    "enlarger__backbone": "drawn",
+}
+FITS = make_recipe(**VALUES)
+LANCZOS = make_recipe(style__engine="none", enlarge__factor=2, enlarge__way="lanczos")
+
+
+def work(index, side=40):
+    return np.asarray(draw_work("landscapes", 3, index, side_px=side))
+
+
+@pytest.fixture(scope="module")
+def works(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("works")
+    for index in range(6):
+        draw_work("circles", 1, index, side_px=48).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def enlarger(works, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("enlargers") / "drawn"
+    fit(works, folder, 6)
+    return folder
+
+
+def fit(works, folder, steps, recipe=FITS, said=None, **more):
+    request = FitRequest([works], folder, recipe, CPU, 2, minutes=5.0, max_steps=steps, **more)
+    fit_enlarger(request, say=(said if said is not None else []).append)
+
+
+def trained(factor):
+    """A network all of whose weights matter."""
+    network = EnlargingNetwork(factor, 6, 2)
+    seed_weights(network, 0, "tests", keep="nothing")
+    return network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_lanczos_is_that_of_pillow_where_no_border_is_near(factor):
+    gray = np.random.default_rng(0).random((20, 17), np.float32)
+    theirs = Image.fromarray(gray).resize((17 * factor, 20 * factor), Image.Resampling.LANCZOS)
+    ours = lanczos(torch.from_numpy(gray)[None, None], factor)[0, 0].numpy()
+    inside = slice(3 * factor, -3 * factor)
+    assert np.abs(ours - np.asarray(theirs))[inside, inside].max() < 1e-6
+    flat = lanczos(torch.full((1, 3, 5, 4), 0.25), factor)
+    assert torch.allclose(flat, torch.full((1, 3, 5 * factor, 4 * factor), 0.25))
+    images = torch.rand(1, 3, 9, 8)
+    assert torch.equal(EnlargingNetwork(factor, 4, 1)(images), lanczos(images, factor))
+
+
+def test_edge_averages_to_the_small_picture_without_halos():
+    images = to_float(torch.from_numpy(work(0)[None].copy()))
+    lowest, highest = -torch.max_pool2d(-images, 3, 1), torch.max_pool2d(images, 3, 1)
+    errors = {}
+    for name in ("lanczos", "edge"):
+        large = WAYS[name].enlarge(images, 4)
+        errors[name] = (torch.nn.functional.avg_pool2d(large, 4) - images).abs().mean()
+    assert errors["edge"] < 0.6 * errors["lanczos"]
+    inner = large[:, :, 4:-4, 4:-4]
+    bounds = [bound.repeat_interleave(4, 2).repeat_interleave(4, 3) for bound in (lowest, highest)]
+    assert bool(((inner >= bounds[0]) & (inner <= bounds[1])).all())
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("way", ["network", *WAYS])
+def test_tiles_meet_without_a_seam(way, factor):
+    pixels = np.random.default_rng(1).random((37, 70, 3), np.float32)
+    network = trained(factor)
+    tiled = classical(way, factor, CPU, 16) if way in WAYS else Enlarge(network, factor, network.radius, 16, CPU)
+    whole = Enlarge(tiled.enlarge, factor, tiled.radius, 4096, CPU)(pixels)
+    assert whole.shape == (37 * factor, 70 * factor, 3)
+    assert np.abs(tiled(pixels) - whole).max() < 1e-5
+    seamed = Enlarge(tiled.enlarge, factor, tiled.radius // 2, 16, CPU)(pixels)
+    assert np.abs(seamed - whole).max() > 1e-4
+
+
+def test_a_tile_over_memory_is_cut_and_one_that_cannot_be_is_one_line():
+    held = classical("lanczos", 2, CPU, 64)
+
+    def scarce(limit):
+        def enlarge(images):
+            if images.shape[2] > limit:
+                raise MemoryError
+            return held.enlarge(images)
+
+        return Enlarge(enlarge, 2, held.radius, 64, CPU)
+
+    pixels = work(0, 60)
+    assert np.abs(scarce(40)(pixels) - held(pixels)).max() < 1e-6
+    with pytest.raises(DataError, match=r"a.png: not enough memory to enlarge 60x60 px 2 times, in tiles of 16 px"):
+        scarce(8)(pixels, "a.png")
+
+
+def test_decibels_are_those_of_scikit_image_and_patches_lie_side_by_side():
+    first, second = work(0) / np.float32(255), work(1) / np.float32(255)
+    theirs = peak_signal_noise_ratio(first, second, data_range=1.0)
+    assert psnr_db(torch.from_numpy(2 * first - 1), torch.from_numpy(2 * second - 1)) == pytest.approx(theirs, abs=1e-4)
+    numbers = torch.arange(2 * 5 * 6).view(2, 1, 5, 6)
+    cut = patches_of(numbers, 2)
+    assert cut.shape == (12, 1, 2, 2)
+    assert torch.equal(cut[1], numbers[0, :, :2, 2:4])
+    assert torch.equal(cut[6], numbers[1, :, :2, :2])
+
+
+def test_a_fit_goes_on_exactly_and_keeps_both_ends(works, enlarger, tmp_path, trained_model):
+    fit(works, tmp_path / "halves", 2)  # within fidelity,
+    fit(works, tmp_path / "halves", 5)  # within texture, between two judgements
+    fit(works, tmp_path / "halves", 6)
+    assert file_sha256(tmp_path / "halves" / WEIGHTS_FILE) == file_sha256(enlarger / WEIGHTS_FILE)
+    held = read_enlarger(enlarger)
+    assert set(held.about["scores"]) == {"lanczos", "0", "0.25", "0.5", "0.75", "1"}
+    assert (held.about["works"]["fitted"], held.about["works"]["held_out"], held.about["steps"]) == (5, 1, 6)
+    assert any(not torch.equal(value, held.texture[name]) for name, value in held.fidelity.items())
+    for texture, end in ((0.0, held.fidelity), (1.0, held.texture)):
+        assert all(torch.equal(value, end[name]) for name, value in held.network(texture).state_dict().items())
+    with pytest.raises(ConfigError, match="holds the fit of an enlarger to other works or with other values"):
+        fit(works, tmp_path / "halves", 7, make_recipe(**VALUES, seed=1))
+
+
+def test_a_model_s_own_samples_are_enlarged_as_well(works, enlarger, tmp_path):
+    samples = [work(index, 24) for index in range(3)]
+    fit(works, tmp_path / "own", 6, make_recipe(**VALUES, enlarger__own_outputs=0.5), samples=samples, samples_sha256="abc")
+    own, alone = read_enlarger(tmp_path / "own"), read_enlarger(enlarger)
+    assert own.about["samples_sha256"] == "abc"
+    assert all(torch.equal(value, own.fidelity[name]) for name, value in alone.fidelity.items())  # they join with texture
+    assert any(not torch.equal(value, own.texture[name]) for name, value in alone.texture.items())
+
+
+def test_fidelity_comes_nearer_than_lanczos(works, tmp_path):
+    values = VALUES | {"enlarger__fidelity_steps": 150, "enlarger__width": 8, "enlarger__jpeg": 0.0, "enlarger__blurred": 0.0}
+    fit(works, tmp_path / "near", 150, make_recipe(**values, enlarger__learning_rate=0.01))
+    scores = read_enlarger(tmp_path / "near").about["scores"]
+    assert scores["0"]["psnr_db"] > scores["lanczos"]["psnr_db"] + 0.2
+
+
+def test_originals_are_found_by_their_bytes_and_the_train_split_alone_is_learnt(tmp_path):
+    (tmp_path / "sources").mkdir()
+    for index in range(8):
+        draw_work("waves", 1, index, side_px=64).save(tmp_path / "sources" / f"{index}.png")
+    prepare([tmp_path / "sources"], tmp_path / "collection", Framing(32, 32, holdout=0.25))
+    (tmp_path / "sources").rename(tmp_path / "moved")
+    Image.fromarray(work(0, 64)).save(tmp_path / "moved" / "new.png")
+    said: list[str] = []
+    fit(tmp_path / "collection", tmp_path / "a", 1, said=said, sources=[tmp_path / "moved"])
+    assert said[0].startswith("6 works to learn from, 2 held out; crops of 32 px through drawn")
+    Image.open(tmp_path / "moved" / "1.png").transpose(Image.Transpose.ROTATE_90).save(tmp_path / "moved" / "1.png")
+    said.clear()
+    fit(tmp_path / "collection", tmp_path / "b", 1, said=said, sources=[tmp_path / "moved"])
+    assert said[0].startswith("1 of 8 originals are not in")
+    (tmp_path / "other").mkdir()
+    Image.fromarray(work(0, 64)).save(tmp_path / "other" / "new.png")
+    with pytest.raises(DataError, match=r"holds no original of .* changed since artgan prepare"):
+        fit(tmp_path / "collection", tmp_path / "c", 1, sources=[tmp_path / "other"])
+    said.clear()
+    fit(tmp_path / "collection", tmp_path / "d", 1, said=said)
+    assert said[0].startswith("without --sources the enlarger learns from the collection's own pictures of 32x32 px")
+    with pytest.raises(ConfigError, match="--sources goes with a collection"):
+        fit(tmp_path / "moved", tmp_path / "e", 1, sources=[tmp_path / "moved"])
+
+
+def test_works_that_cannot_be_used_are_one_line_each(works, tmp_path):
+    (tmp_path / "one").mkdir()
+    draw_work("circles", 1, 0, side_px=48).save(tmp_path / "one" / "0.png")
+    with pytest.raises(DataError, match="needs two works or more, one to learn from and one to be judged on; got 1"):
+        fit(tmp_path / "one", tmp_path / "a", 1)
+    large = make_recipe(**VALUES | {"enlarger__crop_px": 64})
+    with pytest.raises(
+        DataError, match=r"all works are smaller than a crop of 64 px \(the largest has a shorter side of 48 px\)"
+    ):
+        fit(works, tmp_path / "b", 1, large)
+    assert not (tmp_path / "b").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="the folder is not empty"):
+        fit(works, tmp_path / "full", 1)
+    with pytest.raises(ConfigError, match=r"is no enlarger that artgan made"):
+        fit(works, tmp_path / "full", 1, force=True)
+    fit(works, tmp_path / "dry", 1, dry_run=True)
+    assert not (tmp_path / "dry").exists()
+
+
+def test_a_damaged_or_a_wrong_enlarger_is_one_line(enlarger, works, tmp_path):
+    four = make_recipe(style__engine="none", enlarge__factor=4)
+    with pytest.raises(ConfigError, match=r"needs --enlarger FOLDER, made by: .*--enlarger lanczos or edge"):
+        check_materials(four, Materials())
+    with pytest.raises(ConfigError, match=r"enlarges 2 times, --enlarge asks for 4: give --enlarge 2"):
+        check_materials(four, Materials(enlarger=enlarger))
+    with pytest.raises(CheckpointError, match=r"no enlarger; make one with"):
+        load_enlarge(works, CPU)
+    fit(works, tmp_path / "hurt", 1)
+    about = json.loads((tmp_path / "hurt" / ABOUT_FILE).read_text())
+    (tmp_path / "hurt" / ABOUT_FILE).write_text(json.dumps(about | {"factor": 10**9}))
+    seal(tmp_path / "hurt")
+    with pytest.raises(CheckpointError, match=r"no enlarger of this version: factor 1000000000"):
+        load_enlarge(tmp_path / "hurt", CPU)
+    (tmp_path / "hurt" / WEIGHTS_FILE).write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_enlarge(tmp_path / "hurt", CPU)
+
+
+def test_files_grow_with_their_opacity_and_their_bits(enlarger, tmp_path):
+    (tmp_path / "in").mkdir()
+    rgba = np.dstack([work(0), np.full((40, 40), 128, np.uint8)])[:30]
+    Image.fromarray(rgba).save(tmp_path / "in" / "a.png")
+    Image.fromarray(work(1)).save(tmp_path / "in" / "b.png")
+    (tmp_path / "out").mkdir()
+    look = make_recipe(style__engine="none", enlarge__factor=2, enlarge__texture=1.0, output__format="png16")
+    result = refine_files([tmp_path / "in"], tmp_path / "out", look, Materials(enlarger=enlarger), device=CPU)
+    assert not result.failed
+    held = decode_whole(tmp_path / "out" / "a.png")
+    assert (held.pixels.shape, held.pixels.dtype) == ((60, 80, 3), np.uint16)
+    assert held.alpha is not None
+    assert (held.alpha == 128 * 257).all()
+    assert len(np.unique(held.pixels)) > 256
+    expected = load_enlarge(enlarger, CPU, 1.0)(work(0)[:30])
+    assert np.abs(held.pixels / 65535 - expected).max() < 1e-4
+    said = read_metadata(tmp_path / "out" / "b.png")["refine"]
+    assert said["enlarger_sha256"] == file_sha256(enlarger / WEIGHTS_FILE)
+    assert said["recipe"]["enlarge"]["factor"] == 2
+    with pytest.raises(DataError, match=r"large.png: would be 40000x40000 px, over the limit of 178,956,970 pixels"):
+        LANCZOS.enlarge.check_size((20_000, 20_000), "large.png")
+
+
+def test_frames_of_a_film_grow_as_well(tmp_path):
+    first, second = Image.fromarray(work(0)), Image.fromarray(work(1))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second], duration=50)
+    (tmp_path / "out").mkdir()
+    (film,) = refine_films([tmp_path / "a.gif"], tmp_path / "out", LANCZOS, Materials(), CPU)
+    with Image.open(film.target) as image:
+        assert (image.size, image.n_frames) == ((80, 80), 2)
