@@ -153,6 +153,10 @@ def refine(
     if fit_enlarger:
         if out is None:
             raise ConfigError("--fit-enlarger needs --out FOLDER, where the enlarger goes")
+        if style or palette or mask or network or enlarger or fit:
+            raise ConfigError(
+                "--fit-enlarger learns from works alone: leave out --style, --palette, --mask, --fit and networks"
+            )
         given = {key: value for key, value in flags.items() if key in ("seed", "enlarge.factor") and value is not None}
         look = _look(recipe, recipe_from, override or [], given | {"style.engine": "none"}, context.obj.say)
         fit_an_enlarger(context.obj, inputs, sources or [], out, look, device, fit_minutes, dry_run=dry_run, force=force)
@@ -165,6 +169,8 @@ def refine(
         targets.check_apart(out, [*inputs, *(style or ()), *(mask or ()), *others])
     given = {key: value for key, value in flags.items() if value is not None}
     look = _look(recipe, recipe_from, override or [], given, context.obj.say)
+    if enlarger is not None and not look.enlarge.acts:
+        raise ConfigError("--enlarger goes with --enlarge 2 or 4")
     own_features = backbone or style_layers or content_layers
     if look.style.engine == "feedforward" and network is not None and fit is None and not own_features:
         from artgan.refine.feedforward import measured_alike

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+from artgan.cli import main
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe as Framing
 from artgan.datasets.synthetic import draw_work
@@ -221,6 +222,10 @@ def test_a_damaged_or_a_wrong_enlarger_is_one_line(enlarger, works, tmp_path):
     four = make_recipe(style__engine="none", enlarge__factor=4)
     with pytest.raises(ConfigError, match=r"needs --enlarger FOLDER, made by: .*--enlarger lanczos or edge"):
         check_materials(four, Materials())
+    with pytest.raises(ConfigError, match="--texture is of a fitted enlarger: edge adds none"):
+        check_materials(
+            make_recipe(style__engine="none", enlarge__factor=2, enlarge__way="edge", enlarge__texture=0.5), Materials()
+        )
     with pytest.raises(ConfigError, match=r"enlarges 2 times, --enlarge asks for 4: give --enlarge 2"):
         check_materials(four, Materials(enlarger=enlarger))
     with pytest.raises(CheckpointError, match=r"no enlarger; make one with"):
@@ -257,6 +262,29 @@ def test_files_grow_with_their_opacity_and_their_bits(enlarger, tmp_path):
     assert said["recipe"]["enlarge"]["factor"] == 2
     with pytest.raises(DataError, match=r"large.png: would be 40000x40000 px, over the limit of 178,956,970 pixels"):
         LANCZOS.enlarge.check_size((20_000, 20_000), "large.png")
+
+
+def test_the_command_line_fits_and_enlarges_and_says_by_what(works, tmp_path, capsys):
+    def artgan(*words):
+        with pytest.raises(SystemExit) as caught:
+            main(["refine", *map(str, words), "--quiet"])
+        return caught.value.code or 0, capsys.readouterr().err
+
+    values = [word for key, value in VALUES.items() for word in ("--set", f"{key.replace('__', '.')}={value}")]
+    fitted = artgan(works, "--fit-enlarger", "--enlarge", 2, "--out", tmp_path / "net", "--fit-minutes", 0.001, *values)
+    assert fitted == (0, "")
+    assert artgan(works / "0.png", "--enlarge", 2, "--enlarger", tmp_path / "net", "--out", tmp_path / "out") == (0, "")
+    with Image.open(tmp_path / "out" / "0.png") as image:
+        assert image.size == (96, 96)
+    for words, text in (
+        (("--enlarge", 3, "--enlarger", "edge"), "--enlarge 3: input should be 1, 2 or 4"),
+        (("--engine", "none", "--enlarger", "edge"), "--enlarger goes with --enlarge 2 or 4"),
+        (("--fit-enlarger", "--style", works / "0.png"), "--fit-enlarger learns from works alone"),
+        (("--sources", works), "--sources goes with --fit-enlarger"),
+    ):
+        code, error = artgan(works, *words, "--out", tmp_path / "no")
+        assert (code, error.count("\n")) == (2, 1)
+        assert text in error
 
 
 def test_frames_of_a_film_grow_as_well(tmp_path):

@@ -124,8 +124,8 @@ def _originals(
         factor * min(collection.height, collection.width),
         rights=collection.rights,
     )
-    whole = _read(works, [(files[index], False) for index in order], splits, values, say, on_progress)
-    found, named = len(works.identities), ", ".join(map(str, sources))
+    found, whole = _read(works, [(files[index], False) for index in order], splits, values, say, on_progress)
+    named = ", ".join(map(str, sources))
     if not found:
         raise DataError(
             f"--sources {named}: holds no original of {folder}, whose files are told by their sha256: they are elsewhere, or "
@@ -167,16 +167,21 @@ def _read(
     values: EnlargerFit,
     say: Say,
     on_progress: Listener,
-) -> bool:
-    """Read works until all are read or the memory for them is full; return whether all were."""
-    held_bytes, unreadable = 0, []
+) -> tuple[int, bool]:
+    """Read works until all are read or the memory for them is full; return how many were found, and whether all were read."""
+    held_bytes = 0
+    found: set[str] = set()
+    unreadable: list[str] = []
     for done, (file, held_out) in enumerate(files):
         on_progress(Progress("reading works", done + 1, len(files), "works"))
         try:
             data = file.read()
             identity = hashlib.sha256(data).hexdigest()
             split = (HOLDOUT if held_out else TRAIN) if splits is None else splits.get(identity)
-            if split is None or identity in works.identities or (split == HOLDOUT and len(works.held_out) >= _JUDGED_WORKS):
+            if split is None or identity in found:
+                continue
+            found.add(identity)
+            if split == HOLDOUT and len(works.held_out) >= _JUDGED_WORKS:
                 continue
             work = _shrunk(decode(data).pixels, values.work_px)
         except (DataError, OSError) as error:
@@ -187,10 +192,10 @@ def _read(
         held_bytes += work.nbytes
         if held_bytes > _MEMORY_BYTES:
             say(f"{len(works.fitted):,} works fill the memory that is kept for them: these are used, of {len(files):,} files")
-            return False
+            return len(found), False
     if unreadable:
         say(f"{len(unreadable)} files cannot be read and are left out; the first: {unreadable[0]}")
-    return True
+    return len(found), True
 
 
 def _shrunk(work: np.ndarray, side_px: int) -> np.ndarray:

@@ -34,6 +34,8 @@ class EnlargeLook(Step):
     def check(self, materials: "Materials") -> None:
         from artgan.refine.enlarging.folder import read_enlarger
 
+        if self.acts and self.way != "network" and self.texture is not None:
+            raise ConfigError(f"--texture is of a fitted enlarger: {self.way} adds none")
         if not self.acts or self.way != "network":
             return
         if materials.enlarger is None:
