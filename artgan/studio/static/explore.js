@@ -3,7 +3,7 @@ import { render } from "./api.js";
 import { $, choose, chosen, guarded, make, on, say, shared, state, tell, titleOf } from "./controls.js";
 
 const BATCH = 8, FIRST = 32, MORE = 32, LIMIT = 4294967295;
-let asked = null, shown = 0, first = 0;
+let shown = 0, first = 0;
 
 function tile(point, text) {
   const button = make("button", { className: "tile", type: "button" }, make("span", { textContent: text }));
@@ -15,23 +15,30 @@ function tile(point, text) {
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
+// Show a picture in a tile: its img stays the same node, and the picture that it showed is given back.
+function show(button, url, alt = "") {
+  let picture = button.querySelector("img");
+  if (picture) URL.revokeObjectURL(picture.src);
+  else picture = button.insertBefore(make("img"), button.firstChild);
+  picture.alt = alt;
+  picture.src = url;
+}
+
 // Fill tiles batch by batch; a newer wish ends an older one.
 async function fill(tiles, signal) {
   for (let start = 0; start < tiles.length; start += BATCH) {
     const here = tiles.slice(start, start + BATCH);
     const urls = await render(state.model, here.map(({ point }) => ({ ...shared(), ...point })), signal);
-    here.forEach((button, place) => {
-      const old = button.querySelector("img");
-      if (old) URL.revokeObjectURL(old.src);
-      (old || button.insertBefore(make("img", { alt: "" }), button.firstChild)).src = urls[place];
-    });
+    here.forEach((button, place) => show(button, urls[place]));
   }
 }
 
-function begin() {
-  asked?.abort();
-  asked = new AbortController();
-  return asked.signal;
+// Begin a drawing of one place of the page; an older one that is not done ends.
+const drawing = {};
+function begin(place = "grid") {
+  drawing[place]?.abort();
+  drawing[place] = new AbortController();
+  return drawing[place].signal;
 }
 
 function addTiles(count) {
@@ -100,22 +107,28 @@ function markKept() {
   for (const button of $("grid").children) button.classList.toggle("kept", seeds.has(button.point.seed));
 }
 
+function keptTile(point) {
+  const button = tile(point, titleOf(point));
+  button.onclick = () => choose(point);
+  const away = make("button", { className: "drop-it", type: "button", textContent: "\u00d7" });
+  away.setAttribute("aria-label", `Drop ${titleOf(point)}`);
+  away.onclick = () => { state.kept = state.kept.filter((other) => !same(other, point)); save(); };
+  return Object.assign(make("div", {}, button, away), { point });
+}
+
+// Tiles of pictures that stay are not touched.
 const drawKept = guarded(async () => {
   $("kept-count").textContent = state.kept.length;
   $("forget").hidden = !state.kept.length;
   markKept();
-  const tiles = state.kept.map((point) => {
-    const button = tile(point, titleOf(point));
-    button.onclick = () => choose(point);
-    const away = make("button", { className: "drop-it", type: "button", textContent: "\u00d7" });
-    away.setAttribute("aria-label", `Drop ${titleOf(point)}`);
-    away.onclick = () => { state.kept = state.kept.filter((other) => other !== point); save(); };
-    return make("div", {}, button, away);
-  });
-  $("kept").replaceChildren(...tiles);
-  if (!state.kept.length) return;
-  const urls = await render(state.model, state.kept);
-  tiles.forEach((box, place) => box.firstChild.prepend(make("img", { alt: "", src: urls[place] })));
+  const before = [...$("kept").children];
+  for (const box of before) if (!state.kept.some((point) => same(point, box.point))) box.remove();
+  const boxes = state.kept.map((point) => before.find((box) => same(box.point, point)) || keptTile(point));
+  boxes.forEach((box, place) => { if ($("kept").children[place] !== box) $("kept").insertBefore(box, $("kept").children[place] || null); });
+  const empty = boxes.filter((box) => !box.querySelector("img")), signal = begin("kept");
+  if (!empty.length) return;
+  const urls = await render(state.model, empty.map(({ point }) => point), signal);
+  empty.forEach((box, place) => show(box.firstChild, urls[place]));
 });
 
 export function keep() {
@@ -126,9 +139,21 @@ export function keep() {
   save();
 }
 
+// The table for these points, with empty cells; where it stands already it stays.
+function matrixOf(points) {
+  const standing = $("matrix").firstElementChild;
+  if (standing?.points && same(standing.points, points)) return standing;
+  const head = (point, scope) => Object.assign(make("th", { scope }), { title: titleOf(point) });
+  const rows = points.map((row) => make("tr", {}, head(row, "row"), ...points.map(() => make("td", {}, make("button", { type: "button" })))));
+  const table = make("table", {}, make("tr", {}, make("td"), ...points.map((point) => head(point, "col"))), ...rows);
+  table.points = points;
+  $("matrix").replaceChildren(table);
+  return table;
+}
+
 const drawMatrix = guarded(async () => {
   if ($("view-mix").hidden) return;
-  const points = state.kept.slice(0, 6), layers = state.facts.layers;
+  const points = state.kept.slice(0, 6), layers = state.facts.layers, signal = begin("matrix");
   if (points.length < 2 || layers < 2) {
     const why = layers < 2 ? "This model has one style for the whole picture." : "Keep two pictures or more, then mix them here.";
     $("matrix").replaceChildren(make("p", { className: "quiet", textContent: why }));
@@ -137,16 +162,16 @@ const drawMatrix = guarded(async () => {
   const band = Number(document.querySelector("input[name=band]:checked").value);
   const edge = (third) => Math.round((layers * third) / 3);
   const cells = points.flatMap((row) => points.map((mixed) => ({ ...row, mixed, layers: [edge(band), edge(band + 1)] })));
-  const heads = await render(state.model, points), urls = await render(state.model, cells);
-  const picture = (url, alt) => make("img", { src: url, alt });
-  const rows = points.map((row, r) => make("tr", {}, make("th", { scope: "row" }, picture(heads[r], titleOf(row))),
-    ...points.map((_, c) => {
-      const button = make("button", { type: "button", onclick: () => choose(cells[r * points.length + c]) },
-        picture(urls[r * points.length + c], titleOf(cells[r * points.length + c])));
-      return make("td", {}, button);
-    })));
-  const top = make("tr", {}, make("td"), ...points.map((point, c) => make("th", { scope: "col" }, picture(heads[c], titleOf(point)))));
-  $("matrix").replaceChildren(make("table", {}, top, ...rows));
+  const table = matrixOf(points);
+  const heads = await render(state.model, points, signal), urls = await render(state.model, cells, signal);
+  table.querySelectorAll("th").forEach((place, index) => {
+    const point = index % points.length;  // columns first, then one for each row
+    show(place, heads[point], titleOf(points[point]));
+  });
+  table.querySelectorAll("td button").forEach((button, place) => {
+    button.onclick = () => choose(cells[place]);
+    show(button, urls[place], titleOf(cells[place]));
+  });
 });
 
 export function startExplore() {
