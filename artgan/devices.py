@@ -1,6 +1,5 @@
 """Which device, which precision, which memory layout."""
 
-import os
 import resource
 import sys
 from contextlib import AbstractContextManager
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from artgan.errors import ConfigError
+from artgan.world import sees_every_gpu
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -29,7 +29,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     available = torch.cuda.device_count()
     if name == "auto":
         name = "cuda" if available else "cpu"
-    sees_its_own = available == 1 and "LOCAL_WORLD_SIZE" not in os.environ  # which torchrun sets
+    sees_its_own = available == 1 and not sees_every_gpu()
     device = torch.device(f"cuda:{local_rank}" if name == "cuda" and local_rank and not sees_its_own else name)
     if local_rank and name.startswith("cuda:"):
         raise ConfigError(f"training.device = '{name}' is one GPU for several processes: give cuda, and each takes its own")

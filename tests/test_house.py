@@ -34,6 +34,7 @@ FLOORS = [
         "enlarging",
         "decode",
         "weights",
+        "world",
     },
     {"config"},
     {"backbones"},
@@ -172,6 +173,11 @@ def renames(node: ast.AST) -> bool:
     if of_module:
         return node.func.attr in ("replace", "rename", "renames", "move")
     return node.func.attr == "rename" or (node.func.attr == "replace" and len(node.args) == 1 and not node.keywords)
+
+
+def test_only_world_knows_the_variables_of_launchers():
+    variables = re.compile(r"""environ\b.*["'](LOCAL_)?(RANK|WORLD_SIZE)["']|["'](LOCAL_)?(RANK|WORLD_SIZE)["'].*\benviron\b""")
+    assert {path.name for path in FILES if variables.search(path.read_text())} == {"world.py"}
 
 
 def test_only_storage_renames():

@@ -74,21 +74,21 @@ def evaluate(
     from artgan.evaluation import Judge, check_independent_of, describe
     from artgan.evaluation.measure import evaluate as judge_pictures
     from artgan.evaluation.measure import folder_subject, generator_subject
-    from artgan.evaluation.sharing import local_device, process_group
     from artgan.generation.model_folder import is_model_or_run, load_model
+    from artgan.world import join_world
 
     check_independent_of(features, target)
-    chosen = choose_device(local_device(device))
-    with process_group(chosen) as is_first, hearing(quiet=context.obj.quiet or not is_first) as listen:
+    with join_world() as world, hearing(quiet=context.obj.quiet or not world.is_first) as listen:
+        chosen = choose_device(device, world.local_rank)
         if is_model_or_run(target):
             model = load_model(target, chosen)
             count = num_generated or NUM_JUDGED
             subject = generator_subject(opened, model.generator, count, truncation, conditional=bool(model.card.classes))
         else:
             subject = folder_subject(opened, target, num_generated, as_collection=fit == "collection")
-        judge = Judge(features, opened, chosen, resize_mode=resize, shared=True)
+        judge = Judge(features, opened, chosen, resize_mode=resize, world=world)
         verdict = judge_pictures(judge, subject, asked, on_progress=listen)
-    if not is_first:
+    if not world.is_first:
         return
     if json_file is not None:
         arguments.write_text(json_file, json.dumps(verdict.line, indent=2) + "\n")

@@ -1,6 +1,5 @@
 """The verb train."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -67,14 +66,14 @@ def train(
         return
     assert run is not None
     from artgan.training.start import Order, train_run
+    from artgan.world import is_launched, starts_as_first
 
     at_terminal = sys.stdin.isatty() and sys.stderr.isatty() and not context.obj.quiet
     order = Order(opened, run, chosen, overrides, minutes, init, dry_run, ask=_agreed if at_terminal else None)
-    first = int(os.environ.get("RANK", "0")) == 0
-    with hearing(quiet=context.obj.quiet or not first) as listen:
+    with hearing(quiet=context.obj.quiet or not starts_as_first()) as listen:
         outcome = train_run(order, say=context.obj.say, on_progress=listen)
     # Under a launcher, a process that fails makes it end the others: what happened stands in status.json.
-    if outcome and outcome.value == "stopped" and "WORLD_SIZE" not in os.environ:
+    if outcome and outcome.value == "stopped" and not is_launched():
         raise typer.Exit(INTERRUPTED)
 
 

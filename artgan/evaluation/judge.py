@@ -16,11 +16,11 @@ from artgan.devices import place
 from artgan.errors import ConfigError
 from artgan.evaluation.protocol import FeatureProtocol, Protocol, digest, with_reference
 from artgan.evaluation.resize import resize
-from artgan.evaluation.sharing import Team
 from artgan.images import to_float
 from artgan.metrics.features import FeatureBank
 from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener, Progress
+from artgan.world import World
 
 BATCH = 32  # whole chunks of `artgan.generation.sample`
 _CPU_PIECE = 8  # the feature maps of so few pictures stay in the cache
@@ -85,7 +85,8 @@ class Judge:
         device: where features are computed, always in float32 without TF32.
         resize_mode: a name of `artgan.evaluation.resize.RESIZES`. `legacy-torch` also takes pytorch-fid's normalisation,
             x / 127.5 - 1, for the Inception network.
-        shared: work together with the other processes of the torch.distributed group.
+        world: the processes that judge together, by default this one alone. All of them must judge the same things in the
+            same order.
 
     Raises:
         ConfigError: unknown features, or not the same in all processes.
@@ -93,21 +94,27 @@ class Judge:
     """
 
     def __init__(
-        self, features: str, collection: Collection, device: torch.device, *, resize_mode: str = "clean", shared: bool = False
+        self,
+        features: str,
+        collection: Collection,
+        device: torch.device,
+        *,
+        resize_mode: str = "clean",
+        world: World | None = None,
     ) -> None:
         network, self.layer = backbone_and_layer(features)
         self.features = features
         self.collection = collection
         self.device = device
         self.resize_mode = resize_mode
-        self.team = Team(shared)
+        self.world = world or World()
         self.backbone: Backbone = place(load_backbone(network, (self.layer,)), device)
         if resize_mode == "legacy-torch" and network == "inception_fid_2015":
             self.backbone.mean.fill_(0.5)
             self.backbone.std.fill_(0.5)
         self.size_px = FEATURE_SPACES[features][2] if features in FEATURE_SPACES else self.backbone.side_px or _DEFAULT_SIDE_PX
 
-        if not self.team.all_same(digest(asdict(self.feature_protocol)), device):
+        if not self.world.all_same(digest(asdict(self.feature_protocol)), device):
             raise ConfigError(f"'{features}': some processes judge by other features or weights; give all of them the same")
 
     @property
@@ -143,10 +150,10 @@ class Judge:
             mirror: also of each picture's mirror image: a row then holds both vectors, one after the other.
         """
         bank = FeatureBank()
-        for start in range(0, count, BATCH * self.team.size):
-            mine = range(start + BATCH * self.team.rank, min(start + BATCH * (self.team.rank + 1), count))
+        for start in range(0, count, BATCH * self.world.size):
+            mine = range(start + BATCH * self.world.rank, min(start + BATCH * (self.world.rank + 1), count))
             rows = self._run(list(pictures(mine)) if mine else [], mirror)
-            gathered = torch.cat(self.team.gather(rows))[: count - start]
+            gathered = torch.cat(self.world.gather(rows))[: count - start]
             bank.append(gathered.cpu().numpy())
             on_progress(Progress(task, len(bank), count, "images"))
         return bank

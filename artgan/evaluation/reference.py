@@ -127,10 +127,10 @@ class Reference:
     def _part(self, name: str, make: Callable[[], tuple[Arrays, Facts]]) -> tuple[Arrays, Facts]:
         path = cache_dir() / "features" / f"{self.key(name)}.safetensors"
         known = _read(path)
-        if self.judge.team.all_agree(known is not None, self.judge.device) and known is not None:
+        if self.judge.world.all_agree(known is not None, self.judge.device) and known is not None:
             return known
         arrays, facts = make()
-        if known is None and self.judge.team.first_of_machine:  # each machine may have a cache of its own
+        if known is None and self.judge.world.is_first_of_machine:  # each machine may have a cache of its own
             _write(path, arrays, facts)
         return arrays, facts
 

@@ -16,7 +16,6 @@ from artgan.devices import describe_device
 from artgan.errors import CheckpointError
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.evaluation.reference import Reference
-from artgan.evaluation.sharing import Team
 from artgan.evaluation.verdict import Standing, standing_of_run
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
@@ -62,7 +61,6 @@ class Outputs:
     ) -> None:
         self.session, self.judge, self.log = session, judge, log
         self.on_progress, self.stop_requested = on_progress, stop_requested
-        self.team = Team(session.world.size > 1)
         self._warned: set[str] = set()
         self.finished = False
         self.recount()
@@ -144,7 +142,7 @@ class Outputs:
             self._page(status)
             self.log.status(status, self.session.state.images_seen, images)
         self.finished = True
-        self.session.world.highest(0)
+        self.session.world.wait()
 
     def _since_best(self) -> int:
         """Return how many evaluations in a row brought no better KID; 0 in all processes but the first."""
@@ -206,14 +204,14 @@ class Outputs:
 
     def _pictures(self) -> np.ndarray:
         """Return the pictures of the first 64 seeds, uint8 `[64, H, W, 3]`; classes take turns."""
-        collection, team = self.session.collection, self.team
+        collection, world = self.session.collection, self.session.world
         num_classes = generator_arguments(self.session.config, collection)["num_classes"]
-        mine, length = team.share(_SHEET_SEEDS)
+        mine, length = world.share(_SHEET_SEEDS)
         labels = [seed % num_classes if num_classes else 0 for seed in mine]
         made = np.zeros((length, collection.height, collection.width, 3), np.uint8)
         for index, picture in enumerate(generate(Space(self._generator(), num_classes), mine, labels)):
             made[index] = picture
-        gathered = team.gather(torch.from_numpy(made).to(self.session.device))
+        gathered = world.gather(torch.from_numpy(made).to(self.session.device))
         return torch.cat(gathered)[:_SHEET_SEEDS].cpu().numpy()
 
     def _save_model(self, name: str, pictures: np.ndarray, metrics: dict[str, Any] | None) -> None:

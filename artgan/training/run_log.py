@@ -15,9 +15,9 @@ from artgan.errors import ArtganError, CheckpointError, StorageError
 from artgan.overview import save_sheet
 from artgan.storage import write_whole
 from artgan.training.checkpoint import list_checkpoints
-from artgan.training.distributed import World
 from artgan.training.session import CHECKPOINTS
 from artgan.training.status import write_status
+from artgan.world import World
 
 METRICS_FILE = "metrics.jsonl"
 COLLECTION = "collection"  # a line of the run's lineage: works were left out of what it is trained on

@@ -16,7 +16,6 @@ from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
 from artgan.evaluation.protocol import digest
-from artgan.evaluation.sharing import Team
 from artgan.models import DISCRIMINATORS
 from artgan.storage import only_one
 from artgan.training.checkpoint import (
@@ -27,10 +26,10 @@ from artgan.training.checkpoint import (
     load_newest,
     set_aside,
 )
-from artgan.training.distributed import World
 from artgan.training.resolve import left_open, resolve_config
 from artgan.training.state import TrainState, build_state, load_tensors
 from artgan.training.status import LOCK_FILE
+from artgan.world import World
 
 CHECKPOINTS = "checkpoints"
 _SMALLEST_FACTOR = 1 / 8
@@ -112,7 +111,7 @@ def open_session(config: RunConfig, collection: Collection, run: Path, world: Wo
     if checkpoint:
         _check_weights(config, state, checkpoint)
         _put(state, checkpoint)
-    _check_agreement(config, collection, state, device)
+    _check_agreement(config, collection, state, device, world)
     trained_on = checkpoint.info["collection"]["pixel_hash"] if checkpoint else collection.pixel_hash
     return Session(run, config, collection, device, precision, state, state.images_seen, world, trained_on=trained_on)
 
@@ -136,7 +135,7 @@ def roll_back(session: Session, ruined: int | None) -> bool:
     assert checkpoint is not None
     _put(session.state, checkpoint)
     session.state.learning_rate_factor = factor
-    session.world.highest(0)  # all have read what they need
+    session.world.wait()  # all have read what they need
     if again and session.world.is_first:
         set_aside(checkpoints[-1])
     return True
@@ -227,7 +226,7 @@ def _check_weights(config: RunConfig, state: TrainState, checkpoint: Checkpoint)
             )
 
 
-def _check_agreement(config: RunConfig, collection: Collection, state: TrainState, device: torch.device) -> None:
+def _check_agreement(config: RunConfig, collection: Collection, state: TrainState, device: torch.device, world: World) -> None:
     """Refuse processes that would sum gradients of different runs, as where a machine does not see the run's folder."""
     ours = {
         "config": config.model_dump(mode="json"),
@@ -235,7 +234,7 @@ def _check_agreement(config: RunConfig, collection: Collection, state: TrainStat
         "images_seen": state.images_seen,
         "weights_sha256": state.weights_sha256(),
     }
-    if not Team(shared=True).all_same(digest(ours), device):
+    if not world.all_same(digest(ours), device):
         raise ConfigError(
             f"the processes of this run do not agree: this one has {state.images_seen:,} images seen of {collection.name} "
             f"({collection.pixel_hash[:12]}), {config.training.precision}. Give all machines the same configuration, "

@@ -17,12 +17,12 @@ from artgan.evaluation import Judge, check_independent
 from artgan.progress import Listener, format_seconds, silent
 from artgan.training.checkpoint import list_checkpoints
 from artgan.training.choose import Ask, Say, choose_backbone, choose_config
-from artgan.training.distributed import World, join_world
 from artgan.training.loop import Outcome, train
 from artgan.training.outputs import PAGE_FILE, standing
 from artgan.training.preflight import describe, preflight
 from artgan.training.session import CHECKPOINTS, Session, only_trainer, open_session, stop_on_signals
 from artgan.training.transfer import check_frozen, start_from
+from artgan.world import World, join_world
 
 INIT_FILE = "init.json"
 _SIGNALS_UNDER_A_LAUNCHER = 3
@@ -75,7 +75,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
                 ask = order.ask if world.size == 1 and not order.dry else None
                 config = choose_backbone(config, named, say, ask, on_progress)
             device = choose_device(config.training.device, world.local_rank)
-            judge = Judge(config.evaluation.features, order.collection, device, shared=world.size > 1)
+            judge = Judge(config.evaluation.features, order.collection, device, world=world)
             session = _open(order, config, world, judge, say)
             if order.dry:
                 say("dry run: nothing was trained, and nothing written")

@@ -18,10 +18,10 @@ from artgan.models.layers import step_power_iterations
 from artgan.models.noise import KEY_BITS, keyed_noise
 from artgan.objectives.contract import Objective
 from artgan.objectives.terms.contract import Judged
-from artgan.training.distributed import World
 from artgan.training.passes import Passes
 from artgan.training.state import TrainState
 from artgan.training.terms import StepTerms
+from artgan.world import World
 
 _PATH_LENGTH_EVERY = 4
 _SHARES_EVERY = 8  # steps from one measurement of the terms' gradients to the next

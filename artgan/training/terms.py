@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from artgan.objectives.terms.contract import GeneratorTerm, Judged, Side, Sums
-from artgan.training.distributed import World
+from artgan.world import World
 
 
 class StepTerms:

@@ -32,14 +32,14 @@ import torch
 from artgan.config import load_config
 from artgan.datasets.collection import open_collection
 from artgan.evaluation import Judge
-from artgan.training.distributed import join_world
+from artgan.world import join_world
 from artgan.training.loop import train
 from artgan.training.session import open_session
 
 folder, out, collection = map(Path, sys.argv[1:])
 with join_world() as world:
     opened = open_collection(collection)
-    judge = Judge("random", opened, torch.device("cpu"), shared=world.size > 1)
+    judge = Judge("random", opened, torch.device("cpu"), world=world)
     for path in sorted(folder.glob("*.yaml")):
         train(open_session(load_config(path), opened, out / path.stem, world), judge)
 """
@@ -92,7 +92,7 @@ from pathlib import Path
 from artgan.config import load_config
 from artgan.datasets.collection import open_collection
 from artgan.errors import ConfigError
-from artgan.training.distributed import join_world
+from artgan.world import join_world
 from artgan.training.session import open_session
 
 config, out, collection = map(Path, sys.argv[1:])
@@ -166,7 +166,7 @@ def test_a_signal_to_the_launcher_saves_once_and_leaves_no_process(collection_fo
 @pytest.mark.parametrize("size", ["2"])
 def test_an_incomplete_environment_is_one_clear_line(monkeypatch, size):
     from artgan.errors import ConfigError
-    from artgan.training.distributed import join_world
+    from artgan.world import join_world
 
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)

@@ -7,11 +7,11 @@ from artgan.config import with_values
 from artgan.datasets.sampler import Batches
 from artgan.errors import ConfigError
 from artgan.training.context import build_context
-from artgan.training.distributed import World
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.steps import discriminator_step, generator_step
+from artgan.world import World
 from tests.integration.test_resume import COMBINATIONS, combined
 
 EXACT = {"training.precision": "float64", "training.batch_size": 16}

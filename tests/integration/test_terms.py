@@ -10,12 +10,12 @@ from artgan.errors import ConfigError
 from artgan.objectives.terms import TERMS, TermRow
 from artgan.objectives.terms.contract import GeneratorTerm, Judged
 from artgan.training.context import build_context
-from artgan.training.distributed import World
 from artgan.training.run_log import read_metrics
 from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.steps import discriminator_step, generator_step
 from artgan.training.terms import StepTerms
+from artgan.world import World
 from tests.integration.test_resume import assert_same, run, stop_after, tiny
 
 

@@ -3,16 +3,14 @@
 import pytest
 import torch
 
-from artgan.evaluation.sharing import Team
+from artgan.world import World
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 70])
 def test_shares_come_back_in_order(size):
     gathered = []
     for rank in range(size):
-        team = Team(shared=False)
-        team.rank, team.size = rank, size
-        mine, length = team.share(64)
+        mine, length = World(rank, size).share(64)
         gathered += [*mine, *[None] * (length - len(mine))]
     assert gathered[:64] == list(range(64))
     assert set(gathered[64:]) <= {None}
@@ -20,6 +18,8 @@ def test_shares_come_back_in_order(size):
 
 @pytest.mark.parametrize(("other", "same"), [("00ff", True), ("00fe", False)])
 def test_processes_notice_that_they_are_not_alike(other, same):
-    team = Team(shared=False)
-    team.gather = lambda rows: [rows, torch.tensor(list(bytes.fromhex(other)), dtype=torch.uint8)]
-    assert team.all_same("00ff", torch.device("cpu")) is same
+    class FirstOfTwo(World):
+        def gather(self, rows):
+            return [rows, torch.tensor(list(bytes.fromhex(other)), dtype=torch.uint8)]
+
+    assert FirstOfTwo(0, 2).all_same("00ff", torch.device("cpu")) is same

@@ -1,8 +1,10 @@
-"""Several processes as one: who takes which part of a batch, sums over all of them, and one decision for all.
+"""Several processes as one: who takes which part of the work, sums over all of them, and one decision for all.
 
-Plain `torch.distributed`, started by torchrun or by anything else that sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_*. Every
-process holds the whole state and the same random streams, takes the positions of a batch that are its own, and sums
-gradients, so that one process and several do the same mathematics.
+Plain `torch.distributed`, started by torchrun or by anything else that sets RANK, WORLD_SIZE, LOCAL_RANK and MASTER_*; no other
+module reads these variables. In training every process holds the whole state and the same random streams, takes the positions
+of a batch that are its own, and sums gradients, so that one process and several do the same mathematics. Samples and features
+are shared in whole batches of fixed shape, so that a picture's features do not depend on the number of processes, to the bit
+on equal hardware.
 """
 
 import os
@@ -22,7 +24,7 @@ _TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run.
+    """The processes that work together; by default this one alone.
 
     Attributes:
         rank: this process, from 0.
@@ -38,6 +40,11 @@ class World:
     def is_first(self) -> bool:
         """Whether this process writes files and talks."""
         return self.rank == 0
+
+    @property
+    def is_first_of_machine(self) -> bool:
+        """Whether this process writes what each machine keeps for itself, such as a cache."""
+        return self.local_rank == 0
 
     def total(self, value: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
@@ -64,6 +71,50 @@ class World:
         value = torch.tensor(number)
         distributed.all_reduce(value, op=distributed.ReduceOp.MAX)
         return int(value)
+
+    def share(self, count: int) -> tuple[range, int]:
+        """Return this process's part of 0..count-1, and the length that all parts are padded to for `gather`.
+
+        Parts lie one after the other: the first `count` of what is gathered are in order.
+        """
+        length = -(-count // self.size)
+        return range(count)[self.rank * length : (self.rank + 1) * length], length
+
+    def gather(self, rows: Tensor) -> list[Tensor]:
+        """Return what each process gave, by rank; all give the same shape."""
+        if self.size == 1:
+            return [rows]
+        gathered = [torch.empty_like(rows) for _ in range(self.size)]
+        distributed.all_gather(gathered, rows.contiguous())
+        return gathered
+
+    def all_same(self, digest: str, device: torch.device) -> bool:
+        """Return whether all processes gave the same hexadecimal digest."""
+        found = self.gather(torch.tensor(list(bytes.fromhex(digest)), dtype=torch.uint8, device=device))
+        return all(torch.equal(other, found[0]) for other in found)
+
+    def all_agree(self, flag: bool, device: torch.device) -> bool:
+        """Return whether the flag is set everywhere, so that all go the same way."""
+        return all(bool(answer) for answer in torch.cat(self.gather(torch.tensor([float(flag)], device=device))))
+
+    def wait(self) -> None:
+        """Return when all processes have come here."""
+        self.highest(0)
+
+
+def is_launched() -> bool:
+    """Return whether a launcher started this process, which reads its exit code as a failure of all."""
+    return "WORLD_SIZE" in os.environ
+
+
+def starts_as_first() -> bool:
+    """Return whether this process will be the first one, before it has joined the others."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def sees_every_gpu() -> bool:
+    """Return whether each process sees all GPUs of its machine, as under torchrun, which sets LOCAL_WORLD_SIZE."""
+    return "LOCAL_WORLD_SIZE" in os.environ
 
 
 @contextmanager
