@@ -3,12 +3,11 @@
 Work reports with `Progress` and knows no listener; the command line chooses one.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
 Item = TypeVar("Item")
@@ -68,16 +67,6 @@ class PlainListener:
         if due or (finished and now - self.started >= _QUIET_BEFORE_SECONDS):
             self.last = now
             print(describe(event, now - self.started, self.first_done), file=self.stream, flush=True)
-
-
-class JsonListener:
-    """Writes every event as one JSON line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-
-    def __call__(self, event: Progress) -> None:
-        print(json.dumps(asdict(event)), file=self.stream, flush=True)
 
 
 def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -> str:
@@ -143,12 +132,10 @@ def terminal_listener(stream: TextIO | None = None) -> Iterator[Listener]:
 
 
 @contextmanager
-def listener_for(*, quiet: bool = False, json_lines: bool = False) -> Iterator[Listener]:
-    """Yield the listener that suits the user: none, JSON lines, a terminal bar, or plain lines when not a terminal."""
+def listener_for(*, quiet: bool = False) -> Iterator[Listener]:
+    """Yield the listener that suits the user: none, a terminal bar, or plain lines when not a terminal."""
     if quiet:
         yield silent
-    elif json_lines:
-        yield JsonListener(sys.stderr)
     elif sys.stderr.isatty():
         with terminal_listener() as listen:
             yield listen

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from artgan.datasets.recipe import Recipe
-from artgan.decode import WHITE, decode_file
+from artgan.decode import WHITE
 from artgan.errors import DataError
 from artgan.progress import Listener, Progress, silent
 
@@ -123,16 +123,6 @@ def recipe_of(collection: Collection) -> Recipe:
         return Recipe(**values)
     except (TypeError, ValueError) as error:
         raise DataError(f"{collection.folder / 'collection.json'}: its recipe cannot be read; prepare it again") from error
-
-
-def pictures_of(path: Path, limit: int) -> list[np.ndarray]:
-    """Return up to `limit` evenly spread training pictures of a collection, or the one picture of a file; uint8 `[H, W, 3]`."""
-    if path.is_file():
-        return [decode_file(path).pixels]
-    collection = open_collection(path)
-    rows = collection.train_rows
-    shown = min(limit, len(rows))
-    return [collection.images[rows[index * len(rows) // shown]] for index in range(shown)]
 
 
 def damaged_rows(collection: Collection, on_progress: Listener = silent) -> list[str]:

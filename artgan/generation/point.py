@@ -9,7 +9,7 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -60,10 +60,6 @@ class Point:
             if value != field.default:
                 content[field.name] = value.as_dict() if isinstance(value, Point) else _plain(value)
         return content
-
-    def with_seed(self, seed: int) -> "Point":
-        """Return the same point of another seed."""
-        return replace(self, seed=seed)
 
 
 def _plain(value: Any) -> Any:

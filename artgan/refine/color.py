@@ -1,12 +1,12 @@
 """Color matching in Oklab: maps fitted to samples of pixels, each a function `[..., 3] -> [..., 3]`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from artgan import seeding
-from artgan.refine.oklab import linear_from_oklab, oklab_from_linear, oklab_from_srgb, srgb_from_oklab
+from artgan.refine.oklab import linear_from_oklab, oklab_from_linear
 
 # Flat pictures have almost no variance to scale; bounded gains keep their grain from becoming blotches.
 _MIN_GAIN, _MAX_GAIN = 0.4, 2.5
@@ -42,11 +42,6 @@ class LinearMap:
         matrix = self.matrix.astype(colors.dtype)
         offset = (self.target_mean - self.matrix @ self.source_mean).astype(colors.dtype)
         return colors @ matrix.T + offset
-
-
-def color_statistics(pictures: Iterable[np.ndarray]) -> ColorStatistics:
-    """Pool the pixels of sRGB pictures `[H, W, 3]` in [0, 1]; every pixel counts the same."""
-    return statistics_of(np.concatenate([oklab_from_srgb(picture.reshape(-1, 3).astype(np.float64)) for picture in pictures]))
 
 
 def statistics_of(pixels: np.ndarray) -> ColorStatistics:
@@ -204,14 +199,6 @@ def fit_histogram(source: np.ndarray, target: np.ndarray) -> Map:
         return moved
 
     return mapped
-
-
-def apply_map(picture: np.ndarray, color_map: Map, strength: float) -> np.ndarray:
-    """Apply a map to an sRGB picture `[H, W, 3]` in [0, 1], along McCann's interpolation: A_t = (1 - t) I + t A."""
-    if strength == 0:
-        return picture
-    oklab = oklab_from_srgb(picture.astype(np.float64))
-    return srgb_from_oklab(oklab + strength * (color_map(oklab) - oklab)).astype(picture.dtype)
 
 
 def keep_colors(stylized: np.ndarray, content: np.ndarray, strength: float) -> np.ndarray:

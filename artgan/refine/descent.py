@@ -109,7 +109,7 @@ def lbfgs(
     search, a step that made a picture's loss larger is taken back and halved (one evaluation per iteration); pixels are
     clipped at the end of a step.
     """
-    images, best = start.clone(), start.clone()
+    images = start.clone()
     losses, gradient = gradient_of(images)
     frozen = _Frozen(len(start), patience, start.device)
     frozen.update(0, losses.nan_to_num(), _good(losses, gradient))
@@ -130,7 +130,6 @@ def lbfgs(
         images = torch.where(accepted, trial, images)
         gradient = torch.where(accepted, new_gradient, gradient)
         losses = torch.where(better, new_losses, losses)
-        best = images
         pairs = [*pairs, (moved, turned, inverse)][-_HISTORY:]
         direction = _two_loops(gradient, pairs, learning_rate)
         step_size = torch.where(better, torch.ones_like(step_size), step_size / 2)
@@ -138,7 +137,7 @@ def lbfgs(
             _tell(frozen, good, report, step, losses)
         if frozen.all_stopped(step):
             break
-    return best
+    return images
 
 
 def _first_direction(gradient: Tensor, learning_rate: float) -> Tensor:

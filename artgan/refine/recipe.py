@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from artgan.errors import ConfigError
@@ -73,10 +72,6 @@ class Recipe(Section):
     def as_dict(self) -> dict[str, Any]:
         """Return the look as plain JSON values: what a picture depends on."""
         return self.model_dump(mode="json", exclude={"enlarger"})
-
-    def as_yaml(self) -> str:
-        """Return the whole recipe as YAML."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False)
 
     @property
     def steps(self) -> list[Step]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artgan.datasets.collection import open_collection, pictures_of, read_index
+from artgan.datasets.collection import open_collection, read_index
 from artgan.datasets.duplicates import alike_pairs, fingerprint
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe, fit_pixels
@@ -149,13 +149,6 @@ def test_a_folder_that_is_no_collection_says_how_to_make_one(tmp_path):
         open_collection(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         open_collection(tmp_path / "missing")
-
-
-def test_pictures_of_a_collection_or_a_file(collection, tmp_path):
-    assert len(pictures_of(collection.folder, 7)) == 7
-    assert len(pictures_of(collection.folder, 1000)) == len(collection.train_rows)
-    draw_work("waves", 0, 0).save(tmp_path / "one.png")
-    assert pictures_of(tmp_path / "one.png", 7)[0].shape == (256, 256, 3)
 
 
 def test_likeness_is_to_the_work_that_stays(tmp_path):

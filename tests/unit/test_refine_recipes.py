@@ -1,5 +1,7 @@
 """Recipes: what ships loads, what is wrong is refused with its place."""
 
+import json
+
 import pytest
 import typer
 import yaml
@@ -24,15 +26,15 @@ def test_a_recipe_that_ships_loads_and_says_what_it_is(path):
 
 def test_a_dozen_recipes_ship_and_differ():
     assert len(RECIPES) >= 12
-    assert len({load_recipe(path).model_copy(update={"description": ""}).as_yaml() for path in RECIPES}) == len(RECIPES)
+    assert len({json.dumps(load_recipe(path).as_dict() | {"description": ""}) for path in RECIPES}) == len(RECIPES)
 
 
 def test_a_recipe_survives_yaml_and_json(tmp_path):
     recipe = make_recipe(style__strength=0.3, color__mode="match", output__size_px=512, seed=7)
-    (tmp_path / "look.yaml").write_text(recipe.as_yaml())
+    (tmp_path / "look.yaml").write_text(yaml.safe_dump(recipe.as_dict()))
     assert load_recipe(tmp_path / "look.yaml") == recipe
     assert recipe_from_dict(recipe.as_dict(), "picture.png") == recipe
-    assert yaml.safe_load(recipe.as_yaml())["version"] == 1
+    assert recipe.as_dict()["version"] == 1
 
 
 def test_flags_override_the_file(tmp_path):
