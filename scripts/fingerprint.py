@@ -281,17 +281,18 @@ def main() -> None:
     if options.here:
         fingerprint()
         return
+    commit = git("rev-parse", options.against) if options.against else None  # now: a branch may move on meanwhile
     with tempfile.TemporaryDirectory(prefix="artgan-") as scratch:
         place = Path(scratch, "made")
         here = Path(scratch, "tree")
         for part in ("artgan", "configs"):  # a copy, so that editing may go on
             shutil.copytree(ROOT / part, here / part, ignore=shutil.ignore_patterns("__pycache__"))
         ours = of_tree(here, place)
-        if options.against is None:
+        if commit is None:
             print("\n".join(f"{name} {digest}" for name, digest in ours.items()))
             return
         place.rename(Path(scratch, "ours"))
-        theirs = of_commit(options.against, place)
+        theirs = of_commit(commit, place)
     different = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
     surprises = [name for name in different if not any(fnmatch.fnmatch(name, pattern) for pattern in options.expect)]
     for name in different:
