@@ -84,6 +84,9 @@ def test_a_process_whose_image_is_at_an_odd_place_adds_nothing_to_the_path_lengt
         def sum_gradients(self, parameters):
             gradients.extend(parameter.grad for parameter in parameters)
 
+        def gather(self, rows):
+            return [rows, rows]
+
     values = {"model.generator": "stylegan2", "objective.name": "nonsaturating", "objective.terms": {}}
     session = open_session(
         with_values(combined(values), EXACT | {"training.batch_size": 2}), collection, tmp_path, SecondOfTwo(rank=1, size=2)
