@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from artgan.models.base_grid import base_grid
 from artgan.models.batch_norm import BatchNorm
 from artgan.models.contract import GeneratorNetwork
-from artgan.models.layers import NEAR_ZERO, EqualLinear, Mapping, gated_linear_unit, initialize
+from artgan.models.layers import EqualLinear, Mapping, gated_linear_unit, initialize
 
 # Feature channels after each doubling of the base grid, as multiples of `width` (the paper's ngf): 4, 8, 16, ... px.
 _CHANNELS = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
@@ -28,6 +28,7 @@ _EXCITATION_SPAN = 4  # 4 -> 64, 8 -> 128, 16 -> 256, 32 -> 512 px
 _FIRST_EXCITED, _LAST_EXCITED = 4, 7
 _MIN_CHANNELS = 8
 Padding = Literal["mixed", "zeros"]
+_STYLE_STD = 0.3  # of the weights from styles to scales: from near zero, only the base grid learns to heed its styles
 _MIRRORED_FROM_PX = 17  # maps of this side and above, with mixed padding
 
 
@@ -52,7 +53,7 @@ class StyledConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, 2 * channels_out, 3, padding=1, padding_mode=_mode(mirrored), bias=False)
         self.norm = BatchNorm(2 * channels_out)
-        self.scale = EqualLinear(style_dim, 2 * channels_out, NEAR_ZERO)
+        self.scale = EqualLinear(style_dim, 2 * channels_out, _STYLE_STD)
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         """Map `[N, C_in, H, W]` with styles `[N, style_dim]` to `[N, C_out, H, W]`."""

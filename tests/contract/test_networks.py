@@ -10,6 +10,7 @@ from artgan.config import config_from_dict
 from artgan.errors import ConfigError
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.models.contract import DiscriminatorSpec
+from artgan.models.fastgan_generator import StyledConv
 from artgan.models.layers import step_power_iterations
 from artgan.training.resolve import resolve_config
 
@@ -72,7 +73,6 @@ def test_a_sampled_image_does_not_depend_on_its_neighbours(name):
 
 def test_mirrored_borders_draw_no_frame_where_zeros_do():
     """A map without structure stays without structure up to its borders."""
-    from artgan.models.fastgan_generator import StyledConv
 
     def edge_over_inside(mirrored):
         torch.manual_seed(0)
@@ -102,6 +102,15 @@ def test_mixed_padding_tells_coarse_maps_where_they_are():
         if isinstance(module, torch.nn.Conv2d) and module.padding == (1, 1):
             module.padding_mode = "reflect"
     assert structure() < 1e-9
+
+
+def test_every_layer_heeds_its_styles_from_the_start():
+    """A scale is 1 + A w with w from N(0, 1) and rows of A of length 0.3: its spread over styles is 0.3."""
+    generator = make_generator("fastgan").double()
+    styles = generator.mapping(torch.randn(500, 16, dtype=torch.float64))
+    for module in generator.modules():
+        if isinstance(module, StyledConv):
+            assert 0.2 < module.scale(styles).std(0).mean() < 0.4
 
 
 @pytest.mark.parametrize("name", GENERATORS)
