@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from artgan import arguments
-from artgan.backbones import DEFAULT_FEATURES
-from artgan.config import RunConfig, check_features, load_config
+from artgan.backbones import DEFAULT_FEATURES, check_features
+from artgan.config import RunConfig, load_config
 from artgan.datasets import collection as collections
 from artgan.datasets import prepare as preparing
 from artgan.datasets import recipe as framing
@@ -24,7 +24,7 @@ from artgan.decode import decode_file
 from artgan.errors import ConfigError, DataError
 from artgan.metrics import groups
 from artgan.progress import Listener, silent
-from artgan.strict_yaml import shipped_documents
+from artgan.schema.strict_yaml import shipped_documents
 
 if TYPE_CHECKING:
     from artgan.generation.model_folder import Model

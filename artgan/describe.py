@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
-from artgan.strict_yaml import parse_document
+from artgan.schema.strict_yaml import parse_document
 
 
 def describe(path: Path) -> dict[str, Any]:

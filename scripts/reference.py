@@ -22,7 +22,7 @@ from artgan import api
 from artgan.cli import app
 from artgan.config import RunConfig
 from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
-from artgan.strict_yaml import shipped_documents
+from artgan.schema.strict_yaml import shipped_documents
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"

@@ -5,9 +5,11 @@ A row names a function `(name, layers, weights) -> Backbone` for a network, or a
 (refine) and projected discriminators.
 """
 
+import re
 from dataclasses import dataclass
 
-from artgan.tables import Row, Table
+from artgan.errors import ConfigError
+from artgan.tables import Row, Table, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +102,17 @@ FEATURE_SPACES = {
 }
 # The best compromise of those measured on mixtures of few paintings (docs/results.md); `fid` is inception-2048.
 DEFAULT_FEATURES = "inception-768"
+
+
+def check_features(name: str) -> str:
+    """Return `name` if it is a feature space: one of `FEATURE_SPACES`, `timm/NAME`, or `NETWORK:LAYER`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    network, _, layer = name.partition(":")
+    is_network_layer = bool(layer) and network in BACKBONES and not network.endswith("/")
+    if name not in FEATURE_SPACES and not is_network_layer and not re.fullmatch(r"timm/[\w.]+", name):
+        known = ", ".join([*FEATURE_SPACES, "timm/NAME", "NETWORK:LAYER"])
+        raise ConfigError(f"unknown features '{name}'{nearest(name, FEATURE_SPACES)}: choose one of {known}")
+    return name

@@ -52,7 +52,7 @@ def evaluate(
         return
     if target is None or collection is None:
         raise ConfigError("evaluate needs a run, a model or a folder of pictures, and --collection; or --compare A.json B.json")
-    from artgan.config import check_features
+    from artgan.backbones import check_features
 
     asked = _asked(metrics)
     check_features(features)

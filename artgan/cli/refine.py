@@ -110,46 +110,46 @@ def refine(
     The style is that of a picture or of a whole collection, the colors are the picture's own or those of a palette; a folder
     becomes one series. A stopped run goes on where it was. Flags override the recipe.
     """
-    flags = {
-        "seed": seed,
-        "style.engine": engine,
-        "style.strength": strength,
-        "style.backbone": backbone,
-        "style.style_layers": list(arguments.names(style_layers)) or None,
-        "style.content_layers": list(arguments.names(content_layers)) or None,
-        "style.loss": style_loss,
-        "style.content": content_loss,
-        "style.content_weight": content_weight,
-        "style.style_scale": style_scale,
-        "style.nearest": nearest,
-        "style.optimizer": optimizer,
-        "style.iterations": iterations,
-        "style.pooling": pooling,
-        "style.start": start,
-        "style.tile_px": tile,
-        "color.mode": color,
-        "color.method": color_method,
-        "color.strength": color_strength,
-        "color.per_picture": per_picture,
-        "color.white_balance": white_balance,
-        "color.contrast": contrast,
-        "color.saturation": saturation,
-        "color.vibrance": vibrance,
-        "detail.unsharp": unsharp,
-        "detail.boost": boost,
-        "detail.grain": grain,
-        "detail.canvas": canvas,
-        "enlarge.factor": enlarge,
-        "enlarge.way": None if enlarger is None else enlarger if enlarger in CLASSICAL_WAYS else "network",
-        "enlarge.texture": texture,
-        "output.size_px": size,
-        "output.format": file_format,
-        "output.profile": profile,
+    flags: dict[str, tuple[str, Any]] = {
+        "--seed": ("seed", seed),
+        "--engine": ("style.engine", engine),
+        "--strength": ("style.strength", strength),
+        "--backbone": ("style.backbone", backbone),
+        "--style-layers": ("style.style_layers", list(arguments.names(style_layers)) or None),
+        "--content-layers": ("style.content_layers", list(arguments.names(content_layers)) or None),
+        "--style-loss": ("style.loss", style_loss),
+        "--content-loss": ("style.content", content_loss),
+        "--content-weight": ("style.content_weight", content_weight),
+        "--style-scale": ("style.style_scale", style_scale),
+        "--nearest": ("style.nearest", nearest),
+        "--optimizer": ("style.optimizer", optimizer),
+        "--iterations": ("style.iterations", iterations),
+        "--pooling": ("style.pooling", pooling),
+        "--start": ("style.start", start),
+        "--tile": ("style.tile_px", tile),
+        "--color": ("color.mode", color),
+        "--color-method": ("color.method", color_method),
+        "--color-strength": ("color.strength", color_strength),
+        "--per-picture": ("color.per_picture", per_picture),
+        "--white-balance": ("color.white_balance", white_balance),
+        "--contrast": ("color.contrast", contrast),
+        "--saturation": ("color.saturation", saturation),
+        "--vibrance": ("color.vibrance", vibrance),
+        "--unsharp": ("detail.unsharp", unsharp),
+        "--boost": ("detail.boost", boost),
+        "--grain": ("detail.grain", grain),
+        "--canvas": ("detail.canvas", canvas),
+        "--enlarge": ("enlarge.factor", enlarge),
+        "--enlarger": ("enlarge.way", None if enlarger is None else enlarger if enlarger in CLASSICAL_WAYS else "network"),
+        "--texture": ("enlarge.texture", texture),
+        "--size": ("output.size_px", size),
+        "--format": ("output.format", file_format),
+        "--profile": ("output.profile", profile),
     }
     folder = None if enlarger is None or enlarger in CLASSICAL_WAYS else Path(enlarger)
     if enlarge is not None and style is None and recipe is None and recipe_from is None:
-        wants_style = any(value is not None for key, value in flags.items() if key.startswith("style."))
-        flags["style.engine"] = engine if wants_style else "none"
+        wants_style = any(value is not None for key, value in flags.values() if key.startswith("style."))
+        flags["--engine"] = ("style.engine", engine if wants_style else "none")
     if fit_enlarger:
         if out is None:
             raise ConfigError("--fit-enlarger needs --out FOLDER, where the enlarger goes")
@@ -157,8 +157,8 @@ def refine(
             raise ConfigError(
                 "--fit-enlarger learns from works alone: leave out --style, --palette, --mask, --fit and networks"
             )
-        given = {key: value for key, value in flags.items() if key in ("seed", "enlarge.factor") and value is not None}
-        look = _look(recipe, recipe_from, override or [], given | {"style.engine": "none"}, context.obj.say)
+        given = {flag: flags[flag] for flag in ("--seed", "--enlarge")} | {"--engine": ("style.engine", "none")}
+        look = _look(recipe, recipe_from, override or [], given, context.obj.say)
         fit_an_enlarger(context.obj, inputs, sources or [], out, look, device, fit_minutes, dry_run=dry_run, force=force)
         return
     if sources:
@@ -167,8 +167,7 @@ def refine(
         others = [path for path in (network, folder) if path]
         others += [Path(palette)] if palette and not palette.startswith("#") else []
         targets.check_apart(out, [*inputs, *(style or ()), *(mask or ()), *others])
-    given = {key: value for key, value in flags.items() if value is not None}
-    look = _look(recipe, recipe_from, override or [], given, context.obj.say)
+    look = _look(recipe, recipe_from, override or [], flags, context.obj.say)
     if enlarger is not None and not look.enlarge.acts:
         raise ConfigError("--enlarger goes with --enlarge 2 or 4")
     own_features = backbone or style_layers or content_layers
@@ -189,16 +188,25 @@ def refine(
 
 
 def _look(
-    recipe: Path | None, recipe_from: Path | None, settings: list[str], flags: dict[str, Any], say: Callable[[str], None]
+    recipe: Path | None,
+    recipe_from: Path | None,
+    settings: list[str],
+    flags: dict[str, tuple[str, Any]],
+    say: Callable[[str], None],
 ) -> "Recipe":
+    """Return the look that was asked for; `flags` are those that there are, each with the key that it gives and its value."""
     from artgan.refine.recipe import load_recipe, overrides_of, recipe_from_dict, shipped_looks
 
-    overrides = overrides_of(settings) | flags
+    values, typed = overrides_of(settings)
+    for flag, (key, value) in flags.items():
+        if value is not None:
+            shown = ",".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else value
+            values[key], typed[key] = value, f"{flag} {shown}"
     if recipe_from is None:
         named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
         path, found = named or recipe, weights.first_found(STYLE_BACKBONES)
-        look = load_recipe(path, overrides, backbone=found)
-        if look.style.engine == "optimize" and look.style.backbone != load_recipe(path, overrides).style.backbone:
+        look = load_recipe(path, values, typed, backbone=found)
+        if look.style.engine == "optimize" and look.style.backbone != load_recipe(path, values).style.backbone:
             say(without_best_backbone(found))
         return look
     if recipe is not None:
@@ -206,7 +214,7 @@ def _look(
     data = _carried(recipe_from).get("recipe")
     if not isinstance(data, dict):
         raise DataError(f"{recipe_from}: carries no recipe of artgan refine")
-    return recipe_from_dict(data, str(recipe_from), overrides)
+    return recipe_from_dict(data, str(recipe_from), values, typed)
 
 
 def without_best_backbone(found: str) -> str:

@@ -230,7 +230,7 @@ def _selected(
     features: str,
     listen: Listener,
 ) -> list["Point"]:
-    from artgan.config import check_features
+    from artgan.backbones import check_features
     from artgan.datasets.collection import open_collection
     from artgan.evaluation import Judge
     from artgan.selection import select

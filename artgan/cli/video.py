@@ -97,17 +97,15 @@ def video(
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
     recipe = None
     if style is not None:
-        from artgan.refine.recipe import make_recipe
+        from artgan.refine.recipe import load_recipe
 
         found = backbone or weights.first_found(STYLE_BACKBONES)
         if backbone is None and found != STYLE_BACKBONES[0]:
             context.obj.say(without_best_backbone(found))
-        look_values = {"strength": strength, "backbone": found, "iterations": iterations}
-        recipe = make_recipe(
-            **{f"style__{name}": value for name, value in look_values.items()},
-            color__mode="match",
-            output__dither=False,  # noise that differs from frame to frame flickers
-        )
+        flags = {"strength": strength, "backbone": found, "iterations": iterations}
+        # Noise that differs from frame to frame flickers: no dither.
+        values = {f"style.{name}": value for name, value in flags.items()} | {"color.mode": "match", "output.dither": False}
+        recipe = load_recipe(None, values, {f"style.{name}": f"--{name} {value}" for name, value in flags.items()})
     import json
 
     import artgan

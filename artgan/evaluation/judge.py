@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from artgan.backbones import DEFAULT_FEATURES, FEATURE_SPACES
+from artgan.backbones import DEFAULT_FEATURES, FEATURE_SPACES, check_features
 from artgan.backbones.backbone import Backbone, load_backbone
-from artgan.config import RunConfig, check_features, load_config
+from artgan.config import RunConfig, load_config
 from artgan.datasets.collection import Collection
 from artgan.devices import place
 from artgan.errors import ConfigError

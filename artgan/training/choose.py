@@ -15,7 +15,7 @@ from artgan.errors import WeightsError
 from artgan.evaluation import backbone_and_layer
 from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener
-from artgan.strict_yaml import shipped_documents
+from artgan.schema.strict_yaml import shipped_documents
 
 Say = Callable[[str], None]
 Ask = Callable[[str], bool]

@@ -9,7 +9,7 @@ import torch
 from artgan.config import RunConfig, load_config, with_values
 from artgan.errors import ConfigError, WeightsError
 from artgan.progress import silent
-from artgan.strict_yaml import shipped_documents
+from artgan.schema.strict_yaml import shipped_documents
 from artgan.training import choose
 from tests.integration.test_resume import squeezenet_weights
 

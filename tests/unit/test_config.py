@@ -36,9 +36,9 @@ def test_all_mistakes_come_at_once_with_place_and_hint(tmp_path):
     message = error_of(tmp_path, text, ["model.width=2.5"])
     assert "run.yaml:1: unknown key 'seeed' (did you mean 'seed'?)" in message
     assert "run.yaml:3: unknown key 'training.bach_size' (did you mean 'batch_size'?)" in message
-    assert "run.yaml:4: training.discriminator_lr = 'fast': input should be a valid number" in message
+    assert "run.yaml:4: training.discriminator_lr = 'fast': expected a number above 0" in message
     assert "run.yaml:6: model.generator: unknown generator 'fastgn' (did you mean 'fastgan'?)" in message
-    assert "--set model.width=2.5: model.width = 2.5: input should be a valid integer" in message
+    assert "--set model.width=2.5: expected a whole number of 1 or more" in message
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_all_mistakes_come_at_once_with_place_and_hint(tmp_path):
         ("\tseed: 1\n", "run.yaml:1"),
         ("[1]: 2\n", "a key must be a plain word"),
         ("training:\n  sample_every_kimg: 0.7\n", "must be a multiple of training.log_every_kimg"),
-        ("training:\n  log_every_kimg: 0.0004\n", "training.log_every_kimg = 0.0004: input should be greater than or equal to"),
-        ("training:\n  sample_every_kimg: 0.0004\n", "training.sample_every_kimg = 0.0004: input should be greater"),
+        ("training:\n  log_every_kimg: 0.0004\n", "training.log_every_kimg = 0.0004: expected a number from 0.001 to"),
+        ("training:\n  sample_every_kimg: 0.0004\n", "training.sample_every_kimg = 0.0004: expected a number from 0.001"),
         ("training:\n  log_every_kimg: 0.0015\n  sample_every_kimg: 0.003\n", "must be a multiple of training.log_every"),
-        ("training:\n  batch_size: 0\n", "training.batch_size = 0: input should be greater than 0"),
-        ("training:\n  device: tpu\n", "training.device = 'tpu'"),
+        ("training:\n  batch_size: 0\n", "training.batch_size = 0: expected a whole number of 1 or more"),
+        ("training:\n  device: tpu\n", "training.device = 'tpu': expected a text such as auto, cpu, cuda, cuda:1"),
         ("training:\n  total_kimg: .nan\n", "total_kimg"),
-        ("model: 3\n", "model = 3"),
-        ("seed: true\n", "seed = True"),
+        ("model: 3\n", "model = 3: expected keys with values below it"),
+        ("seed: true\n", "seed = True: expected a whole number from 0 to 2^63 - 1"),
         ("x" * (1 << 21), "larger than 1 MB"),
     ],
 )

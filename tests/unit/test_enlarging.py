@@ -277,7 +277,7 @@ def test_the_command_line_fits_and_enlarges_and_says_by_what(works, tmp_path, ca
     with Image.open(tmp_path / "out" / "0.png") as image:
         assert image.size == (96, 96)
     for words, text in (
-        (("--enlarge", 3, "--enlarger", "edge"), "--enlarge 3: input should be 1, 2 or 4"),
+        (("--enlarge", 3, "--enlarger", "edge"), "--enlarge 3: expected one of 1, 2, 4"),
         (("--engine", "none", "--enlarger", "edge"), "--enlarger goes with --enlarge 2 or 4"),
         (("--fit-enlarger", "--style", works / "0.png"), "--fit-enlarger learns from works alone"),
         (("--sources", works), "--sources goes with --fit-enlarger"),

@@ -3,13 +3,11 @@
 import json
 
 import pytest
-import typer
 import yaml
 
-import artgan.cli.refine  # noqa: F401 - adds its verb
-from artgan.cli.app import app
+from artgan.cli import main
 from artgan.errors import ConfigError
-from artgan.refine.recipe import Recipe, Section, _flag, load_recipe, make_recipe, recipe_from_dict
+from artgan.refine.recipe import Recipe, load_recipe, make_recipe, overrides_of, recipe_from_dict
 from tests.conftest import ROOT
 
 RECIPES = sorted((ROOT / "configs" / "refine").glob("*.yaml"))
@@ -57,7 +55,7 @@ def test_all_mistakes_of_a_file_in_one_message_with_their_lines(tmp_path):
         load_recipe(path)
     message = str(caught.value)
     assert f"{path}:3: unknown key 'style.strenght' (did you mean 'strength'?)" in message
-    assert f"{path}:4: style.loss = 'grm': expected one of moments, gram, wasserstein, sliced" in message
+    assert f"{path}:4: style.loss = 'grm' (did you mean 'gram'?): expected one of moments, gram, wasserstein, sliced" in message
     assert f"{path}:5: unknown key 'colors' (did you mean 'color'?)" in message
     assert f"{path}:7: color.strength = 2: expected a number from 0 to 1" in message
 
@@ -65,19 +63,19 @@ def test_all_mistakes_of_a_file_in_one_message_with_their_lines(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"style__engine": "magic"}, "--engine magic: expected one of optimize, feedforward, none"),
-        ({"color__mode": "macth"}, r"--color macth \(did you mean 'match'\?\)"),
-        ({"style__strength": float("nan")}, "--strength nan: expected a number from 0 to 1"),
-        ({"color__strength": -1.0}, "--color-strength -1.0: expected a number from 0 to 1"),
-        ({"style__content_weight": float("inf")}, "--content-weight inf: expected a number of 0 or more"),
-        ({"style__iterations": 0}, "--iterations 0: expected a number from 1"),
-        ({"output__size_px": 8}, "--size 8: expected a number from 32"),
+        ({"style__engine": "magic"}, "style.engine = 'magic': expected one of optimize, feedforward, none"),
+        ({"color__mode": "macth"}, r"color.mode = 'macth' \(did you mean 'match'\?\)"),
+        ({"style__strength": float("nan")}, "style.strength = nan: expected a number from 0 to 1"),
+        ({"color__strength": -1.0}, "color.strength = -1.0: expected a number from 0 to 1"),
+        ({"style__content_weight": float("inf")}, "style.content_weight = inf: expected a number of 0 or more"),
+        ({"style__iterations": 0}, "style.iterations = 0: expected a whole number from 1 to"),
+        ({"output__size_px": 8}, "output.size_px = 8: expected a whole number from 32"),
         ({"style__backbone": "inception_fid_2015"}, "has no style layers"),
         ({"style__backbone": "vgg20"}, "unknown backbone 'vgg20'"),
         ({"style__tile_px": 64}, "tile_px 64: expected 0 or 128 and more"),
         ({"style__tile_px": 256, "style__loss": "sliced"}, "tile_px needs the loss gram, moments or wasserstein"),
-        ({"version": 2}, "version"),
-        ({"seed": -1}, "--seed -1: expected"),
+        ({"version": 2}, "version = 2: expected 1"),
+        ({"seed": -1}, "seed = -1: expected a whole number from 0 to"),
     ],
 )
 def test_wrong_looks_are_refused(values, message):
@@ -85,10 +83,25 @@ def test_wrong_looks_are_refused(values, message):
         make_recipe(**values)
 
 
-def test_errors_name_flags_that_there_are():
-    """A value is given by a flag of the command or by --set; an error calls it what was typed."""
-    offered = {name for option in typer.main.get_command(app).commands["refine"].params for name in option.opts}
-    sections = {name: type(value) for name, value in Recipe() if isinstance(value, Section)}
-    keys = [f"{name}.{leaf}" for name, section in sections.items() for leaf in section.model_fields]
-    assert len(keys) > 30
-    assert [key for key in keys if _flag(key) not in {*offered, f"--set {key}"}] == []
+def test_each_flag_gives_its_key_and_errors_call_it_as_it_was_typed(capsys):
+    numbers = (
+        "seed strength content-weight style-scale nearest iterations color-strength white-balance unsharp boost grain canvas"
+    )
+    numbers += " contrast saturation vibrance size texture enlarge"
+    choices = "engine style-loss content-loss optimizer pooling start color color-method format profile"
+    typed = [f"--{name} -9" for name in numbers.split()] + [f"--{name} zzz" for name in choices.split()]
+    typed += ["--set style.patience=wide", "--set detail.unsharp_radius_px=wide"]
+    with pytest.raises(SystemExit) as ended:
+        main(["refine", "none.png", "--out", "none", *" ".join(typed).split()])
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(line.removeprefix("artgan: ").partition(": expected")[0] for line in lines) == sorted(typed)
+
+
+def test_a_wrong_set_of_a_look_is_told_as_typed_with_the_nearest_key():
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(None, *overrides_of(["style.lss=gram", "color.mode=macth"]))
+    assert caught.value.args[0].splitlines() == [
+        "--set style.lss=gram: unknown key 'style.lss' (did you mean 'loss'?)",
+        "--set color.mode=macth (did you mean 'match'?): expected one of none, keep, match",
+    ]

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from artgan.errors import ConfigError, DataError
-from artgan.refine.steps.step import Apply, Cost, Section, Setting, Size, Step, Unit, Weight, Workload
+from artgan.refine.steps.step import Apply, Cost, Setting, Size, Step, Unit, Weight, Workload
+from artgan.schema.reader import Section
 
 if TYPE_CHECKING:
     from artgan.refine.canvas import Canvas

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from artgan.schema.reader import Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +25,6 @@ MIN_SIDE_PX = 32
 Unit = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Size = tuple[int, int]
-
-
-class Section(BaseModel):
-    """Strict and closed: a text is not a number, and an unknown key is an error."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)
