@@ -124,6 +124,10 @@ def terminal_listener(stream: TextIO | None = None) -> Iterator[Listener]:
                 task_id = bars.add_task(event.task, total=event.total, count="", note="")
                 tasks[event.task] = (task_id, time.monotonic(), event.done)
             task_id, started, first_done = tasks[event.task]
+            if event.done < first_done:  # the task has begun again
+                started, first_done = time.monotonic(), event.done
+                tasks[event.task] = (task_id, started, first_done)
+                bars.reset(task_id)
             rate = (event.done - first_done) / max(time.monotonic() - started, 1e-9)
             shown = f"{counts(event)} ({format_rate(rate)}/s)" if rate and event.unit != MINUTES else counts(event)
             bars.update(task_id, completed=event.done, total=event.total, count=shown, note=event.note)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -87,7 +87,9 @@ def evaluate(
         else:
             subject = folder_subject(opened, target, num_generated, as_collection=fit == "collection")
         judge = Judge(features, opened, chosen, resize_mode=resize, world=world)
-        verdict = judge_pictures(judge, subject, asked, on_progress=listen)
+        say = _say_quick_look if world.is_first else _say_nothing  # all processes look, as they share what it takes
+        quick = None if context.obj.quiet else say
+        verdict = judge_pictures(judge, subject, asked, on_progress=listen, on_quick_look=quick)
     if not world.is_first:
         return
     if json_file is not None:
@@ -113,6 +115,17 @@ def evaluate(
         print(text)
     if report is not None:
         print(f"open {report.resolve()}")
+
+
+def _say_quick_look(line: dict[str, Any], seconds_left: float) -> None:
+    from artgan.evaluation.words import quick_look
+    from artgan.progress import format_seconds
+
+    print(f"{quick_look(line)}. All of it takes about {format_seconds(seconds_left)} more", flush=True)
+
+
+def _say_nothing(line: dict[str, Any], seconds_left: float) -> None:
+    """Let the first process do the talking."""
 
 
 def _asked(text: str) -> tuple[str, ...]:

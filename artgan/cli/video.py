@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from artgan.generation.directions import Direction
     from artgan.generation.drive import Drive
+    from artgan.generation.signing import Signature
 
 FORMATS = ("mp4", "webm", "gif", "webp")
 ORDERS = ("kept", "near")
@@ -42,6 +43,9 @@ def video(
     move: Annotated[list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2.")] = None,
     liked: Annotated[bool, typer.Option("--liked", help="Pass the run's favourites, in place of seeds.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Pass those of another file, in place of seeds.")] = None,
+    time_lapse: Annotated[
+        bool, typer.Option("--time-lapse", help="The run's sheets of samples, from the first to the last, in place of seeds.")
+    ] = False,
     order: Annotated[str, typer.Option(help="kept: as they come; near: always on to the nearest, a calmer film.")] = "kept",
     audio: Annotated[Path | None, typer.Option(help="Sound that drives the film and is heard in it: WAV, MP3, ...")] = None,
     react: Annotated[float, typer.Option(help="How much truncation and speed follow the sound, from 0 to 1.")] = 0.7,
@@ -87,6 +91,10 @@ def video(
     arguments.output_file("--out", out, (out.suffix.lower(),), inputs)
     if save_curve is not None:
         arguments.output_file("--save-curve", save_curve, (".csv", ".tsv", ".txt"), inputs)
+    if time_lapse and (liked or favourites or audio or curve or style):
+        raise ConfigError(
+            "--time-lapse shows a run's sheets as they are: leave out --liked, --favourites, --audio, --curve, --style"
+        )
     if sign is not None and video_format == "webm":
         raise ConfigError("--sign: WebM has no place for a manifest; --out with .mp4, .gif or .webp has")
     signature = None
@@ -94,6 +102,9 @@ def video(
         from artgan.generation.signing import load_signature
 
         signature = load_signature(*sign)
+    if time_lapse:
+        _time_lapse(context, target, out, video_format, fps, signature)
+        return
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
     recipe = None
     if style is not None:
@@ -158,6 +169,27 @@ def video(
         data = signed(data, video_format, out.name, note, signature)
     _write(out, data)
     context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
+
+
+def _time_lapse(
+    context: typer.Context, run: Path, out: Path, video_format: str, fps: int, signature: "Signature | None"
+) -> None:
+    import json
+
+    import artgan
+    from artgan.generation.video import encode_video
+    from artgan.report.time_lapse import sheets_of, time_lapse
+
+    sheets = sheets_of(run)
+    note = {"time_lapse": run.resolve().name, "sheets": len(sheets), "version": artgan.__version__}
+    with hearing(quiet=context.obj.quiet) as listen:
+        data = encode_video(time_lapse(sheets, fps, listen), video_format, fps, json.dumps(note))
+    if signature is not None:
+        from artgan.generation.signing import signed
+
+        data = signed(data, video_format, out.name, note, signature)
+    _write(out, data)
+    context.obj.say(f"{out}: {len(sheets)} sheets of {run}, {len(data) / 1e6:.1f} MB")
 
 
 def _drive(

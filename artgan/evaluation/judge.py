@@ -18,6 +18,7 @@ from artgan.evaluation.protocol import FeatureProtocol, Protocol, digest, with_r
 from artgan.evaluation.resize import resize
 from artgan.images import to_float
 from artgan.metrics.features import FeatureBank
+from artgan.metrics.thumbnails import thumbnails_of
 from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener, Progress
 from artgan.world import World
@@ -139,7 +140,16 @@ class Judge:
         reference = f"{self.collection.pixel_hash} train"
         return with_reference(self.feature_protocol, reference, len(self.collection.train_rows), num_generated, prepared)
 
-    def extract(self, pictures: Pictures, count: int, task: str, on_progress: Listener, *, mirror: bool = False) -> FeatureBank:
+    def extract(
+        self,
+        pictures: Pictures,
+        count: int,
+        task: str,
+        on_progress: Listener,
+        *,
+        thumbnails: bool = False,
+        first: tuple[int, Callable[[np.ndarray], None]] | None = None,
+    ) -> FeatureBank:
         """Return the features of pictures 0..count-1, in order.
 
         Args:
@@ -147,29 +157,34 @@ class Judge:
             count: how many there are.
             task: the words for it in progress events.
             on_progress: told after each round of batches.
-            mirror: also of each picture's mirror image: a row then holds both vectors, one after the other.
+            thumbnails: a row then holds a picture's features, and after them its thumbnail (`artgan.metrics.thumbnails`).
+            first: how many pictures' rows, `[n, d]`, are handed to the function as soon as they are there.
         """
         bank = FeatureBank()
         for start in range(0, count, BATCH * self.world.size):
             mine = range(start + BATCH * self.world.rank, min(start + BATCH * (self.world.rank + 1), count))
-            rows = self._run(list(pictures(mine)) if mine else [], mirror)
+            rows = self._run(list(pictures(mine)) if mine else [], thumbnails)
             gathered = torch.cat(self.world.gather(rows))[: count - start]
+            known = len(bank)
             bank.append(gathered.cpu().numpy())
+            if first is not None and known < first[0] <= len(bank):
+                first[1](bank[: first[0]])
             on_progress(Progress(task, len(bank), count, "images"))
         return bank
 
     @torch.inference_mode()
-    def _run(self, batch: list[np.ndarray], mirror: bool) -> torch.Tensor:
+    def _run(self, batch: list[np.ndarray], thumbnails: bool) -> torch.Tensor:
         """Return float32 `[BATCH, d]`: a batch of fewer is padded, as kernels may round differently for other sizes."""
         height, width = batch[0].shape[:2] if batch else (self.collection.height, self.collection.width)
         padded = np.zeros((BATCH, height, width, 3), np.uint8)
         for index, picture in enumerate(batch):
             padded[index] = picture
-        images = resize(to_float(torch.from_numpy(padded).to(self.device)), self.size_px, self.resize_mode)
-        views = [images, images.flip(-1)] if mirror else [images]
+        plain = to_float(torch.from_numpy(padded).to(self.device))
+        images = resize(plain, self.size_px, self.resize_mode)
         pieces = BATCH if self.device.type == "cuda" else _CPU_PIECE
         with _full_precision():
-            return torch.cat([torch.cat([self._features(piece) for piece in view.split(pieces)]) for view in views], 1)
+            rows = torch.cat([self._features(piece) for piece in images.split(pieces)])
+        return torch.cat([rows, thumbnails_of(plain)], 1) if thumbnails else rows
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         return self.backbone(images)[self.layer].mean((2, 3))

@@ -1,7 +1,7 @@
 """Judge a generator or a folder: one pass over its pictures, then every metric that is asked for."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,13 +16,14 @@ from artgan.datasets.recipe import Recipe, fit_pixels, open_work
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import SUFFIXES
 from artgan.errors import CheckpointError, DataError
-from artgan.evaluation.copying import Matches, find_matches
+from artgan.evaluation.copying import Judged, Matches, find_matches
 from artgan.evaluation.judge import Judge, Pictures
-from artgan.evaluation.reference import Reference
+from artgan.evaluation.reference import COPIES, Reference
+from artgan.evaluation.tally import Tally
 from artgan.evaluation.words import warnings_about
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
-from artgan.metrics import MetricRow, groups, rows_of
+from artgan.metrics import METRICS, MetricRow, groups, rows_of
 from artgan.metrics.features import Estimate, Rows
 from artgan.metrics.frechet import fit_gaussian, frechet
 from artgan.metrics.kernel import kernel_distance
@@ -32,7 +33,12 @@ from artgan.overview import is_sheet
 from artgan.progress import Listener, silent
 
 DISTANCES, RANGE, MANIFOLD, COPYING = "distances", "range", "manifold", "copying"
+JUDGING, MIRRORED = "judging", "looking for mirrored copies"
+QUICK = 300  # pictures: their KID is near enough, and they take a sixth of the time of 2,000
+_QUICK_ROWS = {name: METRICS[name] for name in ("kid",)}
 _MIN_PER_CLASS = 2
+# Takes the metrics line of the first pictures, and how many seconds the rest will take.
+QuickLook = Callable[[dict[str, Any], float], None]
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,14 @@ def _spread(groups: Sequence[object], count: int) -> list[int]:
     return sorted(place for _, place in ranked[:count])
 
 
-def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = groups(), *, on_progress: Listener = silent) -> Verdict:
+def evaluate(
+    judge: Judge,
+    subject: Subject,
+    metrics: Sequence[str] = groups(),
+    *,
+    on_progress: Listener = silent,
+    on_quick_look: QuickLook | None = None,
+) -> Verdict:
     """Judge pictures: features once, then the groups of metrics that are asked for.
 
     Args:
@@ -216,40 +229,78 @@ def evaluate(judge: Judge, subject: Subject, metrics: Sequence[str] = groups(), 
         subject: the pictures.
         metrics: of `artgan.metrics.groups`. `distances` alone keeps no more than a few matrices in memory, however many the
             pictures.
-        on_progress: told about long work.
+        on_progress: told about all of it as one task.
+        on_quick_look: told the distances of the first `QUICK` pictures as soon as they are judged, where there are more.
 
     Raises:
         DataError: fewer than two pictures on a side, or features that are not finite.
     """
-    reference = Reference(judge, on_progress)
     copying = COPYING in metrics
-    features: Rows = judge.extract(subject.pictures, subject.count, "judging", on_progress, mirror=copying)
-    mirrored = np.empty(0)
-    if copying:
-        both, dim = features[:], reference.train.shape[1]
-        features, mirrored = both[:, :dim], both[:, dim:]
-    matches = cache(lambda: find_matches(features[:], mirrored, reference))
-    sides = Sides(features, reference.known, reference.holdout, lambda: matches().ratios)
-    rows = rows_of(metrics, judge.features)
+    foreseen = {JUDGING: subject.count, **({COPIES: subject.count // 4, MIRRORED: subject.count // 8} if copying else {})}
+    tally = Tally(on_progress, foreseen)
+    reference = Reference(judge, tally)
+    for stage, count in reference.unknown_pictures().items():
+        tally.foresee(stage, count)
+    dim = reference.train.shape[1]  # known before the pictures are judged, so that a quick look can be had at them
+
+    def first_look(rows: np.ndarray) -> None:
+        assert on_quick_look is not None
+        line = _line_of(judge, subject, reference, rows[:, :dim], _QUICK_ROWS, (), lambda: np.empty(0))[0]
+        on_quick_look(line, tally.seconds_left())
+
+    first = (QUICK, first_look) if on_quick_look is not None and subject.count > QUICK else None
+    rows: Rows = judge.extract(subject.pictures, subject.count, JUDGING, tally, thumbnails=copying, first=first)
+    features = rows[:][:, :dim] if copying else rows
+    matches = cache(lambda: find_matches(_searched(judge, subject, rows[:], dim, tally), reference))
+    asked = rows_of(metrics, judge.features)
+    line, sides = _line_of(judge, subject, reference, features, asked, metrics, lambda: matches().ratios)
+    tally.finish()
+    return Verdict(line, sides.scores.realism if MANIFOLD in metrics else None, matches() if copying else None)
+
+
+def _searched(judge: Judge, subject: Subject, rows: np.ndarray, dim: int, on_progress: Listener) -> Judged:
+    """Return the pictures as the search for copies takes them: rows `[N, d + t]` hold features and thumbnails."""
+
+    def mirrored(places: Sequence[int]) -> np.ndarray:
+        def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
+            return (picture[:, ::-1] for picture in subject.pictures([places[index] for index in indices]))
+
+        return judge.extract(pictures, len(places), MIRRORED, on_progress)[:]
+
+    return Judged(rows[:, :dim], rows[:, dim:], mirrored)
+
+
+def _line_of(
+    judge: Judge,
+    subject: Subject,
+    reference: Reference,
+    features: Rows,
+    rows: Mapping[str, MetricRow],
+    metrics: Sequence[str],
+    ratios: Callable[[], np.ndarray],
+) -> tuple[dict[str, Any], Sides]:
+    """Return the metrics line of some rows of the table, and what it was computed from."""
+    sides = Sides(features, reference.known, reference.holdout, ratios)
     found = {name: row.load()(sides) for name, row in rows.items()}
     estimates = {name: estimate for name, estimate in found.items() if estimate is not None}
     floors = {name: reference.floor_of(name) for name in estimates}
-    protocol = judge.protocol(subject.count, subject.prepared)
+    count, copying = len(features), COPYING in metrics
+    protocol = judge.protocol(count, subject.prepared)
     line = {
         "protocol": protocol.as_dict(),
         "protocol_hash": protocol.hash,
-        "num_generated": subject.count,
+        "num_generated": count,
         "generated": subject.about,
         "metrics": {name: entry(estimate) | _own_estimator(rows[name]) for name, estimate in estimates.items()},
         "floor": {name: floor for name, floor in floors.items() if floor is not None},
         "warnings": [
             *subject.warnings,
-            *warnings_about(estimates, subject.count, reference.train.shape, len(reference.holdout), copying),
+            *warnings_about(estimates, count, reference.train.shape, len(reference.holdout), copying),
         ],
     }
     if subject.labels is not None and DISTANCES in metrics:
         line["classes"] = _by_class(features[:], subject.labels, reference, rows)
-    return Verdict(line, sides.scores.realism if MANIFOLD in metrics else None, matches() if copying else None)
+    return line, sides
 
 
 def _own_estimator(row: MetricRow) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 Parts, each a safetensors file in the cache, each made when it is first asked for: `features` (of both splits, with
 mean and covariance factor and KID's self-term), `manifold` (balls), a `floor` for each metric, and, for the search for
-copies, `mirrored` (of the hold-out) and one for each of `CROPS`. A file's name is the hash of everything
-it depends on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
+copies, `thumbnails`, and `crops`: those that some search has asked for, which grow with each. A file's name is the hash of
+everything it depends on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -24,11 +26,13 @@ from artgan.metrics import METRICS
 from artgan.metrics.frechet import Gaussian
 from artgan.metrics.manifold import Manifold, fit_manifold
 from artgan.metrics.sides import Known, Sides
+from artgan.metrics.thumbnails import LENGTH, thumbnails_of
 from artgan.progress import Listener, silent
 from artgan.storage import building
 from artgan.weights import cache_dir
 
-_VERSION = 2
+_VERSION = 3
+_AT_ONCE = 64  # pictures whose thumbnails are made together
 _FEWEST = 2  # pictures on a side of a floor
 # Parts of a picture that a copy could show enlarged: left, top, right, bottom as shares of its sides.
 CROPS = {
@@ -38,6 +42,7 @@ CROPS = {
     "bottom right": (0.2, 0.2, 1.0, 1.0),
     "middle": (0.1, 0.1, 0.9, 0.9),
 }
+COPIES = "looking for copies"
 _log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
 Facts = dict[str, Any]
@@ -90,21 +95,59 @@ class Reference:
     @cached_property
     def _unseen(self) -> Sides:
         def ratios() -> np.ndarray:
-            from artgan.evaluation.copying import find_matches
+            from artgan.evaluation.copying import Judged, find_matches
 
-            return find_matches(self.holdout, self.holdout_mirrored, self).ratios
+            rows = self.judge.collection.holdout_rows
+            unseen = self._thumbnails_of(rows, ())[0]
+
+            def mirrored(places: Sequence[int]) -> np.ndarray:
+                return self._extract(rows[list(places)], _stage("unseen works, mirrored"), lambda image: image[:, ::-1])
+
+            return find_matches(Judged(self.holdout, unseen, mirrored), self).ratios
 
         return Sides(self.holdout, self.known, ratios=ratios, is_floor=True)
 
     @cached_property
-    def crops(self) -> list[np.ndarray]:
-        """Features of the parts in `CROPS` of each training picture, float32 `[N, d]` each."""
-        return [self._part(f"crop {name}", partial(self._make_crop, name))[0]["train"] for name in CROPS]
+    def thumbnails(self) -> np.ndarray:
+        """Thumbnails of each training picture and of its parts in `CROPS`, float32 `[1 + parts, N, t]`."""
+        return self._part("thumbnails", self._make_thumbnails)[0]["train"]
 
-    @cached_property
-    def holdout_mirrored(self) -> np.ndarray:
-        """Features of the hold-out's mirror images, float32 `[M, d]`."""
-        return self._part("mirrored", self._make_mirrored)[0]["holdout"]
+    def crops(self, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Return features of parts of training pictures, float32 `[n, d]`; those that were asked for before are kept.
+
+        Args:
+            wanted: (1 + the place in `CROPS`, the row in the training split), ascending.
+        """
+        path = self._path("crops")
+        known = _read(path)
+        keys, features = np.empty((0, 2), np.int64), np.empty((0, self.train.shape[1]), np.float32)
+        world = self.judge.world
+        if known is not None:
+            keys, features = known[0]["keys"], known[0]["features"]
+        if not world.all_same(hashlib.sha256(keys.tobytes()).hexdigest(), self.judge.device):
+            keys, features = keys[:0], features[:0]  # machines with caches of their own: all compute the same
+        have = {(int(part), int(row)): place for place, (part, row) in enumerate(keys)}
+        missing = [pair for pair in wanted if pair not in have]
+        if missing:
+            parts = sorted({part for part, _ in missing})  # which is the order of what is missing
+            made = [self._make_crops(part, [row for other, row in missing if other == part]) for part in parts]
+            have |= {pair: len(keys) + place for place, pair in enumerate(missing)}
+            keys, features = np.concatenate([keys, np.array(missing, np.int64)]), np.concatenate([features, *made])
+            if world.is_first_of_machine:
+                _write(path, {"keys": keys, "features": features}, {})
+        return features[[have[pair] for pair in wanted]]
+
+    def _make_crops(self, part: int, rows: Sequence[int]) -> np.ndarray:
+        """Return features of one part of some training pictures: parts differ by a pixel, and a batch has one size."""
+        view = partial(_crop, box=list(CROPS.values())[part - 1])
+        return self._extract(self.judge.collection.train_rows[list(rows)], COPIES, view)
+
+    def unknown_pictures(self) -> dict[str, float]:
+        """Return how many pictures of the collection are yet to be judged, by stage."""
+        if self._path("features").is_file():
+            return {}
+        collection = self.judge.collection
+        return {_stage("train"): len(collection.train_rows), _stage("holdout"): len(collection.holdout_rows)}
 
     @cached_property
     def _features(self) -> tuple[Arrays, Facts]:
@@ -119,13 +162,16 @@ class Reference:
         content = {
             "version": _VERSION,
             "part": part,
-            "box": CROPS.get(part.removeprefix("crop ")),
+            "boxes": CROPS if part in ("crops", "thumbnails") else None,
             "collection": self.judge.collection.pixel_hash,
         }
         return digest(content | asdict(self.judge.feature_protocol))
 
+    def _path(self, part: str) -> Path:
+        return cache_dir() / "features" / f"{self.key(part)}.safetensors"
+
     def _part(self, name: str, make: Callable[[], tuple[Arrays, Facts]]) -> tuple[Arrays, Facts]:
-        path = cache_dir() / "features" / f"{self.key(name)}.safetensors"
+        path = self._path(name)
         known = _read(path)
         if self.judge.world.all_agree(known is not None, self.judge.device) and known is not None:
             return known
@@ -134,18 +180,29 @@ class Reference:
             _write(path, arrays, facts)
         return arrays, facts
 
-    def _extract(self, rows: np.ndarray, what: str, view: View = lambda image: image) -> np.ndarray:
+    def _extract(self, rows: np.ndarray, task: str, view: View = lambda image: image) -> np.ndarray:
         images = self.judge.collection.images
 
         def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
             return (view(images[rows[index]]) for index in indices)
 
-        return self.judge.extract(pictures, len(rows), f"judging the collection ({what})", self.on_progress)[:]
+        return self.judge.extract(pictures, len(rows), task, self.on_progress)[:]
+
+    def _thumbnails_of(self, rows: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
+        """Return thumbnails of pictures, and then of their boxes, float32 `[1 + boxes, N, t]`."""
+        images, whole = self.judge.collection.images, (0.0, 0.0, 1.0, 1.0)
+        found = np.empty((1 + len(boxes), len(rows), LENGTH), np.float32)
+        for start in range(0, len(rows), _AT_ONCE):
+            here = images[rows[start : start + _AT_ONCE]]
+            for place, box in enumerate((whole, *boxes)):
+                cut = np.stack([_crop(image, box) for image in here])
+                found[place, start : start + len(here)] = thumbnails_of(torch.from_numpy(cut).permute(0, 3, 1, 2)).numpy()
+        return found
 
     def _make_features(self) -> tuple[Arrays, Facts]:
         collection = self.judge.collection
-        train = self._extract(collection.train_rows, "train")
-        holdout = self._extract(collection.holdout_rows, "holdout")
+        train = self._extract(collection.train_rows, _stage("train"))
+        holdout = self._extract(collection.holdout_rows, _stage("holdout"))
         known = Known(train)
         arrays = {"train": train, "holdout": holdout, "mean": known.gaussian.mean, "factor": known.gaussian.factor}
         return arrays, {"trace": known.gaussian.trace, "kernel_self": known.kernel_self}
@@ -160,12 +217,13 @@ class Reference:
         of = f"{what} ({len(sides.generated)} and {len(sides.train.features)})"
         return {}, {} if estimate is None else {"value": estimate.value, "of": of}
 
-    def _make_crop(self, name: str) -> tuple[Arrays, Facts]:
-        view = partial(_crop, box=CROPS[name])
-        return {"train": self._extract(self.judge.collection.train_rows, name, view)}, {}
+    def _make_thumbnails(self) -> tuple[Arrays, Facts]:
+        rows = self.judge.collection.train_rows
+        return {"train": self._thumbnails_of(rows, tuple(CROPS.values()))}, {}
 
-    def _make_mirrored(self) -> tuple[Arrays, Facts]:
-        return {"holdout": self._extract(self.judge.collection.holdout_rows, "mirrored", lambda image: image[:, ::-1])}, {}
+
+def _stage(what: str) -> str:
+    return f"judging the collection ({what})"
 
 
 def _crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from artgan.metrics import label, shown
 
 EARLY_IMAGES = 20_000
+LEARNED_IMAGES = 8_000  # before, pictures are alike because nothing is learned; from here on healthy runs are at 85 % and more
 SETTLED_EVALUATIONS = 3
 SETTLED_SHARE = 0.1
 COPYING_C_T = -3.0
@@ -48,7 +49,7 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
         diversity: of its newest samples, as a share of the collection's; None where it was not measured.
     """
     seen = f"{images_seen / 1000:,.1f} thousand images"
-    if diversity is not None and diversity < COLLAPSED_DIVERSITY:
+    if diversity is not None and diversity < COLLAPSED_DIVERSITY and images_seen >= LEARNED_IMAGES:
         return Standing(
             "collapsing",
             f"Collapsing: after {seen} the samples are {diversity:.0%} as varied as the collection.",

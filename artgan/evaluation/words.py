@@ -74,6 +74,13 @@ def describe(line: Mapping[str, Any]) -> list[str]:
     return [*texts, *(f"note: {warning}" for warning in line["warnings"]), str(standing_of_line(line))]
 
 
+def quick_look(line: Mapping[str, Any]) -> str:
+    """Return what the first pictures of an evaluation say, in a sentence without its end."""
+    kid, floor = line["metrics"]["kid"], line["floor"].get("kid")
+    real = f" (real art reaches {shown('kid', floor['value'])})" if floor else ""
+    return f"quick look at {line['num_generated']} pictures: {label('kid')} is {shown('kid', kid['value'])}{real}"
+
+
 def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> str:
     real = f"  real art reaches {shown(name, floor['value'])}: {floor['of']}" if floor else ""
     between = f"  [{span(name, entry)}]" if entry["low"] is not None else ""

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from artgan.datasets.collection import Collection
+from artgan.evaluation.verdict import LEARNED_IMAGES
 from artgan.images import to_float
 
 _THUMB_PX = 8
@@ -92,7 +93,7 @@ def warnings(relative: float, overfit: float | None, history: Sequence[tuple[int
         history: (images seen, upper end of the KID interval) of the run's evaluations, in order.
     """
     found = {}
-    if relative < _COLLAPSED:
+    if relative < _COLLAPSED and (not history or history[-1][0] >= LEARNED_IMAGES):
         found["collapse"] = (
             f"samples are {relative:.0%} as varied as the collection: the generator is collapsing. If it does not recover, "
             f"start again with a projected discriminator, a larger batch, or a smaller generator_lr"

@@ -177,11 +177,12 @@ def test_a_collapsed_generator_and_a_rising_metric_are_called_so(collection):
     one = np.repeat(collection.images[:1], 16, 0)
     assert watchdog.relative_diversity(one, collection) == 0
     assert watchdog.relative_diversity(collection.images[collection.train_rows[:16]], collection) == pytest.approx(1, abs=0.4)
-    history = [(1000, 0.5), (2000, 0.1), (3000, 0.2), (4000, 0.3), (5000, 0.4)]
+    history = [(10_000, 0.5), (20_000, 0.1), (30_000, 0.2), (40_000, 0.3), (50_000, 0.4)]
     found = watchdog.warnings(0.1, 0.9, history)
     assert set(found) == {"collapse", "overfitting", "metric"}
-    assert "KID has been worse than at 2.0 kimg for 3 evaluations" in found["metric"]
+    assert "KID has been worse than at 20.0 kimg for 3 evaluations" in found["metric"]
     assert watchdog.warnings(0.9, 0.2, history[:3]) == {}
+    assert watchdog.warnings(0.02, None, [(64, 0.5)]) == {}  # nothing is learned yet
     assert watchdog.evaluations_since_best([3, 1, 2, 2]) == 2
 
 

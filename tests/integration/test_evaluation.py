@@ -1,5 +1,6 @@
 """The judge as a whole: copies are caught, honest pictures pass, caches hold, processes agree, mutations are noticed."""
 
+import io
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from artgan import images as images_module
 from artgan.backbones import BACKBONES
@@ -22,8 +24,10 @@ from artgan.datasets.synthetic import MANNERS, draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.evaluation.judge import Judge
 from artgan.evaluation.measure import Subject, evaluate, generator_subject
-from artgan.evaluation.reference import Reference
+from artgan.evaluation.reference import CROPS, Reference
+from artgan.evaluation.words import quick_look
 from artgan.metrics import frechet as frechet_module
+from artgan.metrics.estimates import NEAR_COPY
 from artgan.metrics.features import Estimate
 from tests.conftest import ROOT
 from tests.integration.test_cli import artgan, refused, trained  # noqa: F401 - a fixture
@@ -85,6 +89,66 @@ def test_mirrored_and_cut_copies_are_found(gallery, judge):
     verdict = evaluate(judge, subject_of(np.stack([np.asarray(picture) for picture in cut])))
     assert np.mean(verdict.matches.rows == np.arange(60)) > 0.8
     assert verdict.matches.words(int(verdict.matches.closest[0])).endswith("bottom right")
+
+
+def planted(works: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Copies, saved again, lighter or darker; which part each shows, 0 for the whole; and whether it is mirrored."""
+    rng, copies = np.random.default_rng(seed), []
+    parts, flips = rng.integers(0, 1 + len(CROPS), len(works)), rng.integers(0, 2, len(works))
+    for work, part, flip in zip(works, parts, flips, strict=True):
+        box = [(0.0, 0.0, 1.0, 1.0), *CROPS.values()][part]
+        cut = Image.fromarray(work).resize((32, 32), Image.Resampling.BICUBIC, [32 * side for side in box])
+        buffer = io.BytesIO()
+        cut.save(buffer, "JPEG", quality=int(rng.integers(80, 96)))
+        pixels = np.asarray(Image.open(buffer)).astype(float) * rng.uniform(0.96, 1.04)
+        copies.append(pixels[:, :: -1 if flip else 1].clip(0, 255).astype(np.uint8))
+    return np.stack(copies), parts, flips
+
+
+def test_candidates_find_the_copies_that_the_whole_search_finds(own_cache):
+    works = drawn(34, 1)
+    few = Collection(Path("few"), "few", works, (), np.zeros(34, int), np.arange(30), np.arange(30, 34), "f" * 64)
+    judge = Judge("random:stage2", few, CPU)
+    sources = np.random.default_rng(1).permutation(30)[:20]
+    copies, parts, flips = planted(works[sources], 1)
+    pixels = np.concatenate([copies, drawn(5, 7)])
+    verdict, reference = evaluate(judge, subject_of(pixels), ["copying"]), Reference(judge)
+    searched = len(reference_crops(own_cache))
+    whole = [reference.train, *(reference.crops([(part, row) for row in range(30)]) for part in range(1, 1 + len(CROPS)))]
+    turned = np.where(flips[:, None, None, None], copies[:, :, ::-1], copies)
+    ours = judge.extract(lambda rows: (turned[row] for row in rows), 20, "", lambda _: None)[:]
+    distances = np.array([np.linalg.norm(ours[place] - whole[part], axis=1) for place, part in enumerate(parts)])
+    near = np.sqrt(reference.known.manifold.nearest[sources])
+    found = (distances.argmin(1) == sources) & (distances.min(1) < NEAR_COPY * near)  # by a search through everything
+    assert found.sum() >= 6
+    assert (verdict.matches.ratios[:20][found] < NEAR_COPY).all()
+    assert np.array_equal(verdict.matches.rows[:20][found], sources[found])
+    assert searched < len(CROPS) * 30 * 0.6  # though four in five of these pictures are copies
+    again = evaluate(judge, subject_of(pixels), ["copying"])  # with what the first search left in the cache
+    assert np.array_equal(again.matches.ratios, verdict.matches.ratios)
+
+
+def reference_crops(cache: Path) -> np.ndarray:
+    """The parts of training pictures whose features a search has left in the cache."""
+    (keys,) = [file.get_tensor("keys") for path in cache.iterdir() for file in [safe_open(path, "np")] if "keys" in file.keys()]  # noqa: SIM118
+    return keys
+
+
+def test_a_quick_look_comes_first_and_all_of_it_is_one_task(gallery, judge, monkeypatch):
+    monkeypatch.setattr("artgan.evaluation.measure.QUICK", 40)
+    pixels, looks, events = drawn(70, 3), [], []
+    wanted = evaluate(judge, subject_of(pixels[:40]), ["distances"]).line["metrics"]["kid"]["value"]
+    evaluate(judge, subject_of(pixels), on_progress=events.append, on_quick_look=lambda line, left: looks.append((line, left)))
+    ((line, left),) = looks
+    assert line["num_generated"] == 40
+    assert line["metrics"]["kid"]["value"] == pytest.approx(wanted, rel=1e-5)
+    assert left > 0
+    assert {event.task for event in events} == {"evaluating"}
+    assert all(event.done <= event.total for event in events)
+    assert events[-1].done == events[-1].total
+    assert "quick look at 40 pictures: kid x 1000 is" in quick_look(line)
+    evaluate(judge, subject_of(pixels[:40]), ["distances"], on_quick_look=lambda *_: looks.append(1))
+    assert len(looks) == 1  # nothing to look at before all of it
 
 
 def test_a_value_does_not_depend_on_batches_or_order(gallery, judge, monkeypatch):

@@ -1,5 +1,8 @@
 """How a run or a model stands: cases from published curves and from lines made for one fault each."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from artgan.evaluation.verdict import standing_of_line, standing_of_run
@@ -41,3 +44,39 @@ def test_copies_come_first_and_cover_is_said():
     assert "32% of the collection" in honest.advice
     assert "train on" in honest.advice
     assert "No copying" not in standing_of_line(line(0.44)).sentence
+
+
+# Lines that artgan wrote: of training on KaoKore at 64 px for 16 and 32 thousand images and for 30 minutes (judged every 20
+# thousand), of a run of seconds, and of a folder with the very works of its collection.
+STANDINGS = Path(__file__).parents[1] / "golden" / "standings"
+
+
+@pytest.mark.parametrize(
+    ("run", "kind"),
+    [
+        ("first-seconds", "early"),
+        ("kaokore-16-thousand", "early"),
+        ("kaokore-32-thousand", "on the way"),
+        ("kaokore-30-minutes", "on the way"),
+    ],
+)
+def test_runs_that_were_made_stand_as_their_sheets_show(run, kind):
+    lines = [json.loads(line) for line in (STANDINGS / f"{run}.jsonl").read_text().splitlines()]
+    judged = [line for line in lines if line["kind"] == "metrics"]
+    watched = [line["diversity"] for line in lines if line["kind"] == "watch"]
+    assert standing_of_run(judged, judged[-1]["images_seen"], watched[-1] if watched else None).kind == kind
+
+
+def test_every_stretch_of_a_healthy_run_is_called_neither_settled_nor_collapsing():
+    lines = [json.loads(line) for line in (STANDINGS / "kaokore-30-minutes.jsonl").read_text().splitlines()]
+    kinds = [standing_of_run(lines[:count], lines[count - 1]["images_seen"], 0.9).kind for count in range(1, len(lines) + 1)]
+    assert set(kinds) <= {"early", "on the way"}
+
+
+def test_the_works_themselves_are_called_copies():
+    assert standing_of_line(json.loads((STANDINGS / "copies.json").read_text())).kind == "copying"
+
+
+def test_a_run_that_has_learned_nothing_yet_is_early_and_one_that_has_lost_it_collapses():
+    assert standing_of_run([], 64, 0.02).kind == "early"
+    assert standing_of_run([], 9_000, 0.02).kind == "collapsing"
