@@ -4,6 +4,7 @@ Nothing here imports torch: a wrong key is answered in a fraction of a second. C
 networks take plain numbers.
 """
 
+from artgan.config.resolved import ResolvedConfig
 from artgan.config.run_config import (
     RunConfig,
     check_overrides,
@@ -17,6 +18,7 @@ from artgan.config.together import FORMER_DEFAULTS
 
 __all__ = [
     "FORMER_DEFAULTS",
+    "ResolvedConfig",
     "RunConfig",
     "check_overrides",
     "config_from_dict",

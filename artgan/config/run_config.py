@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field, model_validator
@@ -46,6 +46,9 @@ class RunConfig(Section):
         if found := problems(self.model, self.objective, self.augment, self.training):
             raise ValueError("; ".join(found))
         return self
+
+
+C = TypeVar("C", bound=RunConfig)
 
 
 def load_config(path: Path | None, overrides: Iterable[str] = ()) -> RunConfig:
@@ -91,6 +94,6 @@ def json_schema() -> str:
     return json.dumps(RunConfig.model_json_schema(), indent=2)
 
 
-def with_values(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+def with_values(config: C, values: Mapping[str, Any]) -> C:
     """Return a copy with some leaves set, each by its dotted path."""
-    return read(RunConfig, Document(config.model_dump(mode="json"), {}, ""), values)
+    return read(type(config), Document(config.model_dump(mode="json"), {}, ""), values)

@@ -16,6 +16,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kimg = Annotated[float, Field(ge=0.001, le=1e9)]  # one image at least
 Share = Annotated[float, Field(ge=0, le=1)]
+TermShare = Annotated[float, Field(gt=0, le=10)]
 
 
 class ModelConfig(Section):
@@ -80,7 +81,7 @@ class ObjectiveConfig(Section):
         description="Steps from one gradient penalty to the next, which then weighs as many times more; by default "
         f"{OBJECTIVES.values_of('penalty_every')}.",
     )
-    terms: dict[str, Annotated[float, Field(gt=0, le=10)]] | None = None
+    terms: dict[str, TermShare] | None = None
     """Terms of the generator's loss beside the adversarial one, by name, each with its share: its gradient at the images is
     that many times as long as the adversarial one's."""
     path_length_weight: NotNegative | None = Field(

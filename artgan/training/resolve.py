@@ -5,9 +5,11 @@ from typing import Any
 from artgan import weights
 from artgan.augment import AUGMENTATIONS
 from artgan.backbones import BACKBONES, LIGHT_BACKBONES
-from artgan.config import FORMER_DEFAULTS, RunConfig, with_values
+from artgan.config import FORMER_DEFAULTS, ResolvedConfig, RunConfig, with_values
 from artgan.models import DISCRIMINATORS, GENERATORS
 from artgan.objectives import OBJECTIVES
+from artgan.schema.reader import read
+from artgan.schema.strict_yaml import Document
 
 _GAMMA = 0.0002
 
@@ -17,7 +19,7 @@ def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
     return _GAMMA * height_px * width_px / batch_size
 
 
-def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfig:
+def resolve_config(config: RunConfig, height_px: int, width_px: int) -> ResolvedConfig:
     """Return the configuration with every value that was left open filled in; precision and device are others' to choose."""
     model, objective, training = config.model, config.objective, config.training
     generator, discriminator = GENERATORS.row(model.generator), DISCRIMINATORS.row(model.discriminator)
@@ -43,7 +45,8 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> RunConfi
         "training.generator_lr": (training.generator_lr, generator.learning_rate),
         "training.discriminator_lr": (training.discriminator_lr, discriminator.learning_rate),
     }
-    return with_values(config, {key: value for key, (given, value) in defaults.items() if given is None})
+    settled = {key: value for key, (given, value) in defaults.items() if given is None}
+    return read(ResolvedConfig, Document(config.model_dump(mode="json"), {}, ""), settled)
 
 
 def left_open(config: RunConfig, run: RunConfig) -> RunConfig:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from artgan.config import RunConfig, config_from_dict, with_values
+from artgan.config import ResolvedConfig, RunConfig, config_from_dict, with_values
 from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, choose_precision, is_out_of_memory
 from artgan.errors import CheckpointError, ConfigError, StorageError
@@ -64,7 +64,7 @@ class Session:
     """
 
     run: Path
-    config: RunConfig
+    config: ResolvedConfig
     collection: Collection
     device: torch.device
     precision: torch.dtype
@@ -93,14 +93,14 @@ def open_session(config: RunConfig, collection: Collection, run: Path, world: Wo
     world = world or World()
     device = choose_device(config.training.device, world.local_rank)
     checkpoint = load_newest(run / CHECKPOINTS)
-    if checkpoint:
-        config = _same_run(config, collection, checkpoint)
-    config = resolve_config(config, collection.height, collection.width)
-    precision = choose_precision(config.training.precision, device)
-    config = with_values(config, {"training.precision": str(precision).removeprefix("torch.")})
-    _check_batch(config, collection, world)
+    resolved = (
+        _same_run(config, collection, checkpoint) if checkpoint else resolve_config(config, collection.height, collection.width)
+    )
+    precision = choose_precision(resolved.training.precision, device)
+    resolved = with_values(resolved, {"training.precision": str(precision).removeprefix("torch.")})
+    _check_batch(resolved, collection, world)
     try:
-        state = build_state(config, collection, device)
+        state = build_state(resolved, collection, device)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -109,11 +109,11 @@ def open_session(config: RunConfig, collection: Collection, run: Path, world: Wo
             "model.backbone_input_px"
         ) from error
     if checkpoint:
-        _check_weights(config, state, checkpoint)
+        _check_weights(resolved, state, checkpoint)
         _put(state, checkpoint)
-    _check_agreement(config, collection, state, device, world)
+    _check_agreement(resolved, collection, state, device, world)
     trained_on = checkpoint.info["collection"]["pixel_hash"] if checkpoint else collection.pixel_hash
-    return Session(run, config, collection, device, precision, state, state.images_seen, world, trained_on=trained_on)
+    return Session(run, resolved, collection, device, precision, state, state.images_seen, world, trained_on=trained_on)
 
 
 def roll_back(session: Session, ruined: int | None) -> bool:
@@ -146,7 +146,6 @@ def apply_learning_rates(session: Session) -> None:
     state, training = session.state, session.config.training
     pairs = ((state.optimizer_generator, training.generator_lr), (state.optimizer_discriminator, training.discriminator_lr))
     for optimizer, rate in pairs:
-        assert rate is not None
         for group in optimizer.param_groups:
             group["lr"] = rate * state.learning_rate_factor
 
@@ -178,7 +177,7 @@ def checkpoint_info(session: Session) -> dict[str, Any]:
     }
 
 
-def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint) -> RunConfig:
+def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint) -> ResolvedConfig:
     """Return the resolved configuration to go on with, after checking that it is the run's own in all that matters."""
     info, run = checkpoint.info, checkpoint.folder.parent.parent
     try:
@@ -196,20 +195,20 @@ def _same_run(config: RunConfig, collection: Collection, checkpoint: Checkpoint)
             f"run {run} was trained on other pictures than {collection.folder} holds (collection '{theirs.get('name')}', "
             f"{pixel_hash[:12]}, now {collection.pixel_hash[:12]}): give the run's own collection or another --run"
         )
-    config = resolve_config(left_open(config, saved), collection.height, collection.width)
-    if config.training.precision == "auto":
-        config = with_values(config, {"training.precision": saved.training.precision})
-    saved = resolve_config(saved, collection.height, collection.width)
-    changed = _changed_keys(saved.model_dump(mode="json"), config.model_dump(mode="json"))
+    resolved = resolve_config(left_open(config, saved), collection.height, collection.width)
+    if resolved.training.precision == "auto":
+        resolved = with_values(resolved, {"training.precision": saved.training.precision})
+    before = resolve_config(saved, collection.height, collection.width)
+    changed = _changed_keys(before.model_dump(mode="json"), resolved.model_dump(mode="json"))
     if changed:
         raise CheckpointError(
             f"run {run} was started with other values: {'; '.join(changed)}. Give the same ones, leave CONFIG out to "
             f"go on as before, or choose another --run"
         )
-    return config
+    return resolved
 
 
-def _check_weights(config: RunConfig, state: TrainState, checkpoint: Checkpoint) -> None:
+def _check_weights(config: ResolvedConfig, state: TrainState, checkpoint: Checkpoint) -> None:
     """Refuse a backbone with other weights: what was trained on its features would go on from some that it never saw.
 
     A checkpoint without an entry is from before it was kept, and goes on: a refusal would strand the run, and its next
@@ -226,7 +225,9 @@ def _check_weights(config: RunConfig, state: TrainState, checkpoint: Checkpoint)
             )
 
 
-def _check_agreement(config: RunConfig, collection: Collection, state: TrainState, device: torch.device, world: World) -> None:
+def _check_agreement(
+    config: ResolvedConfig, collection: Collection, state: TrainState, device: torch.device, world: World
+) -> None:
     """Refuse processes that would sum gradients of different runs, as where a machine does not see the run's folder."""
     ours = {
         "config": config.model_dump(mode="json"),
@@ -253,7 +254,7 @@ def _changed_keys(old: dict[str, Any], new: dict[str, Any], prefix: str = "") ->
     return changed
 
 
-def _check_batch(config: RunConfig, collection: Collection, world: World) -> None:
+def _check_batch(config: ResolvedConfig, collection: Collection, world: World) -> None:
     available, batch = len(collection.train_rows), config.training.batch_size
     if available < _FEWEST_PICTURES:
         raise ConfigError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from artgan import seeding
 from artgan.augment import AUGMENTATIONS
 from artgan.augment.contract import Augmentation
-from artgan.config import RunConfig
+from artgan.config import ResolvedConfig
 from artgan.datasets.collection import Collection
 from artgan.datasets.sampler import epoch_rows
 from artgan.devices import place
@@ -85,7 +85,7 @@ class TrainState:
         return next(self.generator.parameters()).dtype
 
 
-def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, Any]:
+def generator_arguments(config: ResolvedConfig, collection: Collection) -> dict[str, Any]:
     """Return the arguments that build the run's generator."""
     arguments = {
         "height_px": collection.height,
@@ -99,7 +99,7 @@ def generator_arguments(config: RunConfig, collection: Collection) -> dict[str, 
     return arguments | ({"padding": config.model.padding} if choice else {})
 
 
-def num_classes(config: RunConfig, collection: Collection) -> int:
+def num_classes(config: ResolvedConfig, collection: Collection) -> int:
     """Return the number of classes that the networks are conditioned on, 0 for none.
 
     Raises:
@@ -122,11 +122,11 @@ def num_classes(config: RunConfig, collection: Collection) -> int:
     return len(collection.classes)
 
 
-def build_state(config: RunConfig, collection: Collection, device: torch.device) -> TrainState:
+def build_state(config: ResolvedConfig, collection: Collection, device: torch.device) -> TrainState:
     """Build the networks and optimizers of a new run; the initial weights follow from the seed.
 
     Args:
-        config: with every value filled in (`resolve_config`).
+        config: of the run, made by `resolve_config`.
         collection: gives size, classes, and the pictures that a projected discriminator is calibrated on.
         device: where to.
 
@@ -140,7 +140,6 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
         torch.manual_seed(seeding.stream_key(config.seed, "init/terms") % 2**63)
-        assert config.objective.terms is not None
         terms = nn.ModuleDict({name: TERMS.load(name)(share) for name, share in sorted(config.objective.terms.items())})
         for term in terms.values():
             assert isinstance(term, GeneratorTerm)
@@ -150,8 +149,6 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
     _freeze(discriminator, config)
     ema = copy.deepcopy(generator).eval().requires_grad_(False)
     training = config.training
-    assert training.generator_lr is not None
-    assert training.discriminator_lr is not None
     return TrainState(
         generator=generator,
         discriminator=discriminator.eval(),  # see `layers.step_power_iterations`
@@ -165,13 +162,13 @@ def build_state(config: RunConfig, collection: Collection, device: torch.device)
     )
 
 
-def build_augmentation(config: RunConfig) -> Augmentation:
+def build_augmentation(config: ResolvedConfig) -> Augmentation:
     """Build the augmentation of a new run."""
     row = AUGMENTATIONS.row(config.augment.name)
     return row.load()(**{option: getattr(config.augment, option) for option in row.options})
 
 
-def training_pictures(config: RunConfig, collection: Collection) -> Callable[[int], Tensor]:
+def training_pictures(config: ResolvedConfig, collection: Collection) -> Callable[[int], Tensor]:
     """Return a function that gives the first pictures of a run, so many or all, `[N, 3, H, W]` in [-1, 1]."""
 
     def pictures(count: int) -> Tensor:
@@ -181,7 +178,7 @@ def training_pictures(config: RunConfig, collection: Collection) -> Callable[[in
     return pictures
 
 
-def _build_discriminator(config: RunConfig, collection: Collection) -> DiscriminatorNetwork:
+def _build_discriminator(config: ResolvedConfig, collection: Collection) -> DiscriminatorNetwork:
     spec = DiscriminatorSpec(
         height_px=collection.height,
         width_px=collection.width,
@@ -194,7 +191,7 @@ def _build_discriminator(config: RunConfig, collection: Collection) -> Discrimin
     return DISCRIMINATORS.load(config.model.discriminator).from_spec(spec)
 
 
-def _freeze(discriminator: DiscriminatorNetwork, config: RunConfig) -> None:
+def _freeze(discriminator: DiscriminatorNetwork, config: ResolvedConfig) -> None:
     stages, wanted = discriminator.stages(), config.training.freeze_stages
     if wanted > len(stages):
         raise ConfigError(

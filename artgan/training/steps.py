@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from artgan import seeding
+from artgan.config import ResolvedConfig
 from artgan.devices import autocast, send
 from artgan.models.layers import step_power_iterations
 from artgan.models.noise import KEY_BITS, keyed_noise
@@ -32,24 +33,22 @@ class StepContext:
     """What both steps need besides the state; constant through a run, except `micro_batch`.
 
     Attributes:
-        batch_size: images per step, over all processes.
-        micro_batch: images that this process holds at a time.
         precision: of the networks' arithmetic; float64 only where the state is float64 as well.
+        micro_batch: images that this process holds at a time.
     """
 
+    config: ResolvedConfig
     objective: Objective
     passes: Passes
     world: World
-    seed: int
-    batch_size: int
-    micro_batch: int
     device: torch.device
     precision: torch.dtype
-    r1_gamma: float
-    r2_gamma: float
-    penalty_every: int
-    path_length_weight: float
-    style_mixing: float
+    micro_batch: int
+
+    @property
+    def batch_size(self) -> int:
+        """Images per step, over all processes."""
+        return self.config.training.batch_size
 
     @property
     def local_batch(self) -> int:
@@ -79,7 +78,7 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
     with torch.no_grad():
         images_fake = _precise(torch.cat([_generated(context, inputs, labels, part) for part in _wholes(context)]))
     draws_real, draws_fake = _draws(state, context, "augment/real"), _draws(state, context, "augment/fake")
-    penalized = _is_due(state, context, context.penalty_every)
+    penalized = _is_due(state, context, context.config.objective.penalty_every)
     totals, terms = _Totals(), _terms(state, context, measured=False)
     for part in _pieces(context, slice(0, context.local_batch)):
         share = (part.stop - part.start) / context.batch_size
@@ -92,7 +91,7 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
         logits_real, logits_fake = _precise(logits_real), _precise(logits_fake)
         loss = context.objective.discriminator_loss(logits_real, logits_fake)
         penalties = _penalties(context, seen_real, seen_fake, labels[part]) if penalized else {}
-        (share * (loss + auxiliary + context.penalty_every * sum(penalties.values()))).backward()
+        (share * (loss + auxiliary + context.config.objective.penalty_every * sum(penalties.values()))).backward()
         means = {"logits/real": logits_real.mean(), "logits/fake": logits_fake.mean()}
         signs = {"logits/sign_real": logits_real.sign().mean()}
         totals.add(share, {"loss/discriminator": loss, "loss/auxiliary": auxiliary} | penalties | means | signs)
@@ -137,7 +136,7 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
             assert leaf.grad is not None
             made.backward(leaf.grad.to(made.dtype))
     totals.values |= terms.observe("fake")
-    if context.path_length_weight > 0 and _is_due(state, context, _PATH_LENGTH_EVERY):
+    if context.config.objective.path_length_weight > 0 and _is_due(state, context, _PATH_LENGTH_EVERY):
         totals.values |= _path_length(state, context, labels)
     return totals.values | {"skipped/generator": _update(state.optimizer_generator, context)}
 
@@ -147,8 +146,12 @@ def kinds_of_steps(context: StepContext) -> dict[int, float]:
 
     A place counts steps from the start of a run; all penalties fall on place 0.
     """
-    penalty_every = context.penalty_every if max(context.r1_gamma, context.r2_gamma) > 0 else 1
-    path_length_every = _PATH_LENGTH_EVERY if context.path_length_weight > 0 else 1
+    penalty_every = (
+        context.config.objective.penalty_every
+        if max(context.config.objective.r1_gamma, context.config.objective.r2_gamma) > 0
+        else 1
+    )
+    path_length_every = _PATH_LENGTH_EVERY if context.config.objective.path_length_weight > 0 else 1
     cycle = math.lcm(penalty_every, path_length_every)
     alike: dict[tuple[bool, bool], list[int]] = {}
     for place in range(cycle):
@@ -159,7 +162,10 @@ def kinds_of_steps(context: StepContext) -> dict[int, float]:
 def _penalties(context: StepContext, seen_real: Tensor, seen_fake: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Return gamma / 2 E[|grad D|^2] on real and generated images, those whose weight is not zero."""
     penalties = {}
-    for name, gamma, seen in (("r1", context.r1_gamma, seen_real), ("r2", context.r2_gamma, seen_fake)):
+    for name, gamma, seen in (
+        ("r1", context.config.objective.r1_gamma, seen_real),
+        ("r2", context.config.objective.r2_gamma, seen_fake),
+    ):
         if gamma > 0:
             penalties[f"penalty/{name}"] = gamma / 2 * context.passes.slopes(seen, labels).mean()
     return penalties
@@ -180,7 +186,7 @@ def _path_length(state: TrainState, context: StepContext, labels: Tensor) -> dic
             styles = _precise(_styles(context, inputs, labels, here))
         lengths = context.passes.lengths(styles, keys, keyed_noise(keys, -1, (3, *state.image_size)).to(styles.dtype))
         penalty = state.path_length.penalty(_precise(lengths))
-        (share * _PATH_LENGTH_EVERY * context.path_length_weight * penalty).backward()
+        (share * _PATH_LENGTH_EVERY * context.config.objective.path_length_weight * penalty).backward()
         mean_length = mean_length + share * lengths.detach().mean()
     state.path_length.observe(context.world.total(mean_length))
     return {"path_length": state.path_length.mean / context.world.size}
@@ -191,13 +197,13 @@ def _inputs(state: TrainState, context: StepContext, purpose: str) -> _Inputs:
     generator = state.generator
     latents = _normal(state, context, f"latents/{purpose}", generator.latent_dim)
     keys = (_uniform(state, context, f"noise/{purpose}", 1)[:, 0] * 2**KEY_BITS).long()
-    if context.style_mixing == 0:
+    if context.config.model.style_mixing == 0:
         return _Inputs(latents, None, None, keys)
     # With probability `style_mixing`, the layers from a random one on take another latent's style (1812.04948, section 3.1).
     others = _normal(state, context, f"latents/{purpose}/mixed", generator.latent_dim)
     draws = _uniform(state, context, f"mixing/{purpose}", 2)
     crossover = 1 + torch.floor(draws[:, 1] * (generator.num_styles - 1))
-    crossover = torch.where(draws[:, 0] < context.style_mixing, crossover, generator.num_styles)
+    crossover = torch.where(draws[:, 0] < context.config.model.style_mixing, crossover, generator.num_styles)
     layers = torch.arange(generator.num_styles, device=context.device)
     return _Inputs(latents, others, layers[None] >= crossover[:, None], keys)
 
@@ -207,7 +213,7 @@ def _styles(context: StepContext, inputs: _Inputs, labels: Tensor, index: slice 
     generator = context.passes.generator
     styles = generator.mapping(inputs.latents[index], labels[index])
     if inputs.others is None or inputs.mixed is None:
-        return generator.per_layer(styles) if context.path_length_weight > 0 else styles
+        return generator.per_layer(styles) if context.config.objective.path_length_weight > 0 else styles
     others = generator.mapping(inputs.others[index], labels[index])
     return torch.where(inputs.mixed[index][:, :, None], generator.per_layer(others), generator.per_layer(styles))
 
@@ -286,13 +292,13 @@ def _first_position(state: TrainState, context: StepContext) -> int:
 
 
 def _normal(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
-    values = seeding.normal(context.seed, stream, _first_position(state, context), context.local_batch, width)
+    values = seeding.normal(context.config.seed, stream, _first_position(state, context), context.local_batch, width)
     return send(torch.from_numpy(values).to(state.dtype), context.device)
 
 
 def _uniform(state: TrainState, context: StepContext, stream: str, width: int) -> Tensor:
     """Return uniforms in float64: a float32 would round some to 1."""
-    values = seeding.uniform(context.seed, stream, _first_position(state, context), context.local_batch, width)
+    values = seeding.uniform(context.config.seed, stream, _first_position(state, context), context.local_batch, width)
     return send(torch.from_numpy(values), context.device)
 
 

@@ -1,10 +1,13 @@
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from artgan.config import RunConfig, config_from_dict, dump_config, json_schema, load_config, with_values
+from artgan.config import ResolvedConfig, RunConfig, config_from_dict, dump_config, json_schema, load_config, with_values
 from artgan.errors import ConfigError
+from artgan.models import GENERATORS
+from artgan.training.resolve import resolve_config
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -87,6 +90,20 @@ def test_the_resolved_config_round_trips(tmp_path):
     config = with_values(RunConfig(), {"seed": 3, "augment.policies": ["cutout"]})
     assert load_config(write(tmp_path, dump_config(config))) == config
     assert config_from_dict(config.model_dump(mode="json"), "test") == config
+
+
+def test_a_resolved_config_leaves_nothing_open_and_is_written_as_any_other(tmp_path):
+    """Code that trains takes the resolved type; files and checkpoints keep the keys and the order that they always had."""
+    for generator in GENERATORS:
+        resolved = resolve_config(with_values(RunConfig(), {"model.generator": generator, "model.backbone": "random"}), 64, 48)
+        assert type(resolved) is ResolvedConfig
+        values = resolved.model_dump(mode="json")
+        left_open = [f"{name}.{key}" for name in ("model", "objective") for key, value in values[name].items() if value is None]
+        assert left_open == []
+        assert json.dumps(values) == json.dumps(load_config(write(tmp_path, dump_config(resolved))).model_dump(mode="json"))
+        assert with_values(resolved, {"seed": 3}).seed == 3
+    with pytest.raises(ConfigError, match=r"training\.generator_lr = None: expected a number above 0"):
+        with_values(resolved, {"training.generator_lr": None})
 
 
 def test_the_schema_describes_every_key():
