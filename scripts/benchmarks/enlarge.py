@@ -36,7 +36,7 @@ from artgan.refine.recipe import make_recipe
 from artgan.refine.sources import find_pictures
 
 CPU = torch.device("cpu")
-PATCH_PX, MAX_PATCHES = 64, 600
+PATCH_PX = 64
 SHEET_WORKS, SHEET_PX = 8, 256
 
 
@@ -65,20 +65,20 @@ def ways_of(options, factor):
     def ours(enlarge):
         return lambda small: to_eight_bits(enlarge(small), dither=False)
 
-    ways = {"lanczos": ours(classical("lanczos", factor, CPU)), "edge": ours(classical("edge", factor, CPU))}
-    ways |= {"opencv cubic": opencv(cv2.INTER_CUBIC), "opencv lanczos4": opencv(cv2.INTER_LANCZOS4)}
+    ways = {"lanczos": ours(classical("lanczos", factor, CPU))}
     for texture in options.textures.split(","):
         ways[f"texture {texture}"] = ours(load_enlarge(options.enlarger, CPU, float(texture)))
-    return ways
+    ways["edge"] = ours(classical("edge", factor, CPU))
+    return ways | {"opencv cubic": opencv(cv2.INTER_CUBIC), "opencv lanczos4": opencv(cv2.INTER_LANCZOS4)}
 
 
 @torch.inference_mode()
-def features_of(pictures, features):
+def features_of(pictures, options):
     """Return the features of evenly spread patches of pictures, float32 `[n, d]`."""
-    network, layer, size_px = FEATURE_SPACES[features]
+    network, layer, size_px = FEATURE_SPACES[options.features]
     backbone = load_backbone(network, (layer,))
     patches = torch.cat([patches_of(image_tensor([picture], CPU), PATCH_PX) for picture in pictures])
-    chosen = patches[np.linspace(0, len(patches) - 1, min(MAX_PATCHES, len(patches))).round().astype(int)]
+    chosen = patches[np.linspace(0, len(patches) - 1, min(options.patches, len(patches))).round().astype(int)]
     rows = [backbone(resize(part, size_px, "clean"))[layer].mean((2, 3)) for part in chosen.split(8)]
     return torch.cat(rows).numpy()
 
@@ -103,24 +103,25 @@ def main():
     parser.add_argument("--textures", default="0,0.5,1")
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--features", default="inception-768", choices=list(FEATURE_SPACES))
+    parser.add_argument("--patches", type=int, default=600, help="how many are looked at")
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     factor = read_enlarger(options.enlarger).factor
     works = works_of(options, factor)
     small = [reduced(work, factor) for work in works]
-    real = features_of(works, options.features)
-    made, lines = {}, {}
+    real = features_of(works, options)
+    made = {}
     for name, enlarge in ways_of(options, factor).items():
         made[name] = [enlarge(picture) for picture in small]
-        found = features_of(made[name], options.features)
+        found = features_of(made[name], options)
         pairs = list(zip(made[name], works, strict=True))
-        lines[name] = {
+        line = {"way": name, "works": len(works), "patches": len(real), "features": options.features} | {
             "psnr_db": round(float(np.mean([peak_signal_noise_ratio(b, a) for a, b in pairs])), 3),
             "ssim": round(float(np.mean([structural_similarity(b, a, channel_axis=2) for a, b in pairs])), 4),
             "patch_fd": round(frechet_distance(fit_gaussian(found), fit_gaussian(real)), 4),
             "patch_kid": round(kernel_distance(found, real).value, 6),
         }
-        print(json.dumps({"way": name, "works": len(works), "patches": len(real), "features": options.features} | lines[name]))
+        print(json.dumps(line), flush=True)
     if options.sheet is not None:
         sheet_of(works, small, made, options.sheet)
 

@@ -84,7 +84,7 @@ def test_lanczos_is_that_of_pillow_where_no_border_is_near(factor):
     flat = lanczos(torch.full((1, 3, 5, 4), 0.25), factor)
     assert torch.allclose(flat, torch.full((1, 3, 5 * factor, 4 * factor), 0.25))
     images = torch.rand(1, 3, 9, 8)
-    assert torch.equal(EnlargingNetwork(factor, 4, 1)(images), lanczos(images, factor))
+    assert torch.equal(EnlargingNetwork(factor, 4, 1)(images, torch.rand(1, 4, 9, 8)), lanczos(images, factor))
 
 
 def test_edge_averages_to_the_small_picture_without_halos():
@@ -117,10 +117,10 @@ def test_a_tile_over_memory_is_cut_and_one_that_cannot_be_is_one_line():
     held = classical("lanczos", 2, CPU, 64)
 
     def scarce(limit):
-        def enlarge(images):
+        def enlarge(images, noise):
             if images.shape[2] > limit:
                 raise MemoryError
-            return held.enlarge(images)
+            return held.enlarge(images, noise)
 
         return Enlarge(enlarge, 2, held.radius, 64, CPU)
 

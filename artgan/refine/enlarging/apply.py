@@ -14,6 +14,7 @@ from artgan.errors import DataError
 from artgan.refine.canvas import image_tensor
 from artgan.refine.enlarging.classical import WAYS
 from artgan.refine.enlarging.folder import read_enlarger
+from artgan.refine.enlarging.network import still_noise
 from artgan.refine.steps.enlarge import EnlargeLook
 from artgan.refine.steps.step import Cost, Workload
 from artgan.refine.tiles import spans
@@ -30,14 +31,14 @@ class Enlarge:
     """A way to enlarge pictures of any size.
 
     Attributes:
-        enlarge: `[1, 3, h, w]` in [-1, 1] to `[1, 3, factor h, factor w]`.
+        enlarge: `[1, 3, h, w]` in [-1, 1] and noise `[1, 4, h, w]` to `[1, 3, factor h, factor w]`.
         factor: of both sides.
         radius: how many pixels around a small picture's pixel its enlargement depends on.
         tile_px: side of the tiles, at the small size.
         device: where.
     """
 
-    enlarge: Callable[[Tensor], Tensor]
+    enlarge: Callable[[Tensor, Tensor], Tensor]
     factor: int
     radius: int
     tile_px: int
@@ -66,11 +67,13 @@ class Enlarge:
     def _in_tiles(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
         factor = self.factor
+        noise = still_noise(height, width)
         result = np.empty((factor * height, factor * width, 3), np.float32)
         for rows in spans(height, self.tile_px, self.radius, 1):
             for columns in spans(width, self.tile_px, self.radius, 1):
                 tile = np.ascontiguousarray(pixels[rows.start : rows.stop, columns.start : columns.stop])
-                large = self.enlarge(image_tensor([tile], self.device)).clamp(-1, 1)
+                here = noise[:, :, rows.start : rows.stop, columns.start : columns.stop].to(self.device)
+                large = self.enlarge(image_tensor([tile], self.device), here).clamp(-1, 1)
                 down, across = factor * (rows.core_start - rows.start), factor * (columns.core_start - columns.start)
                 core = large[0, :, down:, across:].permute(1, 2, 0).cpu().numpy()
                 window = result[
@@ -99,7 +102,7 @@ def load_enlarge(folder: Path, device: torch.device, texture: float | None = Non
 def classical(way: str, factor: int, device: torch.device, tile_px: int = TILE_PX) -> Enlarge:
     """Return a classical way, `lanczos` or `edge`, ready to work."""
     held = WAYS[way]
-    return Enlarge(lambda images: held.enlarge(images, factor), factor, held.radius, tile_px, device)
+    return Enlarge(lambda images, _: held.enlarge(images, factor), factor, held.radius, tile_px, device)
 
 
 def enlarger_of_look(look: EnlargeLook, folder: Path | None, device: torch.device) -> Enlarge:

@@ -19,7 +19,7 @@ from artgan.errors import ConfigError
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.enlarging.crops import Crops
 from artgan.refine.enlarging.folder import save_enlarger, verdict
-from artgan.refine.enlarging.learner import EnlargerFitting, fit_steps, trial_of
+from artgan.refine.enlarging.learner import EnlargerFitting, fit_steps, judge_of, trial_of, with_still_noise
 from artgan.refine.enlarging.measure import Score, Trial
 from artgan.refine.enlarging.network import EnlargingNetwork
 from artgan.refine.enlarging.works import Works, gather_works
@@ -122,7 +122,7 @@ def _scores(fitting: EnlargerFitting, trial: Trial, on_progress: Listener) -> di
     """Return the scores of several textures by name."""
     scores = {}
     for done, texture in enumerate(_TEXTURES):
-        scores[f"{texture:g}"] = trial.score(_between(fitting, texture))
+        scores[f"{texture:g}"] = trial.score(with_still_noise(_between(fitting, texture)))
         on_progress(Progress("judging", done + 1, len(_TEXTURES), "textures"))
     return scores
 
@@ -153,6 +153,7 @@ def _about(
         "steps": fitting.reached.step,
         "fit": fitting.values.model_dump(mode="json"),
         "seed": request.recipe.seed,
+        "judge": judge_of(str(fitting.values.backbone)),
         "backbone_sha256": fitting.discriminator.weights_sha256,
         "samples_sha256": request.samples_sha256 or None,
         "works": {

@@ -144,7 +144,7 @@ def _card(about: Mapping[str, Any]) -> str:
             f"Works: {works['origin']}. Rights in them: {rights}.",
             "",
             f"On {works['held_out']} works that it never saw, reduced {about['factor']} times (bicubic) and enlarged again;",
-            f"the patch distance is Fréchet's in features of {about['fit']['backbone']}, and compares within this table:",
+            f"the patch distance is Fréchet's in features of {about['judge']}, and compares within this table:",
             "",
             "| texture | PSNR, dB | patch distance |",
             "| --- | --- | --- |",

@@ -30,7 +30,7 @@ from artgan.objectives.hinge import Hinge
 from artgan.progress import Listener, Progress
 from artgan.refine.enlarging.crops import Crops
 from artgan.refine.enlarging.measure import Score, Trial
-from artgan.refine.enlarging.network import EnlargingNetwork, lanczos
+from artgan.refine.enlarging.network import NOISE_CHANNELS, EnlargingNetwork, lanczos, still_noise
 from artgan.refine.fit_state import STATE_FILE, HeldFit, save_fit, seed_weights
 from artgan.refine.steps.enlarge import EnlargerFit
 
@@ -41,6 +41,7 @@ _HEAD_WIDTH = 64
 _CALIBRATION_CROPS = 64
 _SAVE_EVERY_SECONDS = 60.0
 _FITS = "enlarger/"
+_LEAST_INPUT_PX = 64
 
 
 @dataclass
@@ -79,6 +80,8 @@ class EnlargerFitting:
         self.crops, self.values, self.seed, self.device = crops, values, seed, device
         network = EnlargingNetwork(factor, values.width, values.blocks)
         seed_weights(network, seed, f"{_FITS}network")
+        with torch.no_grad():
+            network.first.weight[:, -NOISE_CHANNELS:] = 0  # until texture is learnt, noise is nothing
         self.network = place(network, device)
         self.average, self.fidelity, self.texture = (copy.deepcopy(self.network).requires_grad_(False) for _ in range(3))
         self.discriminator = place(_discriminator(crops, values, seed), device)
@@ -96,7 +99,8 @@ class EnlargerFitting:
         self.optimizer.param_groups[0]["lr"] = values.learning_rate * min(1.0, (place_in_fit + 1) / 100)
         for_texture = place_in_fit >= values.fidelity_steps
         with autocast(self.device, self.precision):
-            made = self.network(torch.cat([small, unpaired]) if for_texture else small)
+            given = torch.cat([small, unpaired]) if for_texture else small
+            made = self.network(given, self._noise(given))
         made = made.float()
         losses = {"pixel": F.l1_loss(made[: len(small)], large)}
         if not for_texture:
@@ -105,7 +109,7 @@ class EnlargerFitting:
             if len(unpaired):
                 again = F.avg_pool2d(made[len(small) :], self.network.factor)
                 losses["pixel"] = losses["pixel"] + F.l1_loss(again, unpaired)
-            losses |= self._seen(made, large)
+            losses |= self._seen(self._shifted(made), self._shifted(large))
             loss = (
                 values.pixel_weight * losses["pixel"]
                 + values.feature_weight * losses["feature"]
@@ -113,6 +117,22 @@ class EnlargerFitting:
             )
         self._update(loss)
         return {name: value.detach() for name, value in losses.items()}
+
+    def _noise(self, small: Tensor) -> Tensor:
+        """Return the noise of a step: none where nearness alone is learnt, which noise can only spoil."""
+        count, _, height, width = small.shape
+        if self.reached.step < self.values.fidelity_steps:
+            return small.new_zeros(count, NOISE_CHANNELS, height, width)
+        values = seeding.normal(self.seed, f"{_FITS}noise", self.reached.step * count, count, NOISE_CHANNELS * height * width)
+        return send(torch.from_numpy(values).view(count, NOISE_CHANNELS, height, width), self.device)
+
+    def _shifted(self, images: Tensor) -> Tensor:
+        """Return images but for a few rows and columns, others in each step: strides of the backbone would print a grid."""
+        most = self.crops.shift_px
+        draws = seeding.uniform(self.seed, f"{_FITS}shift", self.reached.step, 1, 2)[0]
+        down, across = (int(draw * (most + 1)) for draw in draws)
+        height, width = (side - most for side in images.shape[-2:])
+        return images[:, :, down : down + height, across : across + width]
 
     def _seen(self, made: Tensor, large: Tensor) -> dict[str, Tensor]:
         """Update the discriminator, and return what it says of what was made."""
@@ -155,7 +175,7 @@ class EnlargerFitting:
 
     def judge(self, trial: Trial) -> Score:
         """Judge the average on held-out works, and keep it where it is the best so far."""
-        reached, score = self.reached, trial.score(self.average)
+        reached, score = self.reached, trial.score(with_still_noise(self.average))
         if reached.step <= self.values.fidelity_steps:
             return score
         if score.patch_fd < reached.best:
@@ -247,13 +267,24 @@ def fit_steps(
         fitting.save(folder, identity)
 
 
+def judge_of(backbone: str) -> str:
+    """Return another network than the one that is trained against, which would praise what deceives it."""
+    return "drawn" if backbone != "drawn" else "random"
+
+
 def trial_of(works: Sequence[np.ndarray], fitting: EnlargerFitting) -> tuple[Trial, Score]:
     """Return what a fit is judged on, with the score of Lanczos."""
     values, factor, side = fitting.values, fitting.network.factor, fitting.crops.crop_px
     assert values.backbone is not None
-    backbone = place(load_backbone(values.backbone, Discriminator.taps(values.backbone)), fitting.device)
+    judge = judge_of(values.backbone)
+    backbone = place(load_backbone(judge, Discriminator.taps(judge)), fitting.device)
     trial = Trial(works, factor, 2 * side, side // 2, backbone, fitting.device)
     return trial, trial.score(lambda images: lanczos(images, factor))
+
+
+def with_still_noise(network: EnlargingNetwork) -> Callable[[Tensor], Tensor]:
+    """Return a network as a function of pictures alone."""
+    return lambda images: network(images, still_noise(*images.shape[-2:]).to(images.device))
 
 
 def _discriminator(crops: Crops, values: EnlargerFit, seed: int) -> Discriminator:
@@ -261,7 +292,7 @@ def _discriminator(crops: Crops, values: EnlargerFit, seed: int) -> Discriminato
     backbone = load_backbone(values.backbone, Discriminator.taps(values.backbone))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.stream_key(seed, f"{_FITS}discriminator") % 2**63)
-        input_px = max(crops.crop_px, BACKBONES.row(values.backbone).least_px)
+        input_px = max(crops.crop_px - crops.shift_px, min(_LEAST_INPUT_PX, BACKBONES.row(values.backbone).least_px))
         network = Discriminator(backbone=backbone, input_px=input_px, width=_HEAD_WIDTH, num_classes=0)
     network.calibrate(to_float(crops.large(_CALIBRATION_CROPS)))
     return network.eval()

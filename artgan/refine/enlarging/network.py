@@ -1,9 +1,10 @@
-"""The enlarger: a residual network at the small picture's size, with the pixels of the large one in its channels.
+"""The enlarger: a residual network at the small picture's size, then a convolution at each doubling.
 
 Lim et al. 2017, "Enhanced deep residual networks for single image super-resolution" (1707.02921): no batch norm, so that a
-pixel depends on its neighbourhood alone; Shi et al. 2016 (1609.05158): sub-pixel convolution. Departures: it adds to a Lanczos
-enlargement, so that an untrained network is Lanczos; a doubling at a time, with a convolution at each size, so that the
-sub-pixels of neighbours are joined and no grid is seen; narrow and short, for CPUs.
+pixel depends on its neighbourhood alone. Departures: it adds to a Lanczos enlargement, so that an untrained network is Lanczos;
+bilinear doublings and convolutions in place of sub-pixel ones, which at the same cost left a grid of the small picture's pixels
+on flat paint (Odena et al. 2016, "Deconvolution and checkerboard artifacts"); noise as an input, since without it all that a
+network can draw on flat paint repeats from pixel to pixel, as a mesh; narrow and short, for CPUs.
 """
 
 import math
@@ -13,7 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artgan import seeding
+
 FACTORS = (2, 4)
+NOISE_CHANNELS = 4
 LANCZOS_RADIUS = 3  # its lobes
 _UP_WIDTH = 16  # channels at sizes above the small picture's
 _RESIDUAL_GAIN = 0.2
@@ -30,7 +34,7 @@ class _Residual(nn.Module):
 
 
 class EnlargingNetwork(nn.Module):
-    """Pictures `[B, 3, H, W]` in [-1, 1] to `[B, 3, factor H, factor W]`, which may leave the range.
+    """Pictures `[B, 3, H, W]` in [-1, 1] and noise `[B, 4, H, W]` to `[B, 3, factor H, factor W]`, which may leave the range.
 
     Args:
         factor: 2 or 4.
@@ -45,21 +49,28 @@ class EnlargingNetwork(nn.Module):
         super().__init__()
         assert factor in FACTORS
         self.factor, self.radius = factor, 2 * blocks + 3
-        self.first = nn.Conv2d(3, width, 3, padding=1)
+        self.first = nn.Conv2d(3 + NOISE_CHANNELS, width, 3, padding=1)
         self.blocks = nn.Sequential(*[_Residual(width) for _ in range(blocks)])
         inner = [width, *[_UP_WIDTH] * _doublings(factor)]
-        self.up = nn.ModuleList(nn.Conv2d(wide, 4 * narrow, 3, padding=1) for wide, narrow in pairwise(inner))
+        self.up = nn.ModuleList(nn.Conv2d(wide, narrow, 3, padding=1) for wide, narrow in pairwise(inner))
         self.last = nn.Conv2d(_UP_WIDTH, 3, 3, padding=1)
         assert self.last.bias is not None
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = self.first(images)
+    def forward(self, images: Tensor, noise: Tensor) -> Tensor:
+        x = self.first(torch.cat([images, noise], 1))
         x = x + self.blocks(x)
         for convolution in self.up:
-            x = F.leaky_relu(F.pixel_shuffle(convolution(x), 2), 0.1)
+            x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+            x = F.leaky_relu(convolution(x), 0.1)
         return lanczos(images, self.factor) + _LAST_GAIN * self.last(x)
+
+
+def still_noise(height: int, width: int) -> Tensor:
+    """Return the noise of pictures of a size, `[1, 4, height, width]`: always the same, so that frames of a film agree."""
+    values = seeding.normal(0, "enlarger/still", 0, height, NOISE_CHANNELS * width)
+    return torch.from_numpy(values.reshape(1, height, NOISE_CHANNELS, width)).transpose(1, 2).contiguous()
 
 
 def _doublings(factor: int) -> int:

@@ -95,13 +95,13 @@ class EnlargerFit(Section):
     """Of the network."""
     discriminator_rate: Annotated[float, Field(gt=0, le=1)] = 4e-4
     """Of the discriminator."""
-    fidelity_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 1500
+    fidelity_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     """First steps, by the pixel loss alone: what the texture 0 shows."""
     pixel_weight: Weight = 5.0
     """Of the mean absolute difference of pixels in [-1, 1]."""
     feature_weight: Weight = 1.0
     """Of the mean absolute difference of the discriminator's standardised features."""
-    adversarial_weight: Weight = 0.2
+    adversarial_weight: Weight = 0.1
     """Of the hinge loss."""
     own_outputs: Unit = 0.25
     """Where a model is given: so many of its samples a crop, enlarged without a large counterpart."""
@@ -113,7 +113,7 @@ class EnlargerFit(Section):
     """Shorter side that larger works are reduced to."""
     holdout: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """Share of works that is judged on, where no collection says which."""
-    check_every: Annotated[int, Field(ge=1, le=1_000_000)] = 500
+    check_every: Annotated[int, Field(ge=1, le=1_000_000)] = 250
     """Steps from one judgement on held-out works to the next."""
-    patience: Annotated[int, Field(ge=1, le=1000)] = 8
+    patience: Annotated[int, Field(ge=1, le=1000)] = 12
     """Stop when so many judgements in a row were no better than the best."""
