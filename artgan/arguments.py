@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -91,33 +90,6 @@ def jobs(count: int) -> int:
     if not 0 <= count <= 1024:
         raise ConfigError(f"--jobs {count}: expected a number from 0 to 1024")
     return count or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def output_file(option: str, path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> Path:
-    """Check, before the work, that a result can go to a file: it replaces no input, no folder and no file of another kind.
-
-    Args:
-        option: for the message.
-        path: where to; its folder is made.
-        suffixes: of the files that this result may replace.
-        inputs: files that the command reads.
-
-    Raises:
-        ConfigError: it would replace what it must not.
-        StorageError: it cannot be written there.
-    """
-    if path.is_dir():
-        raise ConfigError(f"{option} {path}: is a folder; give a file")
-    if any(path.exists() and source.exists() and path.samefile(source) for source in inputs):
-        raise ConfigError(f"{option} {path}: is an input, which is never replaced; give another file")
-    if path.exists() and path.suffix.lower() not in suffixes:
-        raise ConfigError(f"{option} {path}: is there, and is no {suffixes[0]} file; give another name, or move it away")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
-            return path
-    except OSError as error:
-        raise StorageError(f"{option} {path}: cannot be written ({error.strerror})") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from artgan.errors import ConfigError, DataError
+from artgan.errors import DataError
 
 TRAINED = "trainedAlgorithmicMedia"
 COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
@@ -107,27 +107,6 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: the '{METADATA_KEY}' entry of this picture is not readable ({error})") from error
     return metadata
-
-
-def check_replaceable(paths: Iterable[Path], option: str = "--out") -> None:
-    """Check, before the work, that results replace nothing but what artgan made itself.
-
-    Raises:
-        ConfigError: a folder, or a file of another origin, is in the way.
-    """
-    for path in paths:
-        if path.exists() and not _is_ours(path):
-            what = "a folder" if path.is_dir() else "a file that artgan did not make"
-            raise ConfigError(
-                f"{option} {path.parent}: {path.name} is {what} and would be replaced: give another folder, or move it away"
-            )
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        return path.is_file() and read_metadata(path) is not None
-    except DataError:
-        return False
 
 
 def _long_text(image: Image.Image) -> str | None:

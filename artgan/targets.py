@@ -1,13 +1,16 @@
 """Where results may go: never over, nor around, what they are made from, and never over what artgan did not make.
 
-`--force` lets a verb replace what the same verb made before, and nothing else. Folders are told apart by what they are on
-disk and not by their names, so that links, other spellings and drives that ignore case change nothing.
+One rule for all verbs, in three cases. A folder of results: `--force` lets a verb replace what the same verb made before, and
+nothing else (`output_folder`). Files within it: those of artgan alone, known by what they hold (`check_replaceable`). A file
+that the user names: any of its kind, except an input (`output_file`). Folders and files are told apart by what they are on disk
+and not by their names, so that links, other spellings and drives that ignore case change nothing.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,7 @@ _OWN_FOLDERS = (
 )  # whole: nothing is written into them
 
 _PAGE_FACTS = "window.artganFacts"
+_PICTURES = (".png", ".jpg", ".webp", ".tif")
 
 
 @dataclass(frozen=True)
@@ -29,19 +33,21 @@ class Kind:
     Attributes:
         name: in words.
         sign: a file that every such folder has.
+        key: that the sign's JSON has; empty where any object will do.
         whole: of a folder that is replaced as a whole: what all its files are called; None where files are only added.
     """
 
     name: str
     sign: str
     whole: str | None = None
+    key: str = ""
 
 
 COLLECTION = Kind("collection", "collection.json", r"collection\.json|images\.npy|index\.jsonl|contact_sheet\.png")
 EXPORT = Kind("exported collection", "export.json", r"([^/]+/)?\d{8}\.png|metadata\.csv|export\.json")
 MODEL = Kind("model", "manifest.json", r"(config|manifest)\.json|model\.safetensors|README\.md|samples\.png")
 SAMPLES = Kind("folder of samples", "grid.png")
-REFINED = Kind("folder of refined pictures", "refine.json")
+REFINED = Kind("folder of refined pictures", "refine.json", key="recipe")
 DIRECTIONS = Kind("folder of directions", "directions.json")
 PROJECTION = Kind("projection", "projection.png")
 ENLARGER = Kind("enlarger", "enlarger.json", r"(enlarger|manifest)\.json|(enlarger|fit)\.safetensors|README\.md")
@@ -125,6 +131,53 @@ def output_folder(path: Path, force: bool, kind: Kind, sources: Iterable[Path] =
     return path
 
 
+def check_replaceable(paths: Iterable[Path], option: str = "--out", kind: Kind | None = None) -> None:
+    """Check, before the work, that results replace nothing but what artgan made itself.
+
+    Args:
+        paths: of pictures, and of the sign of the kind.
+        option: for the message.
+        kind: of the folder that they are in, where its sign is among them.
+
+    Raises:
+        ConfigError: a folder, or a file of another origin, is in the way.
+    """
+    for path in paths:
+        if path.exists() and not _is_ours(path, kind.key if kind else ""):
+            what = "a folder" if path.is_dir() else "a file that artgan did not make"
+            raise ConfigError(
+                f"{option} {path.parent}: {path.name} is {what} and would be replaced: give another folder, or move it away"
+            )
+
+
+def output_file(option: str, path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> Path:
+    """Check, before the work, that a result can go to a file: it replaces no input, no folder and no file of another kind.
+
+    Args:
+        option: for the message.
+        path: where to; its folder is made.
+        suffixes: of the files that this result may replace.
+        inputs: files that the command reads.
+
+    Raises:
+        ConfigError: it would replace what it must not.
+        StorageError: it cannot be written there.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{option} {path}: is a folder; give a file")
+    identity = _identity(path)
+    if identity is not None and identity in map(_identity, inputs):
+        raise ConfigError(f"{option} {path}: is an input, which is never replaced; give another file")
+    if identity is not None and path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{option} {path}: is there, and is no {suffixes[0]} file; give another name, or move it away")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise StorageError(f"{option} {path}: cannot be written ({error.strerror})") from error
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
@@ -135,25 +188,30 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _has_sign(folder: Path, kind: Kind) -> bool:
     """Return whether a folder has the file that tells the kind; of pictures, one that artgan wrote: an end may be missing."""
-    if not kind.sign.endswith(".png"):
-        return _is_ours(folder / kind.sign)
+    sign = folder / kind.sign
+    pictures = (sorted(path for path in folder.iterdir() if path.suffix in _PICTURES)[:3]) if sign.suffix == ".png" else []
+    return any(_is_ours(path, kind.key) for path in (sign, *pictures))
+
+
+def _is_ours(path: Path, key: str = "") -> bool:
+    """Return whether artgan wrote a file: a picture or sheet with its mark, or JSON with a key, or a page's facts."""
+    if path.suffix not in (".json", ".js"):
+        return path.is_file() and _has_mark(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        held = json.loads(text) if path.suffix == ".json" else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and (not key or key in held) if path.suffix == ".json" else text.startswith(_PAGE_FACTS)
+
+
+def _has_mark(picture: Path) -> bool:
     from artgan.metadata import read_metadata
     from artgan.overview import is_sheet
 
-    if is_sheet(folder / kind.sign):
-        return True
-    pictures = sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg", ".webp", ".tif"))
     try:
-        return any(read_metadata(path) is not None for path in pictures[:3])
+        return is_sheet(picture) or read_metadata(picture) is not None
     except DataError:
-        return False
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return text.startswith(_PAGE_FACTS) if path.suffix == ".js" else isinstance(json.loads(text), dict)
-    except (OSError, ValueError, RecursionError):
         return False
 
 

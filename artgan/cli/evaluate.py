@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
@@ -65,7 +65,7 @@ def evaluate(
         raise DataError(f"{target}: no such run, model or folder of pictures")
     for option, path, suffix in (("--json", json_file, ".json"), ("--report", report, ".html")):
         if path is not None:
-            arguments.output_file(option, path, (suffix,))
+            targets.output_file(option, path, (suffix,))
     from artgan.api import NUM_JUDGED
     from artgan.datasets.collection import open_collection
 

@@ -83,15 +83,14 @@ def project(
     from artgan.generation.sample import class_label, picture_metadata, render
     from artgan.generation.video import check_format, encode_video
     from artgan.images import grid, save_png
-    from artgan.metadata import check_replaceable
     from artgan.overview import save_sheet
 
     if video != "none":
         check_format(video)
     model = load_model(target, choose_device(device))
     wanted = decode_file(picture).pixels
-    check_replaceable([out / "projection.png", out / "sheet.png"])
-    arguments.output_file("--out", out / f"search.{video}", (f".{video}",), [picture])
+    targets.check_replaceable([out / "projection.png", out / "sheet.png"])
+    targets.output_file("--out", out / f"search.{video}", (f".{video}",), [picture])
     label = None if class_name is None else class_label(model, class_name)
     frames: list[np.ndarray] = []
     with hearing(quiet=context.obj.quiet) as listen:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments, targets
+from artgan import targets
 from artgan.cli.app import EPILOG, app
 from artgan.errors import ConfigError
 
@@ -55,7 +55,7 @@ def export(
         raise ConfigError(f"--out {out}: expected a name that ends in .onnx or .pt2")
     if out.exists() and not force:
         raise ConfigError(f"--out {out}: exists; choose another, or add --force to replace it")
-    arguments.output_file("--out", out, (out.suffix,))
+    targets.output_file("--out", out, (out.suffix,))
     from artgan.generation.export import export_model
     from artgan.generation.model_folder import load_model
 

@@ -277,7 +277,7 @@ def _run(
     if dry_run:
         return
     if cube is not None:
-        arguments.output_file("--cube", cube, (".cube",), inputs)
+        targets.output_file("--cube", cube, (".cube",), inputs)
     going_on = (out / WORK_FOLDER).is_dir()
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
     request = RefineRequest(stills, out, look, materials, device, jobs, share, cube)

@@ -42,7 +42,7 @@ def info(
 ) -> None:
     """Say what a picture, a model, a collection or a run is."""
     if report is not None:
-        arguments.output_file("--report", report, (".html",), [path])
+        targets.output_file("--report", report, (".html",), [path])
         from artgan.datasets.collection import open_collection
         from artgan.report.collection import collection_page
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from artgan import arguments
+from artgan import arguments, targets
 from artgan.cli.app import EPILOG, INTERRUPTED, app
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
@@ -59,7 +59,7 @@ def train(
         from artgan.overview import save_sheet
         from artgan.training.preview import preview_augmentation
 
-        arguments.output_file("--preview-augment", preview_augment, (".png",))
+        targets.output_file("--preview-augment", preview_augment, (".png",))
         assert chosen is not None
         save_sheet(preview_augment, preview_augmentation(opened, chosen), "augmented works")
         print(f"open {preview_augment.resolve()}")

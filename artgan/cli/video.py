@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from artgan import arguments, weights
+from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.refine import without_best_backbone
@@ -88,9 +88,9 @@ def video(
         if path is not None and path.exists() and not force:
             raise ConfigError(f"{option} {path}: exists; choose another, or add --force to replace it")
     inputs = [path for path in (style, audio, curve) if path is not None]
-    arguments.output_file("--out", out, (out.suffix.lower(),), inputs)
+    targets.output_file("--out", out, (out.suffix.lower(),), inputs)
     if save_curve is not None:
-        arguments.output_file("--save-curve", save_curve, (".csv", ".tsv", ".txt"), inputs)
+        targets.output_file("--save-curve", save_curve, (".csv", ".tsv", ".txt"), inputs)
     if time_lapse and (liked or favourites or audio or curve or style):
         raise ConfigError(
             "--time-lapse shows a run's sheets as they are: leave out --liked, --favourites, --audio, --curve, --style"

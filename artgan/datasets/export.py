@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 import artgan
-from artgan import arguments, targets
+from artgan import targets
 from artgan.datasets.collection import Collection
 from artgan.errors import DataError, StorageError
 from artgan.progress import Listener, Progress, silent
@@ -41,7 +41,7 @@ def export(collection: Collection, out: Path, *, overwrite: bool = False, on_pro
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
     targets.check_apart(out, [collection.folder])
     if out.suffix.lower() == ".zip":
-        arguments.output_file("--out", out, (".zip",))
+        targets.output_file("--out", out, (".zip",))
     else:
         targets.check_former(out, targets.EXPORT)
     write = _write_zip if out.suffix.lower() == ".zip" else _write_folder

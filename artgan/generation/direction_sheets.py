@@ -14,10 +14,10 @@ from artgan.generation.model_folder import Model
 from artgan.generation.point import Point
 from artgan.generation.sample import class_label, render
 from artgan.images import captioned_grid, tiles_of
-from artgan.metadata import check_replaceable
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 from artgan.storage import building
+from artgan.targets import check_replaceable
 
 _COLUMNS = 7
 

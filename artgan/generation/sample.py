@@ -17,10 +17,10 @@ from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, point_from
 from artgan.generation.space import Space
 from artgan.images import SUFFIX_OF, captioned_grid, save_picture, tiles_of, to_uint8
-from artgan.metadata import check_replaceable
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
 from artgan.tables import nearest
+from artgan.targets import check_replaceable
 
 # Pixels that a chunk may have: what activations need is in proportion to them.
 _CHUNK_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 23}

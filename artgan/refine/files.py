@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 
 import artgan
-from artgan.errors import ConfigError, DataError, StorageError
-from artgan.metadata import COMPOSITE, TRAINED, check_replaceable, read_credits, read_metadata, resolution_of
+from artgan.errors import DataError, StorageError
+from artgan.metadata import COMPOSITE, TRAINED, read_credits, read_metadata, resolution_of
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.canvas import Source
 from artgan.refine.color import Map
@@ -36,7 +36,7 @@ from artgan.refine.sources import find_pictures
 from artgan.refine.store import FolderStore
 from artgan.refine.workers import over_processes
 from artgan.storage import only_one, write_whole
-from artgan.targets import check_apart
+from artgan.targets import REFINED, check_apart, check_replaceable
 
 WORK_FOLDER = ".unfinished"
 
@@ -98,7 +98,7 @@ def refine_files(
     items, failed = plan(inputs, recipe, materials)
     if not items:
         raise DataError(_all_failed(failed))
-    _check_targets(out, [item.file_name for item in items])
+    check_replaceable([*(out / item.file_name for item in items), out / SHEET, out / REPORT], kind=REFINED)
     work = out / WORK_FOLDER
     _make(work)
     store = FolderStore(work)
@@ -122,14 +122,6 @@ def refine_files(
 def forget_run(out: Path) -> None:
     """Remove what a finished run kept to go on with; a run that is stopped before this goes on where it was."""
     shutil.rmtree(out / WORK_FOLDER, ignore_errors=True)
-
-
-def _check_targets(out: Path, names: Sequence[str]) -> None:
-    """Refuse, before the work, to replace what artgan did not make."""
-    check_replaceable([*(out / name for name in names), out / SHEET])
-    report = out / REPORT
-    if report.exists() and not (report.is_file() and b'"recipe"' in report.read_bytes()):
-        raise ConfigError(f"--out {out}: {REPORT} is no report of artgan and would be replaced: move it away")
 
 
 def _first_pass(

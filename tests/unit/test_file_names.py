@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artgan.arguments import class_shares, output_file
+from artgan.arguments import class_shares
 from artgan.errors import ConfigError, StorageError
 from artgan.file_names import distinct_names, join_names
 from artgan.images import captioned_grid, grid, save_png, tile_size, tiles_of
-from artgan.metadata import check_replaceable
+from artgan.targets import REFINED, check_replaceable, output_file
 
 CLASSES = ("waves", "oil, canvas", "a=b", "3", 'the "blue" one', "x=2")
 
@@ -79,6 +79,13 @@ def test_results_replace_only_what_artgan_made(tmp_path):
     for name, what in (("theirs.png", "a file that artgan did not make"), ("folder.png", "a folder")):
         with pytest.raises(ConfigError, match=f"{name} is {what} and would be replaced"):
             check_replaceable([tmp_path / "ours.png", tmp_path / name])
+    for text, kind in (("{}", None), ('{"recipe": {}}', REFINED)):
+        (tmp_path / "refine.json").write_text(text)
+        check_replaceable([tmp_path / "refine.json"], kind=kind)
+    for text in ("{}", "[]", "mine"):  # a report of another program
+        (tmp_path / "refine.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"refine\.json is a file that artgan did not make"):
+            check_replaceable([tmp_path / "refine.json"], kind=REFINED)
 
 
 def test_sheets_have_bounded_pixels():
