@@ -142,7 +142,7 @@ def _table(records: dict[Path, dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     right = [all(isinstance(row.get(column) or 0, int | Decimal | dict) for row in rows) for column in columns]
     lines = [_line(columns), "|" + "|".join("---:" if side else "---" for side in right) + "|"]
-    lines += [_line([_cell(row.get(column, "")) for column in columns]) for row in rows]
+    lines += [_line([cell(row.get(column, "")) for column in columns]) for row in rows]
     wide = [line for line in lines if len(line) > WIDTH]
     if wide:
         raise SystemExit(
@@ -155,9 +155,9 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{_cell(value['value'])} ({_cell(value['low'])} to {_cell(value['high'])})"
+        return f"{cell(value['value'])} ({cell(value['low'])} to {cell(value['high'])})"
     return f"{value:,}" if isinstance(value, int | Decimal) else str(value)
 
 
@@ -270,7 +270,7 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     new = parser.add_subparsers(dest="verb").add_parser("add", help="add a record")
@@ -289,7 +289,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     """Write the page, check it, or add a record and write it."""
-    options = _options()
+    options = parse_options()
     if options.verb == "add":
         print(add(options).relative_to(ROOT))
     records = all_records()

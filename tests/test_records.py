@@ -60,7 +60,7 @@ def test_a_wrong_record_is_refused(changed, problem):
 def test_numbers_keep_their_digits():
     row = results.parse_row("set=KaoKore; FD=0.400 (0.390 to 0.410); images=150,848; note=two; seeds; KID=0.50")
     assert list(row) == ["set", "FD", "images", "note", "KID"]
-    assert [results._cell(value) for value in row.values()] == [
+    assert [results.cell(value) for value in row.values()] == [
         "KaoKore",
         "0.400 (0.390 to 0.410)",
         "150,848",
@@ -81,14 +81,14 @@ def test_adding_keeps_log_and_sheet_without_paths_of_the_machine(tmp_path, monke
     sheet.write_bytes((ROOT / "tests" / "__init__.py").read_bytes())
     words = "add time-to-quality run-1 --claim x --command y --commit 4e9eb49 --hardware z".split()
     monkeypatch.setattr("sys.argv", ["results.py", *words, "--row", "FD=0.41", "--log", str(log), "--sheet", str(sheet)])
-    path = results.add(results._options())
+    path = results.add(results.parse_options())
     record = results.read_record(path)
     assert results.problems(path, record) == []
     assert (tmp_path / record["log"]).read_text() == "run first fd 0.41\n"
     assert record["sheet"]["sha256"] == hashlib.sha256(sheet.read_bytes()).hexdigest()
     assert record["table"] == "time-to-quality"
     with pytest.raises(SystemExit, match="a new measurement has a new name"):
-        results.add(results._options())
+        results.add(results.parse_options())
 
 
 def test_decisions_carry_date_and_commit():

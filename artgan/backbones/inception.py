@@ -133,7 +133,8 @@ class _BlockE(nn.Module):
         return torch.cat(branches, 1)
 
 
-def _stages() -> list[tuple[str, nn.Module]]:
+def all_stages() -> list[tuple[str, nn.Module]]:
+    """Return the network's stages in order, by the names that its weights have."""
     return [
         ("Conv2d_1a_3x3", _Conv(3, 32, 3, stride=2, same=False)),
         ("Conv2d_2a_3x3", _Conv(32, 32, 3, same=False)),
@@ -180,7 +181,7 @@ def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def build(name: str, layers: Sequence[str], located: Located) -> Backbone:
     """Build the network up to the deepest of `layers`, for inputs in [-1, 1] normalised as (x - 128) / 128 on 0..255."""
-    stages = cut_stages(name, _stages(), layers)
+    stages = cut_stages(name, all_stages(), layers)
     fill_stages(name, stages, fold_batch_norm(read_weights(located.path)), located.path, layers)
     # (x - 128) / 128 with x in 0..255 is ((x / 255) - 128/255) / (128/255)
     return Backbone(name, stages, layers, (128 / 255,) * 3, (128 / 255,) * 3, located.sha256)

@@ -56,8 +56,8 @@ def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]
             yield earlier, index
     kept = np.array(list(first.values()), dtype=np.int64)
     hashes = np.array([fingerprints[index].hash for index in kept], dtype=np.uint64)
-    for symmetry, variants in enumerate(_symmetries(hashes)):
-        for i, j in kept[_close_pairs(variants, hashes)]:
+    for symmetry, variants in enumerate(symmetries(hashes)):
+        for i, j in kept[close_pairs(variants, hashes)]:
             if i == j or (symmetry == 0 and i > j):
                 continue
             if _same_colors(_apply(fingerprints[i].proxy, symmetry), fingerprints[j].proxy):
@@ -105,7 +105,7 @@ def _apply(picture: np.ndarray, symmetry: int) -> np.ndarray:
     return picture[:, ::-1] if symmetry & 1 else picture
 
 
-def _symmetries(hashes: np.ndarray) -> Iterator[np.ndarray]:
+def symmetries(hashes: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the hashes that the pictures would have under each symmetry, in the order of `_apply`.
 
     Mirroring x(n) -> x(N-1-n) multiplies the k-th DCT-II coefficient by (-1)^k.
@@ -125,7 +125,7 @@ def _pack(signs: np.ndarray) -> np.ndarray:
     return (signs.reshape(-1, HASH_BITS) * weights).sum(1, dtype=np.uint64)
 
 
-def _close_pairs(queries: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+def close_pairs(queries: np.ndarray, hashes: np.ndarray) -> np.ndarray:
     """Return all (i, j) with Hamming distance of queries[i] to hashes[j] of at most 6, int64 `[P, 2]`.
 
     Of four bands of 16 bits, 6 differences leave one band with at most 1: each band is looked up with 0 or 1 bit changed.

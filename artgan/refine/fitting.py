@@ -116,7 +116,7 @@ def fit_network(
     look = recipe.style.model_copy(update={"strength": 1.0, "engine": "optimize", "tile_px": 0, "nearest": 0})
     recipe = recipe.model_copy(update={"style": look})
     first = read_network(materials.network)[0] if materials.network else None
-    pictures, side = _read_pictures(find_pictures(inputs), recipe.output.size_px)
+    pictures, side = read_pictures(find_pictures(inputs), recipe.output.size_px)
     if first is not None and len(first.down) != halvings_for(side):
         raise ConfigError(f"--network {materials.network}: made for larger or smaller pictures than {side} px; leave it out")
     first_sha256 = network_sha256(materials.network) if materials.network else ""
@@ -279,7 +279,7 @@ def _identity(recipe: Recipe, materials: Materials, side: int, pictures: Sequenc
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _read_pictures(paths: Sequence[Path], size_px: int | None) -> tuple[list[np.ndarray], int]:
+def read_pictures(paths: Sequence[Path], size_px: int | None) -> tuple[list[np.ndarray], int]:
     """Return pictures and the side of the crops: `size_px`, or what is usual among the pictures, 256 at most.
 
     The run that uses the network shrinks its pictures to a size where there is one; so does this.
@@ -292,14 +292,14 @@ def _read_pictures(paths: Sequence[Path], size_px: int | None) -> tuple[list[np.
             f"--fit needs {_MIN_PICTURES} pictures or more, got {len(paths)}; sample some: artgan sample RUN --out DIR"
         )
     if size_px is not None:
-        return [_scaled(decode_file(path).pixels, size_px, True) for path in paths], size_px
+        return [scaled(decode_file(path).pixels, size_px, True) for path in paths], size_px
     pictures = [decode_file(path).pixels for path in paths]
     usual = int(np.median([min(picture.shape[:2]) for picture in pictures]))
     side = max(MIN_SIDE_PX, min(_MAX_DEFAULT_SIDE_PX, usual))
-    return [_scaled(picture, side, False) for picture in pictures], side
+    return [scaled(picture, side, False) for picture in pictures], side
 
 
-def _scaled(picture: np.ndarray, side: int, shrink: bool) -> np.ndarray:
+def scaled(picture: np.ndarray, side: int, shrink: bool) -> np.ndarray:
     """Return a picture whose short side is at least the crops': enlarged where it is shorter, reduced if it is to shrink."""
     short, long = min(picture.shape[:2]), max(picture.shape[:2])
     if short == side or (short > side and not shrink):

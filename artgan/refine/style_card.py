@@ -183,10 +183,10 @@ def reduced(images: Tensor, long_side_px: int) -> Tensor:
 
 def reduced_picture(pixels: np.ndarray, long_side_px: int, device: torch.device) -> Tensor:
     """Return a picture, uint8 `[h, w, 3]`, reduced to a long side: `[1, 3, H, W]` in [-1, 1]."""
-    return reduced(to_float(torch.from_numpy(np.array(_nearly(pixels, long_side_px))[None]).to(device)), long_side_px)
+    return reduced(to_float(torch.from_numpy(np.array(coarsely_reduced(pixels, long_side_px))[None]).to(device)), long_side_px)
 
 
-def _nearly(pixels: np.ndarray, long_side_px: int) -> np.ndarray:
+def coarsely_reduced(pixels: np.ndarray, long_side_px: int) -> np.ndarray:
     """Reduce a picture by a whole factor, to four times the side or more: as floats a huge scan would fill the memory."""
     height, width = pixels.shape[:2]
     factor = min(max(height, width) // (4 * long_side_px), min(height, width) // MIN_SIDE_PX)

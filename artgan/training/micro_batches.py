@@ -65,7 +65,10 @@ class PiecewiseSteps:
             return scalars
 
     def _undo(self, skipped: Tensor) -> None:
-        """Put the buffers back if the step was skipped; nothing waits for the device to tell."""
+        """Put the buffers back if the step was skipped; nothing waits for the device to tell.
+
+        `torch.where` for each buffer would be hundreds of small kernels a step; these are three over all of them.
+        """
         undone = (skipped > 0).to(torch.uint8)
         torch._foreach_mul_(self.buffers, 1 - undone)
         torch._foreach_add_(self.buffers, torch._foreach_mul(self.copies, undone))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from artgan.config import RunConfig, dump_config
+from artgan.config import ResolvedConfig, dump_config
 from artgan.errors import ArtganError, CheckpointError, StorageError
 from artgan.overview import save_sheet
 from artgan.storage import write_whole
@@ -39,22 +39,26 @@ class RunLog:
         run: the run folder.
         images_seen: where this session starts.
         world: the processes; the first one writes, and all of them take part in `flush`.
-        config: resolved; it is left in the run.
+        config: left in the run.
     """
 
-    def __init__(self, run: Path, images_seen: int, world: World, config: RunConfig) -> None:
+    def __init__(self, run: Path, images_seen: int, world: World, config: ResolvedConfig) -> None:
         self.run, self.world, self.config = run, world, config
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}  # since the last log point at which something was finite, or a step not skipped
         if images_seen == 0:
             _refuse_to_begin_again(run)
-        if not world.is_first:
+        self._open(images_seen)
+
+    def _open(self, images_seen: int) -> None:
+        if not self.world.is_first:
             return
+        run = self.run
         try:
             (run / "samples").mkdir(parents=True, exist_ok=True)
             (run / CHECKPOINTS).mkdir(exist_ok=True)  # by which a run that has none yet is told from one that has lost them
-            (run / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+            (run / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
             _drop_lines_after(run / METRICS_FILE, images_seen)
             self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
             self._events = SummaryWriter(str(run), purge_step=images_seen + 1)
@@ -106,7 +110,8 @@ class RunLog:
     def rewind(self, images_seen: int) -> None:
         """Drop everything beyond a checkpoint that training goes back to."""
         self.close()
-        self.__init__(self.run, images_seen, self.world, self.config)  # type: ignore[misc]
+        self._sums, self._counts, self._steps = {}, {}, {}
+        self._open(images_seen)
 
     def note(self, images_seen: int, kind: str, content: dict[str, Any]) -> None:
         """Write a line of another kind: what the watchdog measured, what a transfer loaded."""

@@ -402,11 +402,11 @@ def test_weights_that_lack_an_asked_layer(style, tmp_path, capsys):
 @needs_weights("inception_fid_2015")
 def test_inception_without_its_last_layers_says_what_it_has(trained, collection_folder, capsys):
     from artgan.backbones.backbone import read_weights
-    from artgan.backbones.inception import _stages
+    from artgan.backbones.inception import all_stages
     from artgan.weights import locate
 
     held = read_weights(locate("inception_fid_2015").path)
-    whole = all(f"{name}.{key}" in held for name, stage in _stages() for key in stage.state_dict())
+    whole = all(f"{name}.{key}" in held for name, stage in all_stages() for key in stage.state_dict())
     if whole:
         pytest.skip("the Inception weights on this machine are whole")
     words = ("evaluate", trained, "--collection", collection_folder, "--features", "inception-2048")

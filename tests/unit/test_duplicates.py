@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artgan.datasets.duplicates import _close_pairs, _symmetries, alike_pairs, fingerprint
+from artgan.datasets.duplicates import alike_pairs, close_pairs, fingerprint, symmetries
 from artgan.datasets.synthetic import MANNERS, draw_work
 
 WORKS = [
@@ -63,12 +63,12 @@ def test_close_pairs_equal_brute_force():
         near ^= np.uint64(1) << rng.integers(0, 63, 100, dtype=np.uint64)
     everything = np.concatenate([hashes, near])
     distance = np.bitwise_count(everything[:, None] ^ everything[None])
-    assert {tuple(pair) for pair in _close_pairs(everything, everything)} == set(zip(*np.nonzero(distance <= 6), strict=True))
+    assert {tuple(pair) for pair in close_pairs(everything, everything)} == set(zip(*np.nonzero(distance <= 6), strict=True))
 
 
 def test_the_hash_of_a_turned_picture_follows_from_the_hash():
     work = WORKS[5]
-    variants = [int(x[0]) for x in _symmetries(np.array([fingerprint(work).hash], dtype=np.uint64))]
+    variants = [int(x[0]) for x in symmetries(np.array([fingerprint(work).hash], dtype=np.uint64))]
     turned = [work, work[:, ::-1], work[::-1], work[::-1, ::-1]]
     for symmetry, picture in enumerate(turned):
         assert bin(variants[symmetry] ^ fingerprint(np.ascontiguousarray(picture)).hash).count("1") <= 2

@@ -12,7 +12,7 @@ from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.refine.feedforward import StyleNetwork, describe_network, halvings_for, load_network, read_network
 from artgan.refine.files import refine_files
-from artgan.refine.fitting import _read_pictures, _scaled, fit_network
+from artgan.refine.fitting import fit_network, read_pictures, scaled
 from artgan.refine.forecast import forecast
 from artgan.refine.materials import Materials, check_materials
 from artgan.refine.networks import Replicate
@@ -178,10 +178,10 @@ def test_a_damaged_state_of_a_fit_is_named(pictures, materials, tmp_path):
 
 
 def test_without_a_size_crops_are_as_large_as_the_pictures(pictures):
-    read, side = _read_pictures(sorted(pictures.glob("*.png")), None)
+    read, side = read_pictures(sorted(pictures.glob("*.png")), None)
     assert side == 40
     assert {picture.shape for picture in read} == {(40, 40, 3)}
-    read, side = _read_pictures(sorted(pictures.glob("*.png")), 32)
+    read, side = read_pictures(sorted(pictures.glob("*.png")), 32)
     assert side == 32
     assert min(min(picture.shape[:2]) for picture in read) >= 32
 
@@ -189,8 +189,8 @@ def test_without_a_size_crops_are_as_large_as_the_pictures(pictures):
 def test_pictures_of_a_fit_shrink_only_for_a_size_and_never_below_the_crops():
     wide = draw_work("circles", 1, 0, side_px=200).crop((0, 0, 200, 90))
     for shrink, shape in ((True, (33, 73, 3)), (False, (90, 200, 3))):
-        assert _scaled(np.asarray(wide), 32, shrink).shape == shape
-    assert min(_scaled(np.asarray(wide), 128, False).shape[:2]) >= 128
+        assert scaled(np.asarray(wide), 32, shrink).shape == shape
+    assert min(scaled(np.asarray(wide), 128, False).shape[:2]) >= 128
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (4, 4), (0, 2), (3, 0)])

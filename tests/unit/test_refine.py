@@ -287,16 +287,16 @@ def check_tiles(name, layers, loss, size):
 def test_a_huge_style_looks_like_itself_reduced():
     small = work("landscapes", 1, 64)
     huge = np.repeat(np.repeat(small, 20, axis=0), 20, axis=1)
-    assert np.array_equal(style_card._nearly(huge, 16), small)
-    assert style_card._nearly(small, 16) is small
-    assert style_card._nearly(np.zeros((10_000, 70, 3), np.uint8), 64).shape == (5000, 35, 3)
+    assert np.array_equal(style_card.coarsely_reduced(huge, 16), small)
+    assert style_card.coarsely_reduced(small, 16) is small
+    assert style_card.coarsely_reduced(np.zeros((10_000, 70, 3), np.uint8), 64).shape == (5000, 35, 3)
 
 
 def test_a_style_over_memory_is_measured_in_tiles():
     backbone = load_backbone("random", LAYERS)
     picture = work("landscapes", 1, 160)
     source = StyleSource("style", "3" * 64, 1, lambda _: picture)
-    whole, tiled = (Cards(source, backbone, LAYERS, "moments", "", tile_px)._measured(0, 160) for tile_px in (0, 64))
+    whole, tiled = (Cards(source, backbone, LAYERS, "moments", "", tile_px).card(160) for tile_px in (0, 64))
     for layer in LAYERS:
         for name in ("mean", "second"):
             assert torch.allclose(getattr(whole[layer], name), getattr(tiled[layer], name), rtol=1e-4, atol=1e-6)
