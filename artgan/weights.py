@@ -205,7 +205,7 @@ def locate(name: str) -> Located:
     """Find the weights `name` on this machine.
 
     Raises:
-        WeightsError: they are not at hand, or what ships is damaged; the message says how to get them.
+        WeightsError: they are not on this machine, or what ships is damaged; the message says how to get them.
     """
     path = find(name)
     if ships(name) and (path is None or path.parent == _SHIPPED_FOLDER):

@@ -36,7 +36,7 @@ def _epoch_order(seed: int, epoch: int, length: int) -> np.ndarray:
 class Batches:
     """Reads batches of the training split.
 
-    The pictures move to the GPU once, as uint8, when they take at most half of its free memory; else they stay mapped
+    The pictures move to the GPU once, as uint8, when they take at most half of its free memory; otherwise they stay mapped
     from disk and each batch is copied.
 
     Args:

@@ -40,7 +40,7 @@ class Picture:
     Attributes:
         grid: uint8 `[H, W, 3]`, sRGB, upright, as decoded.
         box: the part of the grid that the picture covers (left, top, right, bottom): all of it, except where a JPEG was decoded
-            at a fraction of a size that does not divide. What resizes anyway resizes from there; `pixels` is for all else.
+            at a fraction of a size that does not divide. What resizes anyway resizes from there; `pixels` is for everyone else.
         format, mode: of the file, as Pillow names them.
         width, height: of the file, before its orientation was applied.
         profile: description of the embedded ICC profile, or None.

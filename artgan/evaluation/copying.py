@@ -50,7 +50,7 @@ class Matches:
 
     Attributes:
         rows: int64 `[N]`, places in the training split.
-        parts: int64 `[N]`, 0 for the whole training picture, else 1 + the place in `CROPS`.
+        parts: int64 `[N]`, 0 for the whole training picture, otherwise 1 + the place in `CROPS`.
         mirrored: bool `[N]`.
         ratios: float64 `[N]`: the distance, over that between the training picture and its own nearest neighbor. Copies
             are near 0; pictures that are as new as the training pictures are to each other are about 1.

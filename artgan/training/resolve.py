@@ -28,7 +28,7 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> Resolved
     gamma = default_gamma(height_px, width_px, training.batch_size) if needed else 0.0
     r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
     backbone = (model.backbone or weights.first_found(LIGHT_BACKBONES)) if discriminator.backbone else None
-    # As in the paper, only ever enlarged: what reducing takes away the discriminator would not see, and nothing else punish.
+    # As in the paper, only ever enlarged: the discriminator would not see, and so not punish, what reducing takes away.
     input_px = max(BACKBONES.row(backbone).least_px, min(height_px, width_px)) if backbone else None
     policies = discriminator.policies if "policies" in AUGMENTATIONS.row(config.augment.name).options else None
     defaults: dict[str, tuple[Any, Any]] = {
