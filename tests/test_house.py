@@ -120,6 +120,14 @@ def test_every_module_has_a_floor():
     assert rooms == set().union(*FLOORS)
 
 
+def test_the_readme_names_every_room():
+    plan = (ROOT / "README.md").read_text().partition("## The house")[2].split("```")[1]
+    rooms = {f"{name}{'/' if (PACKAGE / name).is_dir() else '.py'}" for name in set().union(*FLOORS) - {"__main__"}}
+    assert {
+        room for room in rooms if not re.search(rf"(^|  )artgan/{room}|(^|  ){re.escape(room)}( |$)", plan, re.MULTILINE)
+    } == set()
+
+
 def test_tables_name_things_that_exist():
     from artgan.augment import AUGMENTATIONS
     from artgan.backbones import BACKBONES

@@ -4,13 +4,12 @@
 it may have left open. Keys and their order are those of `RunConfig`: both are written alike.
 """
 
-from typing import Literal
-
 from artgan.config.run_config import RunConfig
 from artgan.config.sections import (
     ModelConfig,
     NotNegative,
     ObjectiveConfig,
+    Padding,
     Positive,
     PositiveInt,
     Share,
@@ -22,7 +21,7 @@ from artgan.config.sections import (
 class ResolvedModel(ModelConfig):
     """The networks; a backbone and its input stay None where the discriminator has none."""
 
-    padding: Literal["mixed", "zeros"]
+    padding: Padding
     style_mixing: Share
 
 

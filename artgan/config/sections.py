@@ -16,6 +16,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Kimg = Annotated[float, Field(ge=0.001, le=1e9)]  # one image at least
 Share = Annotated[float, Field(ge=0, le=1)]
+Padding = Literal["mixed", "zeros"]
 TermShare = Annotated[float, Field(gt=0, le=10)]
 
 
@@ -35,7 +36,7 @@ class ModelConfig(Section):
     """Width of the latents z and of the styles w."""
     mapping_layers: PositiveInt = 2
     """Layers from z to w; `r3gan` has none."""
-    padding: Literal["mixed", "zeros"] | None = None
+    padding: Padding | None = None
     """What the generator's convolutions see beyond the borders of their maps: zeros, which draw a frame
     around every picture, or by default for `fastgan` zeros up to 16 px and the map mirrored above."""
     style_mixing: Share | None = Field(
