@@ -18,6 +18,18 @@ WEIGHTS = os.environ.get("ARTGAN_WEIGHTS")
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also soak runs and long repeats of tests that run without it")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def private_cache(tmp_path_factory):
     """Keep fetched weights and cached features of tests away from the user's."""

@@ -33,7 +33,7 @@ def many_works(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["sample", "refine", "prepare"])
-@pytest.mark.parametrize("seconds", [0.3, 1.5, 3.0])
+@pytest.mark.parametrize("seconds", [1.5, *(pytest.param(delay, marks=pytest.mark.long) for delay in (0.3, 3.0))])
 def test_ctrl_c_in_the_first_seconds_is_a_silent_130(verb, seconds, trained_model, many_works, tmp_path):
     words = {
         "sample": (trained_model.folder, "--seeds", "0-9999"),
