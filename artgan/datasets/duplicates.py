@@ -7,7 +7,7 @@ colors stay apart.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -15,9 +15,8 @@ from scipy import fft
 
 HASH_BITS = 64
 MAX_DISTANCE = 6
-PROXY_PX, GRAY_PX = 16, 32
-SYMMETRIES = 8  # of the square
-_SMALL_PX, _HASH_SIDE = 64, 8
+_SMALL_PX, _HASH_PX, _HASH_SIDE = 64, 32, 8
+PROXY_PX = 16
 _MAX_DIFFERENCE, _MAX_CONTRAST_SHARE, _ROUNDING = 6.0, 0.15, 0.5  # in levels of 255
 _BANDS, _BAND_BITS = 4, 16
 _CANDIDATES_AT_ONCE = 1 << 21
@@ -25,23 +24,22 @@ _CANDIDATES_AT_ONCE = 1 << 21
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What likeness needs of a picture: its hash, and a color copy, uint8 `[16, 16, 3]`; crops: a gray one, `[32, 32]`."""
+    """What likeness needs of a picture: its hash, and a color copy, uint8 `[16, 16, 3]`."""
 
     hash: int
     proxy: np.ndarray
-    gray: np.ndarray = field(default_factory=lambda: np.zeros((GRAY_PX, GRAY_PX), np.uint8))
 
 
 def fingerprint(pixels: np.ndarray) -> Fingerprint:
     """Return the fingerprint of uint8 `[h, w, 3]`, taken of the whole picture whatever its shape."""
     # A small copy is made once, by box averages first: a Lanczos filter over a whole scan costs as much as decoding it.
     image = Image.fromarray(pixels).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    gray = np.asarray(image.convert("L").resize((GRAY_PX, GRAY_PX), Image.Resampling.LANCZOS))
-    coefficients = fft.dctn(gray.astype(np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
+    gray = image.convert("L").resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS)
+    coefficients = fft.dctn(np.asarray(gray, dtype=np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
     signs = coefficients > 0
     signs[0, 0] = False  # the mean says nothing about the motif
     proxy = np.asarray(image.resize((PROXY_PX, PROXY_PX), Image.Resampling.LANCZOS))
-    return Fingerprint(int(_pack(signs[None])[0]), proxy, gray)
+    return Fingerprint(int(_pack(signs[None])[0]), proxy)
 
 
 def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
@@ -62,7 +60,7 @@ def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]
         for i, j in kept[close_pairs(variants, hashes)]:
             if i == j or (symmetry == 0 and i > j):
                 continue
-            if _same_colors(turned(fingerprints[i].proxy, symmetry), fingerprints[j].proxy):
+            if _same_colors(_apply(fingerprints[i].proxy, symmetry), fingerprints[j].proxy):
                 yield int(i), int(j)
 
 
@@ -90,12 +88,6 @@ class Groups:
         low, high = sorted((self.root(a), self.root(b)))
         self._parent[high] = low
 
-    def copy(self) -> "Groups":
-        """Return sets of the same items that go their own way from here."""
-        other = Groups(0)
-        other._parent = self._parent[:]
-        return other
-
     def members(self) -> list[list[int]]:
         """Return the sets with more than one member, each ascending, by their first member."""
         sets: dict[int, list[int]] = {}
@@ -104,7 +96,7 @@ class Groups:
         return [members for members in sets.values() if len(members) > 1]
 
 
-def turned(picture: np.ndarray, symmetry: int) -> np.ndarray:
+def _apply(picture: np.ndarray, symmetry: int) -> np.ndarray:
     """Apply symmetry 0..7: bit 2 transposes, then bit 1 flips rows, bit 0 flips columns."""
     if symmetry & 4:
         picture = picture.swapaxes(0, 1)
@@ -114,17 +106,17 @@ def turned(picture: np.ndarray, symmetry: int) -> np.ndarray:
 
 
 def symmetries(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the hashes that the pictures would have under each symmetry, in the order of `turned`.
+    """Yield the hashes that the pictures would have under each symmetry, in the order of `_apply`.
 
     Mirroring x(n) -> x(N-1-n) multiplies the k-th DCT-II coefficient by (-1)^k.
     """
     signs = ((hashes[:, None] >> np.arange(HASH_BITS, dtype=np.uint64)) & np.uint64(1)).astype(bool)
     signs = signs.reshape(-1, _HASH_SIDE, _HASH_SIDE)
     odd = np.arange(_HASH_SIDE) % 2 == 1
-    for symmetry in range(SYMMETRIES):
-        flipped = signs.swapaxes(1, 2) if symmetry & 4 else signs
-        flipped = flipped ^ (odd[None, :, None] & bool(symmetry & 2)) ^ (odd[None, None, :] & bool(symmetry & 1))
-        yield _pack(flipped)
+    for symmetry in range(8):
+        turned = signs.swapaxes(1, 2) if symmetry & 4 else signs
+        turned = turned ^ (odd[None, :, None] & bool(symmetry & 2)) ^ (odd[None, None, :] & bool(symmetry & 1))
+        yield _pack(turned)
 
 
 def _pack(signs: np.ndarray) -> np.ndarray:

@@ -39,7 +39,6 @@ from artgan.storage import only_one
 _FILES_AHEAD_PER_WORKER = 16
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 128 << 20  # malloc.h
 _SETTLED_KEYS = ("duplicates", "holdout", "max_reject")
-_LINES_VERSION = 2  # of a journal's: since then with a gray copy
 _Task = tuple[SourceFile, Recipe, int]
 
 
@@ -111,8 +110,7 @@ def prepare(
                     on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
                 journal.close()
-            rights = stated_rights(sources)
-            summary = settle(building, journal.lines, recipe, use_labels, rights, out, listing.notes, on_progress)
+            summary = settle(building, journal.lines, recipe, use_labels, stated_rights(sources), out, listing.notes)
             shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write the collection {out}: {error}; what is done is kept for the next try") from error
@@ -166,12 +164,7 @@ def _plan(files: Sequence[SourceFile], recipe: Recipe, max_pixels: int) -> dict[
     look = {key: value for key, value in asdict(recipe).items() if key not in _SETTLED_KEYS}
     if max_pixels != MAX_PIXELS:
         look["max_pixels"] = max_pixels
-    return {
-        "format": FORMAT_VERSION,
-        "lines": _LINES_VERSION,
-        "recipe": look,
-        "files": [[*file.stamp(), file.label] for file in files],
-    }
+    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label] for file in files]}
 
 
 def _check_space(out: Path, expected: Forecast) -> None:
@@ -217,8 +210,7 @@ def _prepare_file(task: _Task) -> list[Entry]:
     if not recipe.min_aspect <= width / height <= recipe.max_aspect:
         return _rejected(line, f"its shape, width / height, is not within {recipe.min_aspect:g} to {recipe.max_aspect:g}")
     twin = fingerprint(pixels)
-    line["perceptual_hash"] = f"{twin.hash:016x}"
-    line |= {key: base64.b64encode(copy.tobytes()).decode() for key, copy in (("proxy", twin.proxy), ("gray", twin.gray))}
+    line |= {"perceptual_hash": f"{twin.hash:016x}", "proxy": base64.b64encode(twin.proxy.tobytes()).decode()}
     return _fitted(line, pixels, extent, recipe)
 
 

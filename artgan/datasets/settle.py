@@ -12,13 +12,11 @@ import numpy as np
 
 from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, TRAIN, pixel_hash
 from artgan.datasets.contact_sheet import write_contact_sheet
-from artgan.datasets.crops import crop_pairs
-from artgan.datasets.duplicates import GRAY_PX, PROXY_PX, Fingerprint, Groups, alike_pairs
+from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
 from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
-from artgan.progress import Listener, Progress, silent
 from artgan.storage import move, remove, share
 
 _COPY_BYTES = 16 << 20
@@ -48,16 +46,13 @@ def settle(
     rights: list[str],
     out: Path,
     notes: Sequence[str] = (),
-    on_progress: Listener = silent,
 ) -> Summary:
     """Make the collection `out` from a finished journal.
-
-    Crops are looked for where some works are held out, since that is all that they change.
 
     Raises:
         DataError: too many files were rejected, or too few are left; the index then lies beside `out`.
     """
-    mark_duplicates(lines, recipe.duplicates, with_crops=recipe.holdout > 0, on_progress=on_progress)
+    mark_duplicates(lines, recipe.duplicates)
     notes = [*notes, *_settle_labels(lines, use_labels)]
     _split(lines, recipe.holdout)
     summary = _summarize(out, lines, rights, notes)
@@ -93,12 +88,12 @@ def settle(
     return summary
 
 
-def mark_duplicates(lines: Sequence[Line], which: str, *, with_crops: bool = True, on_progress: Listener = silent) -> None:
-    """Name the group of every work that has a twin, a crop or tiles, and mark those like one that stays, the largest first.
+def mark_duplicates(lines: Sequence[Line], which: str) -> None:
+    """Name the group of every work that has a twin or tiles, and mark those that are like one that stays, the largest first.
 
     Likeness is to the work that stays and never goes through a third: of a motif that changes in small steps several stay.
-    They are one group all the same, and so on one side of the hold-out; so are a work and its crops, which all stay. Works are
-    compared whole, so the tiles of one never count as twins of each other.
+    They are one group all the same, and so on one side of the hold-out. Works are compared whole, so the tiles of one never
+    count as twins of each other.
     """
     works = _works(lines)
     firsts = [work[0] for work in works]
@@ -121,16 +116,7 @@ def mark_duplicates(lines: Sequence[Line], which: str, *, with_crops: bool = Tru
         near = (firsts_alike[a], firsts_alike[b])
         return exact.root(a) == exact.root(b) or (which == "alike" and (near[0] == near[1] or near in pairs))
 
-    related = alike
-    if with_crops:
-
-        def tell(done: int) -> None:
-            on_progress(Progress("looking for crops", done, len(works), "works"))
-
-        related = alike.copy()
-        for crop, whole in crop_pairs(fingerprints, tell):
-            related.join(crop, whole)
-    grouped = {index: members[0] for members in related.members() for index in members}
+    grouped = {index: members[0] for members in alike.members() for index in members}
     for index, work in enumerate(works):
         if index in grouped or len(work) > 1:
             for line in work:
@@ -160,11 +146,11 @@ def _works(lines: Sequence[Line]) -> list[list[Line]]:
 
 
 def _unpacked(work: Sequence[Line]) -> Fingerprint:
-    proxy, gray = (np.frombuffer(base64.b64decode(work[0][key]), dtype=np.uint8) for key in ("proxy", "gray"))
+    packed = work[0]["proxy"]
     for line in work:
-        del line["proxy"], line["gray"]
-    shapes = (PROXY_PX, PROXY_PX, 3), (GRAY_PX, GRAY_PX)
-    return Fingerprint(int(work[0]["perceptual_hash"], 16), proxy.reshape(shapes[0]), gray.reshape(shapes[1]))
+        del line["proxy"]
+    proxy = np.frombuffer(base64.b64decode(packed), dtype=np.uint8).reshape(PROXY_PX, PROXY_PX, 3)
+    return Fingerprint(int(work[0]["perceptual_hash"], 16), proxy)
 
 
 def _likeness(line: Line, kept: Line) -> str:
