@@ -10,12 +10,13 @@ picture. Smaller maps keep the zeros: borders tell a convolution where it is, an
 """
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artgan.errors import ConfigError
 from artgan.models.base_grid import base_grid
 from artgan.models.batch_norm import BatchNorm
 from artgan.models.contract import GeneratorNetwork
@@ -90,7 +91,7 @@ class Generator(GeneratorNetwork):
             Models from before there was a choice say nothing, and have zeros.
 
     Raises:
-        ConfigError: the size has no base grid.
+        ConfigError: the size has no base grid, or there is no such padding.
     """
 
     couples_batch = True
@@ -108,6 +109,8 @@ class Generator(GeneratorNetwork):
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid(height_px, width_px)
+        if padding not in get_args(Padding):  # models come as files
+            raise ConfigError(f"fastgan has no padding '{str(padding)[:20]}': choose from {', '.join(get_args(Padding))}")
         channels = [max(_MIN_CHANNELS, int(factor * width)) for factor in _CHANNELS[: doublings + 1]]
         self.latent_dim = self.style_dim = latent_dim
         self.num_styles = 1 + doublings

@@ -14,6 +14,7 @@ import artgan
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.decode import decode_file
 from artgan.devices import place
+from artgan.file_names import join_names
 from artgan.images import grid
 from artgan.metrics.style_transfer import content_distance, gram_distance, gram_matrix, palette_distance, series_consistency
 from artgan.overview import save_sheet
@@ -121,7 +122,19 @@ def summary(report: Mapping[str, Any]) -> str:
     if len(report["worst"]) > 1:
         far = "style" if report["worst_by"] == "style_after" else "palette"
         lines.append(f"furthest from the {far}: {', '.join(report['worst'])}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_remarks(report["pictures"])])
+
+
+def _remarks(pictures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what to know of pictures that came out further from the style than they were."""
+    styled = [line for line in pictures if "style_after" in line]
+    worse = [line["file"] for line in styled if line["style_after"] > line["style_before"]]
+    if not worse:
+        return []
+    return [
+        f"{len(worse)} of {len(styled)} pictures are further from the style than they were: {join_names(worse)}; try "
+        f"another --style, a smaller --size, or --engine none"
+    ]
 
 
 def before_after_sheet(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> np.ndarray:

@@ -85,6 +85,12 @@ def test_mirrored_borders_draw_no_frame_where_zeros_do():
     assert edge_over_inside(False) > 0.1
 
 
+def test_a_model_of_another_padding_is_refused():
+    sizes = {"height_px": 32, "width_px": 32, "width": 8, "latent_dim": 16, "mapping_layers": 1, "num_classes": 0}
+    with pytest.raises(ConfigError, match="fastgan has no padding 'circular': choose from mixed, zeros"):
+        GENERATORS.load("fastgan")(**sizes, padding="circular")
+
+
 def test_mixed_padding_tells_coarse_maps_where_they_are():
     """A base grid without structure: borders of zeros give some, and with every map mirrored there is none."""
     sizes = {"height_px": 64, "width_px": 64, "width": 8, "latent_dim": 16, "mapping_layers": 1, "num_classes": 0}
