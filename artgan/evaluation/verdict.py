@@ -17,6 +17,7 @@ SETTLED_EVALUATIONS = 3
 SETTLED_SHARE = 0.1
 COPYING_C_T = -3.0
 COLLAPSED_DIVERSITY = 0.4  # of the collection's
+KID = label("kid").replace("kid", "KID")  # in a sentence, with its unit
 _MUCH = 0.5  # of what real art covers
 
 Kind = Literal["early", "on the way", "settled", "collapsing", "copying", "judged"]
@@ -104,7 +105,7 @@ def _now(judged: Sequence[Mapping[str, Any]]) -> str:
     line = judged[-1]
     floor = line["floor"].get("kid")
     reaches = f" (real art reaches {shown('kid', floor['value'], '.2f')})" if floor else ""
-    return f"; {label('kid')} is {shown('kid', line['metrics']['kid']['value'], '.2f')}{reaches}"
+    return f"; {KID} is {shown('kid', line['metrics']['kid']['value'], '.2f')}{reaches}"
 
 
 def _spread(metrics: Mapping[str, Any], floor: Mapping[str, Any]) -> str:

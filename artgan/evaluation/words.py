@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from artgan.evaluation.verdict import standing_of_line
+from artgan.evaluation.verdict import KID, standing_of_line
 from artgan.metrics import METRICS, label, shown, span
 
 _MIN_HOLDOUT = 20
@@ -78,7 +78,7 @@ def quick_look(line: Mapping[str, Any]) -> str:
     """Return what the first pictures of an evaluation say, in a sentence without its end."""
     kid, floor = line["metrics"]["kid"], line["floor"].get("kid")
     real = f" (real art reaches {shown('kid', floor['value'])})" if floor else ""
-    return f"quick look at {line['num_generated']} pictures: {label('kid')} is {shown('kid', kid['value'])}{real}"
+    return f"quick look at {line['num_generated']} pictures: {KID} is {shown('kid', kid['value'])}{real}"
 
 
 def _row(name: str, entry: Mapping[str, Any], floor: Mapping[str, Any] | None) -> str:

@@ -146,7 +146,7 @@ def test_a_quick_look_comes_first_and_all_of_it_is_one_task(gallery, judge, monk
     assert {event.task for event in events} == {"evaluating"}
     assert all(event.done <= event.total for event in events)
     assert events[-1].done == events[-1].total
-    assert "quick look at 40 pictures: kid x 1000 is" in quick_look(line)
+    assert "quick look at 40 pictures: KID x 1000 is" in quick_look(line)
     evaluate(judge, subject_of(pixels[:40]), ["distances"], on_quick_look=lambda *_: looks.append(1))
     assert len(looks) == 1  # nothing to look at before all of it
 

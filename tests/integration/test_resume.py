@@ -257,7 +257,7 @@ def test_a_stop_in_the_middle_of_an_evaluation_saves_at_once_and_the_next_sessio
         collection,
         tmp_path / "parts",
         stop_requested=lambda session: signal.SIGTERM if asked else None,
-        on_progress=lambda event: asked.append(event) if event.task == "judging" else None,
+        on_progress=lambda event: asked.append(event) if event.note == "judging" else None,
     )
     assert (outcome, half.images_seen, len(asked)) == (Outcome.STOPPED, 24, 1)
     assert load_newest(tmp_path / "parts" / "checkpoints").info["images_seen"] == 24
@@ -358,12 +358,13 @@ def test_conditioning_needs_classes(sources, tmp_path):
 
 
 @pytest.mark.slow
-def test_sigkill_at_random_moments_never_loses_the_run(collection_folder, tmp_path):
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_sigkill_at_random_moments_never_loses_the_run(kills, collection_folder, tmp_path):
     """Kill the command line's trainer again and again; the same command always goes on, and ends where a calm run ends."""
     options = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | {"training.checkpoint_every_kimg": 0.024}).items()]
     options += [
-        "--set=training.total_kimg=0.72",
-        "--set=training.evaluate_every_kimg=0.72",
+        f"--set=training.total_kimg={0.24 + 0.12 * kills}",
+        f"--set=training.evaluate_every_kimg={0.24 + 0.12 * kills}",
         "--set=training.sample_every_kimg=0.24",
     ]
 
@@ -372,7 +373,7 @@ def test_sigkill_at_random_moments_never_loses_the_run(collection_folder, tmp_pa
         return [sys.executable, "-m", "artgan", *verb, *options]
 
     moments, reached = random.Random(0), 0
-    for _ in range(4):
+    for _ in range(kills):
         process = subprocess.Popen(command(tmp_path / "killed"), start_new_session=True)
         try:
             _wait_for_progress(tmp_path / "killed", reached, process)

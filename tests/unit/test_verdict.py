@@ -32,7 +32,7 @@ def test_a_run_stands_where_its_curve_says(kids, images_seen, diversity, kind):
     assert standing.kind == kind
     assert standing.advice
     if kids and kind not in ("collapsing",):
-        assert f"kid x 1000 is {kids[-1]:.2f} (real art reaches 0.00)" in standing.sentence
+        assert f"KID x 1000 is {kids[-1]:.2f} (real art reaches 0.00)" in standing.sentence
 
 
 def test_copies_come_first_and_cover_is_said():
