@@ -22,7 +22,7 @@ _EXTRAS = (
     ("studio: the page in the browser", "uvicorn", "studio"),
     ("video: MP4 and WebM", "av", "video"),
     ("prepare: URLs and Parquet tables", "pyarrow", "cloud"),
-    ("prepare: HEIC, AVIF of cameras", "pillow_heif", "formats"),
+    ("prepare: HEIC of phones", "pillow_heif", "formats"),
     ("prepare: deep TIFF, JPEG 2000", "imagecodecs", "formats"),
     ("evaluate: DINOv2 and other networks of timm", "timm", "eval"),
     ("model page, model export: ONNX", "onnx", "onnx"),

@@ -33,7 +33,7 @@ class Kind:
     Attributes:
         name: in words.
         sign: a file that every such folder has.
-        key: that the sign's JSON has; empty where any object will do.
+        key: that the sign's JSON has; of a manifest, the file that it lists; empty where the sign is no JSON.
         whole: of a folder that is replaced as a whole: what all its files are called; None where files are only added.
     """
 
@@ -43,15 +43,21 @@ class Kind:
     key: str = ""
 
 
-COLLECTION = Kind("collection", "collection.json", r"collection\.json|images\.npy|index\.jsonl|contact_sheet\.png")
-EXPORT = Kind("exported collection", "export.json", r"([^/]+/)?\d{8}\.png|metadata\.csv|export\.json")
-MODEL = Kind("model", "manifest.json", r"(config|manifest)\.json|model\.safetensors|README\.md|samples\.png")
+COLLECTION = Kind(
+    "collection", "collection.json", r"collection\.json|images\.npy|index\.jsonl|contact_sheet\.png", "pixel_hash"
+)
+EXPORT = Kind("exported collection", "export.json", r"([^/]+/)?\d{8}\.png|metadata\.csv|export\.json", "artgan")
+MODEL = Kind(
+    "model", "manifest.json", r"(config|manifest)\.json|model\.safetensors|README\.md|samples\.png", "model.safetensors"
+)
 SAMPLES = Kind("folder of samples", "grid.png")
 REFINED = Kind("folder of refined pictures", "refine.json", key="recipe")
-DIRECTIONS = Kind("folder of directions", "directions.json")
+DIRECTIONS = Kind("folder of directions", "directions.json", key="model_hash")
 PROJECTION = Kind("projection", "projection.png")
-ENLARGER = Kind("enlarger", "enlarger.json", r"(enlarger|manifest)\.json|(enlarger|fit)\.safetensors|README\.md")
-DEMO = Kind("demo", "collection/collection.json")
+ENLARGER = Kind(
+    "enlarger", "enlarger.json", r"(enlarger|manifest)\.json|(enlarger|fit)\.safetensors|README\.md", "weights_sha256"
+)
+DEMO = Kind("demo", "collection/collection.json", key="pixel_hash")
 PAGE = Kind("model page", "data/facts.js")
 
 

@@ -31,6 +31,13 @@ def test_records_are_well_formed():
     assert [problem for path, record in RECORDS.items() for problem in results.problems(path, record)] == []
 
 
+def test_every_log_and_sheet_belongs_to_a_record():
+    named = {record["log"] for record in RECORDS.values()} | {(record["sheet"] or {}).get("file") for record in RECORDS.values()}
+    kept = [path.relative_to(ROOT).as_posix() for name in ("logs", "sheets") for path in (results.RECORDS / name).iterdir()]
+    assert kept
+    assert set(kept) - named == set()
+
+
 def test_the_page_is_what_the_records_say():
     text = (ROOT / "docs" / "results.md").read_text()
     assert text == results.page(RECORDS), "run: python scripts/results.py"

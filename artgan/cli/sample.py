@@ -128,10 +128,8 @@ def sample(
     rate = format_rate(len(points) / (time.monotonic() - started))
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
     if size is not None:
-        from artgan.enlarging import WAYS, way_for
-
-        title = WAYS[way_for(model.space.height_px, model.space.width_px, size)].title
-        context.obj.say(f"{size} px along the longer side, from {model.space.width_px}x{model.space.height_px} px by {title}")
+        made = f"{model.space.width_px}x{model.space.height_px} px"
+        context.obj.say(f"{size} px along the longer side, from {made} by a Lanczos filter, which adds no detail")
 
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import artgan
-from artgan.enlarging import resized, way_for
+from artgan.enlarging import WAY, resized
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.file_names import distinct_names, join_names, quoted
 from artgan.generation.model_folder import Model
@@ -193,14 +193,13 @@ def save_samples(
             on_progress(Progress("sampling", index + 1, len(points), "pictures"))
             yield pixels
 
+    above = _head_row(model.space, heads)
+    words_above = ["", *(caption(model, point) for point in heads)] if above else []
     for start, sheet in zip(starts, sheets, strict=True):
         here = points[start : start + per_sheet]
-        texts = [caption(model, point) for point in here] if captions else None
-        above, count = _head_row(model.space, heads), len(here)
-        if above:
-            texts = ["", *(caption(model, point) for point in heads), *texts] if texts else None
-            count += len(above)
-        save_sheet(sheet, captioned_grid(tiles_of(itertools.chain(above, saved(len(here))), count), texts, columns), "samples")
+        texts = words_above + [caption(model, point) for point in here] if captions else None
+        tiles = tiles_of(itertools.chain(above, saved(len(here))), len(above) + len(here))
+        save_sheet(sheet, captioned_grid(tiles, texts, columns), "samples")
     return paths
 
 
@@ -225,8 +224,7 @@ def caption(model: Model, point: Point) -> str:
 
 def picture_metadata(model: Model, point: Point, size_px: int | None = None) -> dict[str, Any]:
     """Return what makes a picture again: the point, the model's hash, the versions used, and, if it was resized, how."""
-    classes, space = model.card.classes, model.space
-    way = None if size_px is None else way_for(space.height_px, space.width_px, size_px)
+    classes = model.card.classes
     named = [classes[label] for label, _ in point.classes] if classes else []
     return {
         "kind": "sample",
@@ -238,7 +236,7 @@ def picture_metadata(model: Model, point: Point, size_px: int | None = None) -> 
         "model_hash": model.sha256,
         "version": artgan.__version__,
         "torch": str(torch.__version__),
-        **({} if size_px is None else {"size_px": size_px, "size_way": way}),
+        **({} if size_px is None else {"size_px": size_px, "size_way": WAY}),
     }
 
 

@@ -1,18 +1,20 @@
 """A run's sheets of samples as a film: the same 64 seeds, from the first sheet to the last, under a line that says how far."""
 
-import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from artgan.decode import decode_file
 from artgan.errors import DataError
 from artgan.progress import Listener, silent, track
 
 _LINE_SHARE = 1 / 24  # of a sheet's height: the line below it
 _STAY, _FADE, _LAST = 0.35, 0.25, 2.0  # seconds that a sheet stays, that the next takes to come, that the last one stays
 _MAX_SIDE_PX = 2048
+_NAME = re.compile(r"images-(\d+)")
 
 
 def sheets_of(run: Path) -> list[Path]:
@@ -21,7 +23,7 @@ def sheets_of(run: Path) -> list[Path]:
     Raises:
         DataError: fewer than two: there is nothing that changes.
     """
-    paths = sorted((run / "samples").glob("images-*.png"))
+    paths = sorted(path for path in (run / "samples").glob("images-*.png") if _NAME.fullmatch(path.stem))
     if len(paths) < 2:
         raise DataError(
             f"{run}: a time-lapse needs two sheets of samples or more, samples/ has {len(paths)}; give a run that has trained"
@@ -57,10 +59,9 @@ def time_lapse(sheets: Sequence[Path], fps: float, on_progress: Listener = silen
 def _with_line(path: Path) -> np.ndarray:
     """Return a sheet, reduced to a side that films have, with the line below it; even sides, as films need them."""
     try:
-        with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG",)) as opened:
-            sheet = opened.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read ({error}): remove it, or restore it from a copy") from error
+        sheet = Image.fromarray(decode_file(path).pixels)
+    except DataError as error:
+        raise DataError(f"{error}; remove it, or restore it from a copy") from error
     sheet.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX), Image.Resampling.LANCZOS)
     height = max(16, 2 * round(sheet.height * _LINE_SHARE / 2))
     frame = Image.new("RGB", (sheet.width // 2 * 2, sheet.height // 2 * 2 + height), "white")

@@ -27,6 +27,7 @@ from artgan.generation.sample import picture_metadata, render
 from artgan.generation.video import MEDIA_TYPES, default_format, encode_video
 from artgan.images import SUFFIX_OF, encode_picture
 from artgan.metadata import TRAINED
+from artgan.metrics import in_unit, label
 from artgan.progress import Listener, track
 from artgan.studio import refining
 from artgan.studio.watching import Watch
@@ -121,7 +122,7 @@ class Session:
             "architecture": card.architecture,
             "images_seen": card.images_seen,
             "collection": {key: card.collection.get(key) for key in ("name", "count")},
-            "metrics": {name: entry["value"] for name, entry in metrics.items()},
+            "metrics": {label(name): in_unit(name, entry["value"]) for name, entry in metrics.items()},
             "directions": [{"name": name, "share": direction.share} for name, direction in model.space.directions.items()],
         }
 

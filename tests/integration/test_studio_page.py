@@ -175,6 +175,36 @@ def test_kept_pictures_stay_mix_and_move(visit):
     page.locator("#kept-count", has_text="0").wait_for()
 
 
+DRAWN = """async picture => {
+  await picture.decode();
+  const canvas = Object.assign(document.createElement("canvas"), { width: 32, height: 32 });
+  canvas.getContext("2d").drawImage(picture, 0, 0, 32, 32);
+  return canvas.toDataURL();
+}"""
+
+
+def test_kept_pictures_are_those_of_the_model_that_is_open(visit):
+    page, shown = visit.page, []
+    page.evaluate("""async () => {
+      for (const model of [0, 1]) {
+        const { sha256 } = await (await fetch(`/api/models/${model}`)).json();
+        localStorage.setItem(`kept ${sha256}`, '[{"seed": 3}]');
+      }
+    }""")
+    page.reload()
+    page.locator("#picture[src^=blob]").wait_for(timeout=WAIT)
+    for model in ("0", "1", "0"):
+        facts = page.inner_text("#facts")
+        if shown:
+            page.select_option("#model", model)
+        for _ in range(WAIT // 50 if shown else 0):
+            if page.inner_text("#facts") != facts:
+                break
+            page.wait_for_timeout(50)
+        shown.append(page.locator("#kept .tile img").evaluate(DRAWN))
+    assert shown[0] == shown[2] != shown[1]
+
+
 def test_long_work_can_be_stopped(visit):
     page = visit.page
     keep(page, 1, 2)

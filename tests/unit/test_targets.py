@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_a_pattern_a_list_and_a_link_lead_to_originals_too(art, tmp_path):
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "a.png").symlink_to(art / "waves" / "0.png")
     former = art.parent  # so like a former result that nothing but its contents speaks against it
-    (former / "collection.json").write_text("{}")
+    (former / "collection.json").write_text(json.dumps({"pixel_hash": "0"}))
     for source in (art / "waves" / "*.png", tmp_path / "list.txt", tmp_path / "links"):
         with pytest.raises(ConfigError, match=r"holds|is no part of"):
             prepare([source], former, LOOK, overwrite=True)
@@ -187,5 +188,18 @@ def test_what_a_sign_is_worth(tmp_path):
         (tmp_path / kind.sign).write_text(text)
         with pytest.raises(ConfigError, match="that artgan made"):
             targets.check_former(tmp_path, kind)
-    (tmp_path / targets.DIRECTIONS.sign).write_text(json.dumps({"model": "x"}))
+    (tmp_path / targets.DIRECTIONS.sign).write_text(json.dumps({"model_hash": "x"}))
     targets.check_former(tmp_path, targets.DIRECTIONS)
+
+
+KINDS = [kind for kind in vars(targets).values() if isinstance(kind, targets.Kind)]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.sign.endswith(".json")], ids=lambda kind: kind.name)
+def test_another_programs_file_of_the_same_name_is_no_sign(kind, tmp_path):
+    (tmp_path / kind.sign).parent.mkdir(exist_ok=True)
+    (tmp_path / kind.sign).write_text(json.dumps({"name": "an app", "version": 2}))
+    with pytest.raises(ConfigError, match="that artgan made"):
+        targets.check_former(tmp_path, kind)
+    (tmp_path / kind.sign).write_text(json.dumps({kind.key: 1}))
+    targets.check_former(tmp_path, replace(kind, whole=None))

@@ -1,9 +1,10 @@
 """The enlarge step: twice or four times the size, by a network that was fitted to works, or by a classical way."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field
 
+from artgan.decode import MAX_PIXELS
 from artgan.errors import ConfigError, DataError
 from artgan.refine.steps.step import Apply, Cost, Setting, Size, Step, Unit, Weight, Workload
 from artgan.schema.reader import Section
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from artgan.refine.canvas import Canvas
     from artgan.refine.materials import Materials
 
-CLASSICAL_WAYS = ("lanczos", "edge")
-_MAX_PIXELS = 178_956_970  # of a result: what artgan itself reads again
+Way = Literal["network", "lanczos", "edge"]
+CLASSICAL_WAYS = get_args(Way)[1:]
 
 
 class EnlargeLook(Step):
@@ -21,7 +22,7 @@ class EnlargeLook(Step):
 
     factor: Literal[1, 2, 4] = 1
     """Of both sides; 1 keeps the size."""
-    way: Literal["network", "lanczos", "edge"] = "network"
+    way: Way = "network"
     """A fitted enlarger; or `lanczos`; or `edge`: Lanczos without halos, whose average is the small picture again."""
     texture: Unit | None = None
     """Of a network: 0 is nearest to the picture, 1 has the works' full texture; null: what was best on held-out works."""
@@ -53,9 +54,9 @@ class EnlargeLook(Step):
 
     def check_size(self, size: Size, name: str) -> None:
         height, width = self.size_after(size)
-        if self.acts and height * width > _MAX_PIXELS:
+        if self.acts and height * width > MAX_PIXELS:  # which artgan would not read again
             raise DataError(
-                f"{name}: would be {width}x{height} px, over the limit of {_MAX_PIXELS:,} pixels; give a smaller --size"
+                f"{name}: would be {width}x{height} px, over the limit of {MAX_PIXELS:,} pixels; give a smaller --size"
             )
 
     def size_after(self, size: Size) -> Size:

@@ -24,6 +24,14 @@ function show(button, url, alt = "") {
   picture.src = url;
 }
 
+// Take nodes off the page, and give back what they showed.
+function release(...nodes) {
+  for (const node of nodes) {
+    node.querySelectorAll("img").forEach((picture) => URL.revokeObjectURL(picture.src));
+    node.remove();
+  }
+}
+
 // Fill tiles batch by batch; a newer wish ends an older one.
 async function fill(tiles, signal) {
   for (let start = 0; start < tiles.length; start += BATCH) {
@@ -59,7 +67,7 @@ function mark(button) {
 export const restart = guarded(async () => {
   first = Math.max(0, Math.min(LIMIT, Math.floor(Number($("seed").value) || 0)));
   shown = 0;
-  $("grid").replaceChildren();
+  release(...$("grid").children);
   const tiles = addTiles(FIRST);
   markKept();
   await fill(tiles, begin());
@@ -113,16 +121,17 @@ function keptTile(point) {
   const away = make("button", { className: "drop-it", type: "button", textContent: "\u00d7" });
   away.setAttribute("aria-label", `Drop ${titleOf(point)}`);
   away.onclick = () => { state.kept = state.kept.filter((other) => !same(other, point)); save(); };
-  return Object.assign(make("div", {}, button, away), { point });
+  return Object.assign(make("div", {}, button, away), { point, of: shelf() });
 }
 
-// Tiles of pictures that stay are not touched.
+// Tiles of pictures that stay are not touched; another model's pictures of the same points are others.
 const drawKept = guarded(async () => {
   $("kept-count").textContent = state.kept.length;
   $("forget").hidden = !state.kept.length;
   markKept();
+  const stays = (box) => box.of === shelf() && state.kept.some((point) => same(point, box.point));
+  release(...[...$("kept").children].filter((box) => !stays(box)));
   const before = [...$("kept").children];
-  for (const box of before) if (!state.kept.some((point) => same(point, box.point))) box.remove();
   const boxes = state.kept.map((point) => before.find((box) => same(box.point, point)) || keptTile(point));
   boxes.forEach((box, place) => { if ($("kept").children[place] !== box) $("kept").insertBefore(box, $("kept").children[place] || null); });
   const empty = boxes.filter((box) => !box.querySelector("img")), signal = begin("kept");
@@ -147,7 +156,8 @@ function matrixOf(points) {
   const rows = points.map((row) => make("tr", {}, head(row, "row"), ...points.map(() => make("td", {}, make("button", { type: "button" })))));
   const table = make("table", {}, make("tr", {}, make("td"), ...points.map((point) => head(point, "col"))), ...rows);
   table.points = points;
-  $("matrix").replaceChildren(table);
+  release(...$("matrix").children);
+  $("matrix").append(table);
   return table;
 }
 
@@ -156,7 +166,8 @@ const drawMatrix = guarded(async () => {
   const points = state.kept.slice(0, 6), layers = state.facts.layers, signal = begin("matrix");
   if (points.length < 2 || layers < 2) {
     const why = layers < 2 ? "This model has one style for the whole picture." : "Keep two pictures or more, then mix them here.";
-    $("matrix").replaceChildren(make("p", { className: "quiet", textContent: why }));
+    release(...$("matrix").children);
+    $("matrix").append(make("p", { className: "quiet", textContent: why }));
     return;
   }
   const band = Number(document.querySelector("input[name=band]:checked").value);
