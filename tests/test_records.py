@@ -32,7 +32,9 @@ def test_records_are_well_formed():
 
 
 def test_every_log_and_sheet_belongs_to_a_record():
-    named = {record["log"] for record in RECORDS.values()} | {(record["sheet"] or {}).get("file") for record in RECORDS.values()}
+    named = {record["log"] for record in RECORDS.values()} | {
+        (record["sheet"] or {}).get("file") for record in RECORDS.values()
+    }
     kept = [path.relative_to(ROOT).as_posix() for name in ("logs", "sheets") for path in (results.RECORDS / name).iterdir()]
     assert kept
     assert set(kept) - named == set()

@@ -30,7 +30,7 @@ from artgan.metrics import frechet as frechet_module
 from artgan.metrics.estimates import NEAR_COPY
 from artgan.metrics.features import Estimate
 from tests.conftest import ROOT
-from tests.integration.test_cli import artgan, refused, trained  # noqa: F401 - a fixture
+from tests.integration.test_cli import artgan, refused
 
 CPU = torch.device("cpu")
 
@@ -174,7 +174,7 @@ def test_classes_are_judged_one_by_one(gallery, judge):
     assert "fewer than 2" in one["note"]
 
 
-def test_fewer_than_two_pictures_or_broken_weights_are_refused(judge, trained):  # noqa: F811
+def test_fewer_than_two_pictures_or_broken_weights_are_refused(judge, trained):
     with pytest.raises(DataError, match="at least 2 images, got 1"):
         evaluate(judge, subject_of(drawn(1, 0)))
     from artgan.generation.model_folder import load_model
@@ -235,7 +235,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(collection, own_cache, c
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_values_of_one(trained, collection_folder, tmp_path):  # noqa: F811
+def test_two_processes_give_the_values_of_one(trained, collection_folder, tmp_path):
     """Same JSON, to the last digit."""
     words = ["evaluate", trained, "--collection", collection_folder, "--features", "random", "--num-generated", "53", "--quiet"]
     with socket.socket() as free:
@@ -253,7 +253,7 @@ def test_two_processes_give_the_values_of_one(trained, collection_folder, tmp_pa
     assert json.loads((tmp_path / "one.json").read_text()) == json.loads((tmp_path / "two.json").read_text())
 
 
-def test_unlike_protocols_are_never_compared(trained, collection_folder, tmp_path, capsys):  # noqa: F811
+def test_unlike_protocols_are_never_compared(trained, collection_folder, tmp_path, capsys):
     base = ("evaluate", trained, "--collection", collection_folder, "--features", "random", "--quiet")
     for name, *more in (
         ("a", "--truncation", "0.3"),

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field
 
-from artgan.decode import MAX_PIXELS
 from artgan.errors import ConfigError, DataError
 from artgan.refine.steps.step import Apply, Cost, Setting, Size, Step, Unit, Weight, Workload
 from artgan.schema.reader import Section
@@ -53,6 +52,8 @@ class EnlargeLook(Step):
             )
 
     def check_size(self, size: Size, name: str) -> None:
+        from artgan.decode import MAX_PIXELS
+
         height, width = self.size_after(size)
         if self.acts and height * width > MAX_PIXELS:  # which artgan would not read again
             raise DataError(
