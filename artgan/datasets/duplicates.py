@@ -17,7 +17,7 @@ HASH_BITS = 64
 MAX_DISTANCE = 6
 _SMALL_PX, _HASH_PX, _HASH_SIDE = 64, 32, 8
 PROXY_PX = 16
-_MAX_DIFFERENCE, _MAX_CONTRAST_SHARE, _ROUNDING = 6.0, 0.15, 0.5  # in levels of 255
+_MAX_DIFFERENCE, _MAX_CONTRAST_SHARE, _ROUNDING, _EVEN = 6.0, 0.15, 0.5, 8  # in levels of 255
 _BANDS, _BAND_BITS = 4, 16
 _CANDIDATES_AT_ONCE = 1 << 21
 
@@ -28,6 +28,11 @@ class Fingerprint:
 
     hash: int
     proxy: np.ndarray
+
+    @property
+    def is_even(self) -> bool:
+        """Whether the picture is of one color."""
+        return int(np.ptp(self.proxy, (0, 1)).max()) <= _EVEN
 
 
 def fingerprint(pixels: np.ndarray) -> Fingerprint:

@@ -27,6 +27,12 @@ def is_film(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
+def film_of(where: str) -> str | None:
+    """Return the film that a frame is from, by where the index says that it is: `film.mp4!1024`; None for all else."""
+    place, mark, stamp = where.rpartition("!")
+    return place if mark and stamp.removeprefix("-").isdecimal() and is_film(place) else None
+
+
 def frames_of(path: Path, every: int) -> list[tuple[str, int]]:
     """Return `(name, time stamp)` of the first frame and every Nth after it, without decoding any.
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, TRAIN, pixel_hash
+from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, pixel_hash
 from artgan.datasets.contact_sheet import write_contact_sheet
 from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
 from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED
+from artgan.datasets.films import film_of
+from artgan.datasets.hold_out import split
 from artgan.datasets.journal import Line, first_of_file, write_header
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
@@ -53,8 +55,7 @@ def settle(
         DataError: too many files were rejected, or too few are left; the index then lies beside `out`.
     """
     mark_duplicates(lines, recipe.duplicates)
-    notes = [*notes, *_settle_labels(lines, use_labels)]
-    _split(lines, recipe.holdout)
+    notes = [*notes, *_settle_labels(lines, use_labels), *split(lines, recipe.holdout)]
     summary = _summarize(out, lines, rights, notes)
     kept = [line for line in lines if line["status"] == KEPT]
     old_rows = [line["row"] for line in kept]
@@ -93,7 +94,7 @@ def mark_duplicates(lines: Sequence[Line], which: str) -> None:
 
     Likeness is to the work that stays and never goes through a third: of a motif that changes in small steps several stay.
     They are one group all the same, and so on one side of the hold-out. Works are compared whole, so the tiles of one never
-    count as twins of each other.
+    count as twins of each other. An even frame, such as a fade to black, stands in many films and is in no group.
     """
     works = _works(lines)
     firsts = [work[0] for work in works]
@@ -116,7 +117,8 @@ def mark_duplicates(lines: Sequence[Line], which: str) -> None:
         near = (firsts_alike[a], firsts_alike[b])
         return exact.root(a) == exact.root(b) or (which == "alike" and (near[0] == near[1] or near in pairs))
 
-    grouped = {index: members[0] for members in alike.members() for index in members}
+    even_frames = {index for index, item in enumerate(fingerprints) if item.is_even and film_of(firsts[index]["source"])}
+    grouped = {index: members[0] for members in alike.members() for index in members if index not in even_frames}
     for index, work in enumerate(works):
         if index in grouped or len(work) > 1:
             for line in work:
@@ -176,20 +178,6 @@ def _settle_labels(lines: list[Line], use_labels: bool) -> list[str]:
         f"no classes, as {len(without)} of {len(kept)} pictures have no label, the first: {without[0]['name']}; leave them out "
         f"with --unlabelled drop, or make them a class of their own with --unlabelled class"
     ]
-
-
-def _split(lines: list[Line], holdout: float) -> None:
-    """Choose the hold-out by the pixels themselves, so that no order, name or seed can change it; groups stay together."""
-    kept = [line for line in lines if line["status"] == KEPT]
-    groups: dict[str, list[Line]] = {}
-    for line in kept:
-        groups.setdefault(line.get("group") or line["source"], []).append(line)
-    left = round(len(kept) * holdout)
-    for members in sorted(groups.values(), key=lambda members: min(line["pixels_sha256"] for line in members)):
-        chosen = len(members) <= left
-        left -= len(members) if chosen else 0
-        for line in members:
-            line["split"] = HOLDOUT if chosen else TRAIN
 
 
 def _summarize(out: Path, lines: list[Line], rights: list[str], notes: Sequence[str]) -> Summary:

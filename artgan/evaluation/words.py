@@ -37,7 +37,7 @@ def warnings_about(
         )
     if copying and num_holdout < _MIN_HOLDOUT:
         have = f"{num_holdout} pictures are held out" if num_holdout else "the collection has no hold-out"
-        warnings.append(f"c_t needs pictures that no model has seen, {have}: prepare with a larger --holdout")
+        warnings.append(f"c_t needs pictures that no model has seen, {have}: prepare more works, or with a larger --holdout")
     score = getattr(names.get("c_t"), "value", 0.0)
     if score < _COPYING_LIMIT:
         warnings.append(f"c_t is {score:.1f}: generated pictures lie nearer to the training pictures than unseen ones do")
