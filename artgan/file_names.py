@@ -1,7 +1,13 @@
-"""Names of result files: as many as are said, on every file system."""
+"""Names of files: as many results as are said, and strangers' names made harmless, on every file system."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+
+_FORBIDDEN = '<>:"/\\|?*'  # on some file system
+_DEVICES = frozenset(
+    "con prn aux nul".split() + [f"{device}{number}" for device in ("com", "lpt") for number in range(10)]
+)  # of Windows, with any suffix
+_MAX_READ, _MAX_NAME_BYTES, _MAX_SUFFIX = 1000, 120, 10
 
 
 def distinct_names(stems: Iterable[str], suffix: str, taken: Iterable[str] = ()) -> list[str]:
@@ -23,6 +29,26 @@ def distinct_names(stems: Iterable[str], suffix: str, taken: Iterable[str] = ())
         used.add(_key(name))
         names.append(name)
     return names
+
+
+def plain_name(text: str, otherwise: str) -> str:
+    """Return one plain name of a file or folder, whatever a stranger sent: no path, nothing hidden, nothing unprintable.
+
+    Args:
+        text: a name, or anything else.
+        otherwise: what to call it where nothing is left.
+    """
+    letters = (letter for letter in unicodedata.normalize("NFC", text[:_MAX_READ]) if letter.isprintable())
+    name = "".join(letter for letter in letters if letter not in _FORBIDDEN).strip(" .")
+    if not name:
+        return otherwise
+    if name.partition(".")[0].strip().casefold() in _DEVICES:
+        name = f"_{name}"
+    stem, dot, suffix = name.rpartition(".") if len(name.rpartition(".")[2]) <= _MAX_SUFFIX else (name, "", "")
+    stem, suffix = (stem, dot + suffix) if stem else (name, "")
+    while len(f"{stem}{suffix}".encode()) > _MAX_NAME_BYTES:
+        stem = stem[:-1]
+    return f"{stem.rstrip(' .')}{suffix}"
 
 
 def join_names(names: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 _PRIVATE = 0o600
+_WHILE_LOOKED_AT = 0.2  # seconds; whoever asks `is_held` has the lock for a moment
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -146,7 +147,7 @@ def only_one(lock_file: Path, busy: ArtganError) -> Iterator[None]:
     """
     lock = FileLock(lock_file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_WHILE_LOOKED_AT, poll_interval=_WHILE_LOOKED_AT / 10)
     except Timeout:
         raise busy from None
     except OSError as error:

@@ -4,7 +4,7 @@ The collection keeps the identities that it had before in `collection.json`, so 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,33 @@ def drop(folder: Path, names: Sequence[str]) -> list[str]:
         DataError: no collection, a name that no kept work has, or fewer than two works would be left.
         StorageError: the folder cannot be written.
     """
+    open_collection(folder)
+    kept = [line for line in read_index(folder) if line["status"] == KEPT]
+    for name in names:
+        if not any(_is_named(line, name) for line in kept):
+            known = [Path(line["name"]).name for line in kept]
+            raise DataError(f"--drop {name}{nearest(name, known)}: no work of {folder} has that name; index.jsonl lists them")
+    return leave_out(folder, [line["row"] for line in kept if any(_is_named(line, name) for name in names)])
+
+
+def leave_out(folder: Path, rows: Collection[int]) -> list[str]:
+    """Leave works out of a collection by their rows, and return their names: see `drop`.
+
+    Raises:
+        DataError: no collection, a row that it has not, or fewer than two works would be left.
+        StorageError: the folder cannot be written.
+    """
     collection = open_collection(folder)
     lines = read_index(folder)
     kept = [line for line in lines if line["status"] == KEPT]
-    left_out = [line for line in kept if any(_is_named(line, name) for name in names)]
-    for name in names:
-        if not any(_is_named(line, name) for line in left_out):
-            known = [Path(line["name"]).name for line in kept]
-            raise DataError(f"--drop {name}{nearest(name, known)}: no work of {folder} has that name; index.jsonl lists them")
-    staying = [line for line in kept if line not in left_out]
+    chosen = set(rows)
+    if not chosen <= set(range(len(kept))):
+        raise DataError(f"{folder} has no work in row {min(chosen - set(range(len(kept))))}; it has {len(kept)}")
+    left_out = [line for line in kept if line["row"] in chosen]
+    staying = [line for line in kept if line["row"] not in chosen]
     if len(staying) < _FEWEST:
         raise DataError(f"--drop would leave {len(staying)} of {len(kept)} works in {folder}, at least {_FEWEST} are needed")
-    rows = [line["row"] for line in staying]
+    stayed = [line["row"] for line in staying]
     for line in left_out:
         del line["row"]
         line |= {"status": DROPPED, "reason": REASON}
@@ -59,7 +74,7 @@ def drop(folder: Path, names: Sequence[str]) -> list[str]:
     with building(folder) as made:
         made.mkdir()
         write_lines(made / "index.jsonl", lines)
-        take_rows(folder / IMAGES, made / IMAGES, rows)
+        take_rows(folder / IMAGES, made / IMAGES, stayed)
         write_contact_sheet(made / "contact_sheet.png", made / IMAGES, staying)
         (made / SUMMARY).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return [line["name"] for line in left_out]

@@ -7,9 +7,7 @@ queued before it is done, and every answer carries a policy under which the page
 import asyncio
 import base64
 import contextlib
-import json
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from importlib import resources
 from typing import Any
@@ -19,36 +17,29 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from artgan.errors import ArtganError, DataError
+from artgan.errors import DataError
+from artgan.studio.door_routes import door_routes
 from artgan.studio.guard import Guard
+from artgan.studio.intake import Intake, RefusedError, answered
 from artgan.studio.live import MAX_SIDE_PX, MAX_WATCHERS, MEDIA_TYPE, Live, Stream
 from artgan.studio.session import File, Session
-from artgan.studio.worker import BusyError, Job, Worker
+from artgan.studio.worker import Job, Worker
 
-MAX_JSON_BYTES = 2 << 20
 MAX_UPLOAD_BYTES = 48 << 20
-_RETRY_SECONDS = "1"
 _STATIC = {
     "style.css": "text/css",
     "app.js": "text/javascript",
     "api.js": "text/javascript",
     "controls.js": "text/javascript",
+    "door.js": "text/javascript",
+    "door.css": "text/css",
+    "drop.js": "text/javascript",
     "explore.js": "text/javascript",
     "journey.js": "text/javascript",
     "refine.js": "text/javascript",
     "watch.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-_log = logging.getLogger(__name__)
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class RefusedError(Exception):
-    """A request that cannot be served: status and a line for the page."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def build_app(session: Session, guard: Callable[..., Guard] | None = None, live: Live | None = None) -> Starlette:
@@ -93,50 +84,28 @@ def _routes(api: "_Api") -> list[Route]:
         return Response(files[name], media_type=_STATIC[name])
 
     live = [
-        Route("/live", _answered(live_page)),
-        Route("/live.mjpg", _answered(api.live_frames)),
-        Route("/api/live", _answered(api.live), methods=["POST"]),
+        Route("/live", answered(live_page)),
+        Route("/live.mjpg", answered(api.live_frames)),
+        Route("/api/live", answered(api.live), methods=["POST"]),
     ]
+    door = api.session.door
     return [
         *(live if api.stream is not None else ()),
-        Route("/", _answered(index)),
-        Route("/static/{name}", _answered(static)),
-        Route("/api/studio", _answered(api.studio)),
-        Route("/api/models/{number:int}", _answered(api.model)),
-        Route("/api/render", _answered(api.render), methods=["POST"]),
-        Route("/api/export", _answered(api.export), methods=["POST"]),
-        Route("/api/uploads", _answered(api.upload), methods=["POST"]),
-        Route("/api/uploads/{number:int}", _answered(api.uploaded)),
-        Route("/api/jobs", _answered(api.start), methods=["POST"]),
-        Route("/api/jobs/{number:int}", _answered(api.job), methods=["GET", "DELETE"]),
-        Route("/api/jobs/{number:int}/file", _answered(api.file)),
-        Route("/api/runs/{number:int}", _answered(api.run)),
-        Route("/api/runs/{number:int}/sheets/{sheet:int}", _answered(api.sheet)),
+        *(door_routes(door, api.intake, api.do) if door is not None else ()),
+        Route("/", answered(index)),
+        Route("/static/{name}", answered(static)),
+        Route("/api/studio", answered(api.studio)),
+        Route("/api/models/{number:int}", answered(api.model)),
+        Route("/api/render", answered(api.render), methods=["POST"]),
+        Route("/api/export", answered(api.export), methods=["POST"]),
+        Route("/api/uploads", answered(api.upload), methods=["POST"]),
+        Route("/api/uploads/{number:int}", answered(api.uploaded)),
+        Route("/api/jobs", answered(api.start), methods=["POST"]),
+        Route("/api/jobs/{number:int}", answered(api.job), methods=["GET", "DELETE"]),
+        Route("/api/jobs/{number:int}/file", answered(api.file)),
+        Route("/api/runs/{number:int}", answered(api.run)),
+        Route("/api/runs/{number:int}/sheets/{sheet:int}", answered(api.sheet)),
     ]
-
-
-def _answered(handler: Handler) -> Handler:
-    """Turn every failure into a status and one line of JSON."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except RefusedError as error:
-            # What is left of a body that is too long is not read: the connection ends.
-            left = {"Connection": "close"} if error.status == 413 else None
-            return JSONResponse({"error": str(error)}, error.status, left)
-        except BusyError:
-            busy = {"error": "the studio is busy; try again in a moment"}
-            return JSONResponse(busy, 503, {"Retry-After": _RETRY_SECONDS})
-        except ArtganError as error:
-            return JSONResponse({"error": str(error)}, 422)
-        except (ClientDisconnect, asyncio.CancelledError):
-            return Response(status_code=499)
-        except Exception:
-            _log.exception("the studio failed on %s", request.url.path)
-            return JSONResponse({"error": "the studio failed on this; its terminal says why"}, 500)
-
-    return answer
 
 
 class _Api:
@@ -146,13 +115,14 @@ class _Api:
         self.session = session
         self.worker = worker
         self.stream = stream
+        self.intake = Intake()
 
     async def studio(self, request: Request) -> Response:
         return JSONResponse(self.session.describe() | {"live": self.stream is not None})
 
     async def live(self, request: Request) -> Response:
         assert self.stream is not None
-        content = await _json(request)
+        content = await self.intake.json(request)
         self.stream.live.show(content.get("model"), content.get("point"))
         return JSONResponse({"refused": self.stream.live.refused})
 
@@ -166,29 +136,40 @@ class _Api:
         return StreamingResponse(self.stream.parts(int(size or 0)), media_type=MEDIA_TYPE)
 
     async def model(self, request: Request) -> Response:
-        return JSONResponse(await self._do(request, lambda: self.session.model_facts(request.path_params["number"])))
+        return JSONResponse(await self.do(request, lambda: self.session.model_facts(request.path_params["number"])))
 
     async def render(self, request: Request) -> Response:
-        content = await _json(request)
-        pictures = await self._do(request, lambda: self.session.pictures(content.get("model"), content.get("points")))
+        content = await self.intake.json(request)
+        pictures = await self.do(request, lambda: self.session.pictures(content.get("model"), content.get("points")))
         return JSONResponse({"pictures": [base64.b64encode(data).decode() for data in pictures]})
 
     async def export(self, request: Request) -> Response:
-        content = await _json(request)
+        content = await self.intake.json(request)
         given = (content.get("model"), content.get("point"), content.get("format", "png"))
-        return _download(await self._do(request, lambda: self.session.export(*given)))
+        return _download(await self.do(request, lambda: self.session.export(*given)))
 
     async def upload(self, request: Request) -> Response:
-        data = await _body(request, MAX_UPLOAD_BYTES)
-        return JSONResponse(await self._do(request, lambda: self.session.upload(data)))
+        data = await self.intake.body(request, MAX_UPLOAD_BYTES)
+        return JSONResponse(await self.do(request, lambda: self.session.upload(data)))
 
     async def uploaded(self, request: Request) -> Response:
-        data = await self._do(request, lambda: self.session.uploaded_png(request.path_params["number"]))
+        data = await self.do(request, lambda: self.session.uploaded_png(request.path_params["number"]))
         return Response(data, media_type="image/png")
 
     async def start(self, request: Request) -> Response:
-        content = await _json(request)
-        kinds = {"refine": self.session.refine, "film": self.session.film, "project": self.session.project}
+        content = await self.intake.json(request)
+        kinds: dict[str, Callable[..., Any]] = {
+            "refine": self.session.refine,
+            "film": self.session.film,
+            "project": self.session.project,
+        }
+        if self.session.door is not None:
+            door = self.session.door
+            kinds |= {
+                "prepare": door.prepare,
+                "forecast": door.forecast,
+                "leave-out": lambda content, listen: door.leave_out(content),
+            }
         kind = content.get("kind")
         if not isinstance(kind, str) or kind not in kinds:
             raise DataError(f"kind: expected one of {', '.join(kinds)}")
@@ -231,7 +212,7 @@ class _Api:
             raise RefusedError(404, "no such job, or no longer")
         return job
 
-    async def _do(self, request: Request, work: Callable[[], Any]) -> Any:
+    async def do(self, request: Request, work: Callable[[], Any]) -> Any:
         """Queue a short task and wait; a browser that has left takes its task with it."""
         future: Future = self.worker.render(work)
         waiting = asyncio.wrap_future(future)
@@ -247,30 +228,3 @@ def _download(file: File) -> Response:
     return Response(
         file.data, media_type=file.media_type, headers={"Content-Disposition": f'attachment; filename="{file.name}"'}
     )
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    data = await _body(request, MAX_JSON_BYTES)
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-        raise RefusedError(415, "expected application/json")
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "expected JSON") from None
-    if not isinstance(content, dict):
-        raise RefusedError(400, "expected a JSON object")
-    return content
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """Read a body of up to `limit` bytes; of a longer one, no more than that is ever held."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise RefusedError(413, f"up to {limit / 1e6:.0f} MB, please")
-    parts, total = [], 0
-    async for part in request.stream():
-        total += len(part)
-        if total > limit:
-            raise RefusedError(413, f"up to {limit / 1e6:.0f} MB, please")
-        parts.append(part)
-    return b"".join(parts)

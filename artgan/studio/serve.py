@@ -10,6 +10,7 @@ import uvicorn
 
 from artgan.errors import ConfigError
 from artgan.studio.app import build_app
+from artgan.studio.connections import PatientConnection
 from artgan.studio.guard import Guard
 from artgan.studio.live import Live
 from artgan.studio.session import Session
@@ -37,6 +38,11 @@ class Server:
     def run(self) -> None:
         """Serve until Ctrl-C."""
         self.server.run(sockets=[self.opened])
+
+
+def is_alone(listen: str | None, allowed: Sequence[str]) -> bool:
+    """Return whether nobody beyond this machine is meant to reach a studio; see `open_server`."""
+    return listen is None and all(name.lower().partition(":")[0] in _OWN_NAMES for name in allowed)
 
 
 def open_server(
@@ -67,13 +73,13 @@ def open_server(
     except OSError as error:
         raise ConfigError(f"the studio cannot listen on {address}:{port} ({error.strerror}); try another --port") from error
     port = opened.getsockname()[1]
-    is_reached = listen is not None or any(name.lower().partition(":")[0] not in _OWN_NAMES for name in allowed)
-    token = secrets.token_urlsafe(24) if is_reached else None
+    token = None if is_alone(listen, allowed) else secrets.token_urlsafe(24)
     guard = functools.partial(
         Guard, port=port, token=token, any_address=listen is not None, host=listen or "", allowed=tuple(allowed)
     )
     config = uvicorn.Config(
         build_app(session, guard, live),
+        http=PatientConnection,
         log_level="warning",
         access_log=False,
         limit_concurrency=_MAX_CONNECTIONS,

@@ -3,6 +3,7 @@
 Models, runs and uploads are named by index; no path ever comes from outside.
 """
 
+import functools
 import io
 import json
 from collections import OrderedDict
@@ -30,7 +31,9 @@ from artgan.metadata import TRAINED
 from artgan.metrics import in_unit, label
 from artgan.progress import Listener, track
 from artgan.studio import refining
+from artgan.studio.door import Door
 from artgan.studio.watching import Watch
+from artgan.studio.workspace import is_run
 
 MAX_POINTS = 64
 MAX_UPLOADS = 12
@@ -55,22 +58,24 @@ class Session:
     Args:
         targets: runs and model folders.
         device: where pictures are made.
+        door: the front door, whose runs are shown as well; None has none.
 
     Raises:
-        CheckpointError: none of the targets holds a model or is a run.
+        CheckpointError: none of the targets holds a model or is a run, and there is no door.
     """
 
-    def __init__(self, targets: Sequence[Path], device: torch.device) -> None:
+    def __init__(self, targets: Sequence[Path], device: torch.device, door: Door | None = None) -> None:
         self.device = device
+        self.door = door
         self.folders: list[Path] = []
         self.watches: list[Watch] = []
         for target in targets:
-            if _is_run(target):
+            if is_run(target):
                 self.watches.append(Watch(target))
             else:
                 self.folders.append(find_model(target))
         self._look_for_models()
-        if not self.folders and not self.watches:
+        if not self.folders and not self.watches and door is None:
             raise CheckpointError("the studio needs a run or a model folder: artgan studio runs/first")
         self._open: OrderedDict[tuple[int, int], Model] = OrderedDict()
         self._uploads: OrderedDict[int, np.ndarray] = OrderedDict()
@@ -83,11 +88,19 @@ class Session:
             self.pictures(0, [{"seed": 0}])
 
     def _look_for_models(self) -> None:
-        """Add the models that runs have made by now, behind those that are known: an index stays what it was."""
+        """Add runs that have begun, and models that runs have made by now, behind those that are known: an index stays."""
+        if self.door is not None:
+            runs = [self.door.workspace.runs / name for name in self.door.workspace.run_names()]
+            self.watches += [Watch(run) for run in runs if run not in [watch.run for watch in self.watches]]
         for watch in self.watches:
             found = [watch.run / "model" / name for name in ("best", "latest")]
             new = [folder for folder in found if folder not in self.folders and (folder / "config.json").is_file()]
             self.folders += new
+
+    @functools.cached_property
+    def _refining(self) -> dict[str, Any]:
+        """What the page shows of refining: read once, as a page asks often whether there is a new model."""
+        return {"refine": refining.controls(), "looks": refining.looks()}
 
     def describe(self) -> dict[str, Any]:
         """Return what a page needs to draw itself."""
@@ -96,8 +109,8 @@ class Session:
             "version": artgan.__version__,
             "models": [self._described(folder) for folder in self.folders],
             "runs": [watch.name for watch in self.watches],
-            "refine": refining.controls(),
-            "looks": refining.looks(),
+            "door": self.door is not None,
+            **self._refining,
             "formats": list(SUFFIX_OF),
             "video_formats": list(MEDIA_TYPES) if default_format() == "mp4" else ["webp"],
             "easings": list(EASINGS),
@@ -246,10 +259,6 @@ class Session:
         found = project(model.space, target, settings, listen)
         point = Point(styles=pack_styles(found.styles), classes=found.classes)
         return {"point": point.as_dict(), "loss": found.losses[-1], "start_loss": found.losses[0]}
-
-
-def _is_run(target: Path) -> bool:
-    return (target / "config.yaml").is_file()
 
 
 def _stem(point: Point) -> str:

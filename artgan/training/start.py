@@ -19,7 +19,7 @@ from artgan.training.checkpoint import list_checkpoints
 from artgan.training.choose import Ask, Say, choose_backbone, choose_config
 from artgan.training.loop import Outcome, train
 from artgan.training.outputs import PAGE_FILE, standing
-from artgan.training.preflight import describe, preflight
+from artgan.training.preflight import Preflight, describe, preflight
 from artgan.training.session import CHECKPOINTS, Session, only_trainer, open_session, stop_on_signals
 from artgan.training.transfer import check_frozen, start_from
 from artgan.world import World, join_world
@@ -69,14 +69,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
             say, on_progress = _say_nothing, silent
         patience = 1 if world.size == 1 else _SIGNALS_UNDER_A_LAUNCHER
         with _alone(order, world), stop_on_signals(patience) as stop_requested:
-            config = order.config or choose_config(order.collection, order.overrides, say)
-            if not list_checkpoints(order.run / CHECKPOINTS):
-                named = any(text.partition("=")[0].strip() == "model.backbone" for text in order.overrides)
-                ask = order.ask if world.size == 1 and not order.dry else None
-                config = choose_backbone(config, named, say, ask, on_progress)
-            device = choose_device(config.training.device, world.local_rank)
-            judge = Judge(config.evaluation.features, order.collection, device, world=world)
-            session = _open(order, config, world, judge, say)
+            session, judge, _ = _open(order, world, say, on_progress)
             if order.dry:
                 say("dry run: nothing was trained, and nothing written")
                 return None
@@ -91,6 +84,17 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
         for path in (*sheets[-1:], order.run / PAGE_FILE):
             say(f"look at {path}")
         return outcome
+
+
+def try_run(order: Order, *, say: Say) -> Preflight:
+    """Return what a run would take, by a few steps on this machine, in one process; nothing is written.
+
+    Args:
+        order: what to do.
+        say: shows one line to the user.
+    """
+    _, _, found = _open(replace(order, dry=True), World(), say, silent)
+    return found
 
 
 @contextmanager
@@ -108,8 +112,15 @@ def _alone(order: Order, world: World) -> Iterator[None]:
         yield
 
 
-def _open(order: Order, config: RunConfig, world: World, judge: Judge, say: Say) -> Session:
-    """Open the run, put in what it starts from, and try a few steps."""
+def _open(order: Order, world: World, say: Say, on_progress: Listener) -> tuple[Session, Judge, Preflight]:
+    """Settle the configuration, open the run, put in what it starts from, and try a few steps."""
+    config = order.config or choose_config(order.collection, order.overrides, say)
+    if not list_checkpoints(order.run / CHECKPOINTS):
+        named = any(text.partition("=")[0].strip() == "model.backbone" for text in order.overrides)
+        ask = order.ask if world.size == 1 and not order.dry else None
+        config = choose_backbone(config, named, say, ask, on_progress)
+    device = choose_device(config.training.device, world.local_rank)
+    judge = Judge(config.evaluation.features, order.collection, device, world=world)
     session = open_session(config, order.collection, order.run, world)
     check_independent(session.config.evaluation.features, session.config)  # whose backbone may be the run's own
     _say_plan(session, judge, say)
@@ -126,7 +137,7 @@ def _open(order: Order, config: RunConfig, world: World, judge: Judge, say: Say)
     if transfers and world.is_first and not order.dry:
         content = {"source": str(order.init), **{x.network: {"taken": x.taken, "left": x.left} for x in transfers}}
         (order.run / INIT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return replace(session, micro_batch=found.micro_batch)
+    return replace(session, micro_batch=found.micro_batch), judge, found
 
 
 def _say_plan(session: Session, judge: Judge, say: Say) -> None:

@@ -257,7 +257,7 @@ def test_the_card_says_what_the_model_knows_and_the_folder_stays_whole(own_model
     assert load_model(own_model).sha256
 
 
-def test_wrong_turns(trained_model, tmp_path, capsys, monkeypatch):
+def test_wrong_turns(trained_model, tmp_path, capsys):
     model = trained_model.folder
     refused(capsys, 2, "expected one of mp4, webm, gif, webp", "video", model, "--out", tmp_path / "film.avi")
     refused(capsys, 2, "a way needs two or more keys", "video", model, "--out", tmp_path / "film.webp", "--seeds", "3")
@@ -266,8 +266,9 @@ def test_wrong_turns(trained_model, tmp_path, capsys, monkeypatch):
     refused(capsys, 2, "expected OWNER/NAME", "model", "push", model, "../x")
     refused(capsys, 2, "--offline", "model", "pull", "artist/drawn", "--out", tmp_path / "x")
     refused(capsys, 3, "not a picture|cannot be read", "project", model, tmp_path / "no.png", "--out", tmp_path / "p")
-    monkeypatch.chdir(tmp_path)
-    refused(capsys, 2, "there is none in runs/", "studio")
-    refused(capsys, 3, "no such run or model folder", "studio", tmp_path / "missing")
-    refused(capsys, 4, "neither a model folder", "studio", tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    refused(capsys, 3, "no such run or model folder", "studio", model.parent / "missing")
+    refused(capsys, 3, "no such run or model folder", "studio", model, tmp_path / "missing")
+    refused(capsys, 3, "is a file", "studio", tmp_path / "notes.txt")
+    refused(capsys, 2, "no workspace .* start artgan studio alone", "studio", tmp_path)
     refused(capsys, 2, "cannot listen on", "studio", model, "--listen", "203.0.113.7")

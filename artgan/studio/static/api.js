@@ -51,6 +51,9 @@ export async function file(job) {
 
 export const upload = async (picture) => (await ask("/api/uploads", { method: "POST", body: picture })).json();
 
+export const sendFile = (drop, name, file, signal) =>
+  ask(`/api/door/files?${new URLSearchParams({ drop, name })}`, { method: "POST", body: file, signal });
+
 // Start a long job, draw its progress and a Stop button into `place`, and resolve with its number and result; null if stopped.
 export async function work(content, place) {
   const { job } = await post("/api/jobs", content);

@@ -1,12 +1,13 @@
 // The page: opens the studio, switches views, and wires the panel.
 import { download, get } from "./api.js";
-import { $, choose, chosen, drawDirections, guarded, make, options, refresh, say, showValues, state, tell } from "./controls.js";
+import { $, choose, chosen, drawDirections, guarded, make, on, options, refresh, say, showValues, state, tell } from "./controls.js";
+import { startDoor } from "./door.js";
 import { loadKept, redraw, restart, startExplore } from "./explore.js";
 import { startJourney } from "./journey.js";
 import { startRefine } from "./refine.js";
 import { startWatch } from "./watch.js";
 
-const VIEWS = { explore: "Explore", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
+const VIEWS = { door: "Start", explore: "Explore", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
 
 function show(view) {
   for (const name of Object.keys(VIEWS)) {
@@ -15,17 +16,23 @@ function show(view) {
     tab?.setAttribute("aria-selected", String(name === view));
     if (tab) tab.tabIndex = name === view ? 0 : -1;
   }
-  document.querySelector("main").className = view === "watch" ? "alone" : view === "explore" ? "" : "beside";
+  document.querySelector("main").className = ["watch", "door"].includes(view) ? "alone" : view === "explore" ? "" : "beside";
   tell("view", view);
 }
 
+// Draw the tabs that the studio has something for; those that stand are not touched.
 function drawTabs(names) {
-  $("tabs").replaceChildren(...names.map((name) => {
+  const before = $("tabs").children.length, missing = names.filter((name) => !$(`tab-${name}`));
+  missing.forEach((name) => {
     const tab = make("button", { id: `tab-${name}`, type: "button", textContent: VIEWS[name], onclick: () => show(name) });
     tab.setAttribute("role", "tab");
     tab.setAttribute("aria-controls", `view-${name}`);
-    return tab;
-  }));
+    tab.setAttribute("aria-selected", "false");
+    tab.tabIndex = -1;
+    const next = names.slice(names.indexOf(name) + 1).map((other) => $(`tab-${other}`)).find(Boolean);
+    $("tabs").insertBefore(tab, next || null);
+  });
+  if (before) return;
   $("tabs").onkeydown = (event) => {
     const tabs = [...$("tabs").children], place = tabs.indexOf(document.activeElement);
     const next = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: tabs.length - 1 }[event.key];
@@ -103,26 +110,56 @@ function wirePanel() {
   options($("format"), state.studio.formats.map((name) => [name, name.toUpperCase()]));
 }
 
-const open = guarded(async () => {
-  state.studio = await get("/api/studio");
-  const { models, runs } = state.studio;
-  const views = Object.keys(VIEWS).filter((name) => (name === "watch" ? runs.length : models.length));
-  drawTabs(views);
-  startWatch();
-  if (!models.length) {
-    document.querySelector("footer").hidden = document.querySelector(".model").hidden = true;
-    show("watch");
-    return;
-  }
-  options($("model"), models.map((title, index) => [index, title]));
+// The views that there is something to show in.
+const viewsOf = ({ models, runs, door }) =>
+  Object.keys(VIEWS).filter((name) => ({ door, watch: runs.length > 0 })[name] ?? models.length > 0);
+
+let started = false;
+
+// Open what a model needs, once there is one.
+async function startModels() {
+  if (started || !state.studio.models.length) return;
+  started = true;
+  document.querySelector("footer").hidden = document.querySelector(".model").hidden = false;
   $("model").onchange = guarded(() => openModel(Number($("model").value)));
   wirePanel();
   startExplore();
   startJourney();
   startRefine();
-  show("explore");
   if (matchMedia("(max-width: 820px)").matches) for (const id of ["look", "directions"]) $(id).open = false;
   await openModel(0);
+}
+
+function drawModels() {
+  const { models } = state.studio, before = $("model").value;
+  options($("model"), models.map((title, index) => [index, title]));
+  if (before) $("model").value = before;
+}
+
+// Runs and models that have come since: their tabs and entries grow, and the view stays.
+const grow = guarded(async () => {
+  const { models, runs } = state.studio, now = await get("/api/studio");
+  if (now.models.length === models.length && now.runs.length === runs.length) return;
+  state.studio = now;
+  drawTabs(viewsOf(now));
+  drawModels();
+  tell("grown");
+  await startModels();
+});
+
+const open = guarded(async () => {
+  state.studio = await get("/api/studio");
+  const { models, door } = state.studio;
+  document.querySelector("footer").hidden = document.querySelector(".model").hidden = !models.length;
+  drawTabs(viewsOf(state.studio));
+  startWatch();
+  drawModels();
+  on("door", grow);
+  on("watched", grow);
+  on("watch", () => show("watch"));
+  show(models.length ? "explore" : door ? "door" : "watch");
+  if (door) startDoor();
+  await startModels();
 });
 
 open();

@@ -1,6 +1,6 @@
 // A run while it trains: curves, samples over time, evaluations, notes.
 import { get } from "./api.js";
-import { $, guarded, make, on, options, state } from "./controls.js";
+import { $, guarded, make, on, options, state, tell } from "./controls.js";
 
 const NS = "http://www.w3.org/2000/svg", WIDTH = 420, HEIGHT = 150, LEFT = 46, BOTTOM = 22, EVERY_MS = 4000;
 let sheets = [], newest = true, timer = null;
@@ -92,12 +92,25 @@ const look = guarded(async () => {
   $("sheet-slider").max = Math.max(0, sheets.length - 1);
   if (more && newest) $("sheet-slider").value = sheets.length - 1;
   if (more) showSheet();
+  tell("watched");
   timer = setTimeout(look, EVERY_MS);
 });
 
-export function startWatch() {
+function drawRuns() {
+  const before = $("run").value || 0;
   options($("run"), state.studio.runs.map((name, place) => [place, name]));
+  $("run").value = before;
   $("run-label").hidden = state.studio.runs.length < 2;
+}
+
+export function startWatch() {
+  drawRuns();
+  on("grown", drawRuns);
+  on("watch", (name) => {
+    const place = state.studio.runs.indexOf(name);
+    if (place >= 0 && String(place) !== $("run").value) { $("run").value = place; sheets = []; newest = true; }
+    look();
+  });
   $("run").onchange = () => { sheets = []; newest = true; look(); };
   $("sheet-slider").oninput = () => { newest = Number($("sheet-slider").value) === sheets.length - 1; showSheet(); };
   on("view", look);
