@@ -245,6 +245,7 @@ def evaluate(
     *,
     features: str = DEFAULT_FEATURES,
     metrics: Sequence[str] = groups(),
+    also: Sequence[str] = (),
     num_generated: int | None = None,
     truncation: float = 1.0,
     device: str = "auto",
@@ -257,6 +258,7 @@ def evaluate(
         collection: to compare with, open or its folder.
         features: the judge's space, such as `inception-768`, `inception-2048`, `dinov2-b14`; `random` needs no weights.
         metrics: groups of metrics, such as `distances` and `copying`; by default all.
+        also: other feature spaces to compare distances in.
         num_generated: pictures to judge; by default 2000 of a model, all of a folder.
         truncation: of a model's samples.
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
@@ -269,6 +271,7 @@ def evaluate(
     """
     from artgan.devices import choose_device
     from artgan.evaluation import Judge, check_independent_of, measure
+    from artgan.evaluation.spaces import add_spaces
     from artgan.generation.model_folder import Model, is_model_or_run
 
     check_features(features)
@@ -288,7 +291,10 @@ def evaluate(
         place = model.space.device
     else:
         subject = measure.folder_subject(opened, Path(target), num_generated)
-    verdict = measure.evaluate(Judge(features, opened, place), subject, metrics, on_progress=on_progress)
+    judge = Judge(features, opened, place)
+    verdict = measure.evaluate(judge, subject, metrics, on_progress=on_progress)
+    if also:
+        add_spaces(verdict.line, subject, opened, also, judge, on_progress=on_progress)
     return Evaluation(verdict.line)
 
 

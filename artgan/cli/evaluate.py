@@ -29,6 +29,7 @@ def evaluate(
     collection: Annotated[Path | None, typer.Option(help="The collection to compare with: its training split.")] = None,
     features: Annotated[str, typer.Option(help=_FEATURES_HELP, show_default=False)] = DEFAULT_FEATURES,
     metrics: Annotated[str, typer.Option(help=f"Which: {', '.join(groups())}.")] = ",".join(groups()),
+    also: Annotated[str, typer.Option(help="Other feature spaces to compare distances in: drawn,random.")] = "",
     num_generated: Annotated[int | None, typer.Option(help="Pictures to judge; default: 2000, or all of a folder.")] = None,
     fit: Annotated[
         str, typer.Option(help="Of a folder's pictures: as the collection's; crop: the middle, on white.")
@@ -55,7 +56,11 @@ def evaluate(
     from artgan.backbones import check_features
 
     asked = _asked(metrics)
-    check_features(features)
+    spaces = arguments.names(also)
+    for space in (features, *spaces):
+        check_features(space)
+    if spaces and "distances" not in asked:
+        raise ConfigError("--also compares distances: expected them in --metrics")
     arguments.choice("--resize", resize, _RESIZES)
     arguments.choice("--fit", fit, ("collection", "crop"))
     arguments.number("--truncation", truncation, 0, 2)
@@ -74,6 +79,7 @@ def evaluate(
     from artgan.evaluation import Judge, check_independent_of, describe
     from artgan.evaluation.measure import evaluate as judge_pictures
     from artgan.evaluation.measure import folder_subject, generator_subject
+    from artgan.evaluation.spaces import add_spaces
     from artgan.generation.model_folder import is_model_or_run, load_model
     from artgan.world import join_world
 
@@ -90,6 +96,8 @@ def evaluate(
         say = _say_quick_look if world.is_first else _say_nothing  # all processes look, as they share what it takes
         quick = None if context.obj.quiet else say
         verdict = judge_pictures(judge, subject, asked, on_progress=listen, on_quick_look=quick)
+        if spaces:
+            add_spaces(verdict.line, subject, opened, spaces, judge, world=world, on_progress=listen)
     if not world.is_first:
         return
     if json_file is not None:

@@ -66,6 +66,8 @@ def describe(line: Mapping[str, Any]) -> list[str]:
         counts = f"{result['num_generated']} against {result['num_reference']}"
         values = [_row(metric, entry, None) for metric, entry in result["metrics"].items()] or [result["note"]]
         texts.append(f"  {name} ({counts}): {'; '.join(values)}")
+    for space, ratios in line.get("spaces", {}).items():
+        texts.append(f"  in {space}: " + ", ".join(f"{name} {ratio:.2f} times real art's" for name, ratio in ratios.items()))
     protocol = line["protocol"]
     texts.append(
         f"{line['num_generated']} pictures against {protocol['num_reference']}, {protocol['features']} features, "

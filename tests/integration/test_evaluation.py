@@ -25,7 +25,8 @@ from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.evaluation.judge import Judge
 from artgan.evaluation.measure import Subject, evaluate, generator_subject
 from artgan.evaluation.reference import CROPS, Reference
-from artgan.evaluation.words import quick_look
+from artgan.evaluation.spaces import add_spaces
+from artgan.evaluation.words import describe, quick_look
 from artgan.metrics import frechet as frechet_module
 from artgan.metrics.estimates import NEAR_COPY
 from artgan.metrics.features import Estimate
@@ -387,3 +388,21 @@ def test_a_run_that_goes_on_is_refused_its_own_network_as_judge(collection_folde
     assert artgan(*words, *small, *judged, "--set=model.backbone=drawn") == 0
     layer = BACKBONES.row("drawn").taps[-1]
     refused(capsys, 2, "cannot judge this run", *words, *small, f"--set=evaluation.features=drawn:{layer}")
+
+
+def test_the_same_pictures_in_other_spaces_are_what_a_judge_of_each_says(gallery, judge):
+    subject = subject_of(drawn(40, 3))
+    found = evaluate(judge, subject, ("distances",)).line
+    add_spaces(found, subject, gallery, ["drawn", "random"], judge)
+    assert list(found["spaces"]) == ["random", "drawn"]
+    alone = evaluate(Judge("drawn", gallery, CPU), subject, ("distances",)).line
+    for space, whole in (("random", found), ("drawn", alone)):
+        for name in ("fd", "mind"):
+            assert found["spaces"][space][name] == whole["metrics"][name]["value"] / whole["floor"][name]["value"]
+    assert sum("  in drawn: fd " in text for text in describe(found)) == 1
+
+
+def test_other_spaces_need_the_distances_and_a_name(collection_folder, capsys):
+    words = ("evaluate", collection_folder, "--collection", collection_folder)
+    refused(capsys, 2, "--also compares distances: expected", *words, "--metrics", "manifold", "--also", "drawn")
+    refused(capsys, 2, "unknown features 'drown'", *words, "--also", "drown")
