@@ -258,10 +258,11 @@ def _run(
     from artgan.devices import choose_device
     from artgan.refine.enlarging.folder import describe_enlarger
     from artgan.refine.feedforward import describe_network
-    from artgan.refine.files import WORK_FOLDER, forget_run
+    from artgan.refine.files import WORK_FOLDER
     from artgan.refine.forecast import forecast
     from artgan.refine.run import RefineRequest, run_refine
-    from artgan.refined_film import is_moving, refine_films
+    from artgan.refined_film.frames import divided
+    from artgan.refined_film.run import refine_films, told
 
     device = choose_device(device_name)
     if cube is not None and not look.color.is_mapped:
@@ -270,26 +271,29 @@ def _run(
         options.say(describe_network(materials.network))
     if look.enlarge.acts and look.enlarge.way == "network" and materials.enlarger is not None:
         options.say(describe_enlarger(materials.enlarger))
-    moving = [path for path in inputs if path.is_file() and is_moving(path)]
-    stills = [path for path in inputs if path not in moving]
+    stills, moving = divided(inputs)
+    if moving and share != (1, 1):
+        raise ConfigError("--shard divides pictures, and there are films among the inputs: refine those without it")
+    if cube is not None and not stills:
+        raise ConfigError(f"--cube {cube}: is of a series of pictures, and the inputs are films")
     if stills:
         options.say(forecast(stills, look, materials, device, jobs, share))
+    if moving:
+        options.say(f"{len(moving)} films, frame by frame: {', '.join(path.name for path in moving)}")
     if dry_run:
         return
     if cube is not None:
         targets.output_file("--cube", cube, (".cube",), inputs)
     going_on = (out / WORK_FOLDER).is_dir()
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
-    request = RefineRequest(stills, out, look, materials, device, jobs, share, cube)
     stands = f"finished pictures are in {out}, and the same command goes on from there"
     with hearing(quiet=options.quiet, if_stopped=stands) as listen:
-        for film in refine_films(moving, out, look, materials, device, listen):
+        films, failed = refine_films(moving, out, look, materials, device, listen)
+        for film in films:
             options.say(film)
-            for sentence in film.lost:
-                options.say(f"{film.target.name}: the source {sentence}")
-        if not stills:
-            forget_run(out)
-            return
+        if failed and not (stills or films):
+            raise DataError("\n".join(f"{path.name}: {reason}" for path, reason in failed.items()))
+        request = RefineRequest(stills, out, look, materials, device, jobs, share, cube, told(films, failed))
         result = run_refine(request, say=options.say, on_progress=listen)
     _report_failures(result)
 
@@ -308,4 +312,4 @@ def _made_with(picture: Path) -> str:
 def _report_failures(result: "Result") -> None:
     if result.failed:
         shown = [f"{path}: {reason}" for path, reason in list(result.failed.items())[:_LISTED_FAILURES]]
-        raise DataError("\n".join([f"{len(result.failed)} pictures failed, the rest is done:", *shown]))
+        raise DataError("\n".join([f"{len(result.failed)} of the inputs failed, the rest is done:", *shown]))

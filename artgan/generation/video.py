@@ -1,6 +1,7 @@
 """Frames to a film: MP4 and WebM through PyAV, animated WebP and GIF through Pillow alone."""
 
 import io
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,7 @@ _OPTIONS = {
 }
 _GIF_MAX_FPS = 50  # most viewers slow down anything faster
 _GIF_TICK_MS = 10
+_CLEAR = 255  # the index of what is transparent
 _SAME_SCENE = 1.2  # a frame keeps the palette before it while its error is at most so many times that of its own
 
 
@@ -51,11 +53,13 @@ def encode_video(
     note: str = "",
     times_ms: Sequence[int] | None = None,
     loop: int | None = 0,
+    stamps: tuple[Sequence[int], Fraction] | None = None,
 ) -> bytes:
     """Return the bytes of a film.
 
     Args:
-        frames: uint8 `[H, W, 3]`, all of one size; for mp4 and webm an odd side loses its last row or column.
+        frames: uint8 `[H, W, 3]`, or `[H, W, 4]` with opacity for webp and gif, all of one size; for mp4 and webm an odd side
+            loses its last row or column. In a gif a pixel is transparent below half opacity.
         video_format: a key of `MEDIA_TYPES`. webp is lossless: its frames are the pictures, pixel by pixel; gif has 256 colors
             in each frame.
         fps: frames per second; gif is held to 50.
@@ -63,6 +67,7 @@ def encode_video(
         times_ms: how long each frame stays, for webp and gif; by default evenly as `fps` says, in whole ticks that are right on
             average.
         loop: how often webp and gif play: 0 for ever, None once.
+        stamps: when each frame of mp4 and webm is shown, and the seconds of one unit; by default evenly as `fps` says.
 
     Raises:
         ConfigError: the format needs PyAV, which is not installed.
@@ -76,26 +81,29 @@ def encode_video(
 
     buffer = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1001)
+    shown, unit = stamps or (itertools.count(), 1 / rate)
     with av.open(buffer, "w", format=video_format) as container:
         if note:
             container.metadata["comment"] = note
         stream: Any = None
-        for pixels in frames:
+        for pixels, stamp in zip(frames, shown):
             if stream is None:
-                stream = _stream(container, video_format, rate, pixels.shape)
+                stream = _stream(container, video_format, rate, unit, pixels.shape)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[: stream.height, : stream.width]), "rgb24")
-            for packet in stream.encode(_converted(frame)):
+            frame = _converted(frame)
+            frame.pts, frame.time_base = stamp, unit
+            for packet in stream.encode(frame):
                 container.mux(packet)
         for packet in stream.encode() if stream else ():
             container.mux(packet)
     return buffer.getvalue()
 
 
-def _stream(container: Any, video_format: str, rate: Fraction, shape: tuple[int, ...]) -> Any:
+def _stream(container: Any, video_format: str, rate: Fraction, unit: Fraction, shape: tuple[int, ...]) -> Any:
     stream = container.add_stream(_CODECS[video_format], rate=rate, options=_OPTIONS[video_format])
     stream.height, stream.width = shape[0] // 2 * 2, shape[1] // 2 * 2
     stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = 1 / rate
+    stream.codec_context.time_base = unit
     # Tag what `_converted` does: BT.709, limited range.
     stream.codec_context.colorspace = stream.codec_context.color_primaries = stream.codec_context.color_trc = 1
     stream.codec_context.color_range = 1
@@ -143,39 +151,45 @@ def _gif(frames: Iterable[np.ndarray], times_ms: Sequence[int], note: str, loop:
     buffer = io.BytesIO()
     options: dict[str, Any] = {"comment": note.encode()} if note else {}
     options |= {} if loop is None else {"loop": loop}
+    if "transparency" in first.info:
+        options["disposal"] = 2  # so that what is clear in a frame does not show the one before
     first.save(buffer, "GIF", save_all=True, append_images=images, duration=times_ms, optimize=False, **options)
     return buffer.getvalue()
 
 
 def _indexed(frames: Iterable[np.ndarray]) -> Iterator[Image.Image]:
     """Yield frames in 256 colors of their own, or in those of the frame before where they fit nearly as well."""
-    palette: np.ndarray | None = None
-    for pixels in frames:
-        own = _palette_of(pixels)
-        indices, error = _nearest(pixels, own)
-        if palette is not None:
-            kept, kept_error = _nearest(pixels, palette)
-            if kept_error <= _SAME_SCENE**2 * error:
-                own, indices = palette, kept
-        palette = own
+    palette = np.zeros((0, 3), np.uint8)
+    for frame in frames:
+        seen = frame[..., 3] >= 128 if frame.shape[2] == 4 else np.ones(frame.shape[:2], bool)
+        colors = frame[seen][:, :3]
+        indices = np.full(seen.shape, _CLEAR, np.uint8)
+        if len(colors):
+            own = _palette_of(colors, 256 if frame.shape[2] == 3 else _CLEAR)
+            found, error = _nearest(colors, own)
+            if len(palette):
+                kept, kept_error = _nearest(colors, palette)
+                if kept_error <= _SAME_SCENE**2 * error:
+                    own, found = palette, kept
+            palette, indices[seen] = own, found
         image = Image.fromarray(indices, "P")
-        image.putpalette(own.tobytes())
+        image.putpalette(palette.tobytes())
+        if frame.shape[2] == 4:
+            image.info["transparency"] = _CLEAR
         yield image
 
 
-def _palette_of(pixels: np.ndarray) -> np.ndarray:
-    """Return 256 colors for a frame, uint8 `[256, 3]`: median cut, then k-means from there."""
-    quantized = Image.fromarray(pixels).quantize(256, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
-    palette = np.zeros((256, 3), np.uint8)
-    found = np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)
-    palette[: len(found)] = found
-    return palette
+def _palette_of(colors: np.ndarray, count: int) -> np.ndarray:
+    """Return up to so many colors for those of a frame, uint8 `[n, 3]`: median cut, then k-means from there."""
+    image = Image.fromarray(colors[None])
+    quantized = image.quantize(count, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    return np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)
 
 
-def _nearest(pixels: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the index of each pixel's nearest color, uint8 `[H, W]`, and the mean squared distance.
+def _nearest(colors: np.ndarray, palette: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the index of each color's nearest, uint8 `[n]`, and the mean squared distance.
 
     Exact: Pillow's own way to a given palette looks colors up in cells of four levels, which doubles the error.
     """
-    distances, indices = cKDTree(palette.astype(np.float32)).query(pixels.reshape(-1, 3).astype(np.float32))
-    return indices.astype(np.uint8).reshape(pixels.shape[:2]), float(np.mean(distances**2))
+    distances, indices = cKDTree(palette.astype(np.float32)).query(colors.astype(np.float32))
+    return indices.astype(np.uint8), float(np.mean(distances**2))

@@ -25,6 +25,7 @@ from artgan.refine.files import Result
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
 from artgan.refine.networks import pad_by_replication
+from artgan.refine.plan import REPORT, SHEET
 from artgan.refine.recipe import Recipe
 from artgan.refine.style_card import StyleSource, reduced_picture
 
@@ -56,6 +57,7 @@ def write_report(
     materials: Materials,
     device: torch.device,
     seconds: float,
+    films: Sequence[Mapping[str, Any]] = (),
     on_progress: Listener = silent,
 ) -> dict[str, Any]:
     """Measure every picture against its source, its style and its palette, and write `refine.json` and `sheet.png`.
@@ -63,10 +65,14 @@ def write_report(
     Style and content distances use the recipe's backbone and layers, at a long side of 256 px; without a style step there
     are none. Every style counts by its weight; of a collection 16 evenly spread works are judged against.
 
+    Args:
+        films: lines of the films of the same run, with their flicker of 255. Without a picture there is no sheet.
+
     Returns:
         what `refine.json` holds.
     """
-    judge = _judge(recipe, materials, device) if recipe.style.acts and materials.styles else None
+    judged = recipe.style.acts and materials.styles and result.written
+    judge = _judge(recipe, materials, device) if judged else None
     target = statistics_of(materials.palette) if materials.palette is not None else None
     lines: list[dict[str, Any]] = []
     colors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"before": [], "after": []}
@@ -93,6 +99,7 @@ def write_report(
         "judge": _protocol(judge),
         "seconds": round(seconds, 1),
         "pictures": lines,
+        "films": list(films),
         "means": _means(lines),
         "consistency": {when: series_consistency(values) for when, values in colors.items()} if len(lines) > 1 else {},
         "worst_by": key,
@@ -100,9 +107,10 @@ def write_report(
         "lost": result.lost,
         "failed": {source.name: reason for source, reason in result.failed.items()},
     }
-    (out / "refine.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    pixels = before_after_sheet([pair[0] for pair in sheet], [pair[1] for pair in sheet])
-    save_sheet(out / "sheet.png", pixels, "before and after")
+    (out / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if sheet:
+        pixels = before_after_sheet([pair[0] for pair in sheet], [pair[1] for pair in sheet])
+        save_sheet(out / SHEET, pixels, "before and after")
     return report
 
 

@@ -1,9 +1,10 @@
 """The one front door of the room: a series of files with its report, or a series in memory."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from artgan.refine.encode import to_eight_bits
 from artgan.refine.files import Result, forget_run, refine_files
 from artgan.refine.grading import pool, sample_pixels, write_cube
 from artgan.refine.materials import Materials, check_materials
+from artgan.refine.plan import REPORT, SHEET
 from artgan.refine.recipe import Recipe
 from artgan.refine.report import summary, write_report
 from artgan.refine.sequence import Passes, batches_of
@@ -25,17 +27,33 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Films:
+    """What became of the films of a run, for its report.
+
+    Attributes:
+        lines: of each, as they stand in `refine.json`.
+        lost: what results lack of their sources -> file names of those results.
+        failed: source -> reason.
+    """
+
+    lines: Sequence[Mapping[str, Any]] = ()
+    lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    failed: Mapping[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RefineRequest:
     """A run over files.
 
     Attributes:
-        inputs: pictures and folders of pictures.
+        inputs: pictures and folders of pictures; none where there were films alone.
         out: an existing folder.
         recipe, materials: the look and what it is applied with.
         device: where networks run.
         jobs: processes, on a CPU.
         shard: (i, n): this run's share of the first pass.
         cube: also write the color map of the series there.
+        films: of the same run, which are done.
     """
 
     inputs: Sequence[Path]
@@ -46,6 +64,7 @@ class RefineRequest:
     jobs: int = 1
     shard: tuple[int, int] = (1, 1)
     cube: Path | None = None
+    films: Films = field(default_factory=Films)
 
 
 def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress: Listener = silent) -> Result:
@@ -61,28 +80,37 @@ def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress
     """
     started = time.monotonic()
     recipe, materials, device, out = request.recipe, request.materials, request.device, request.out
-    result = refine_files(
-        request.inputs,
-        out,
-        recipe,
-        materials,
-        device=device,
-        jobs=request.jobs,
-        shard=request.shard,
-        on_progress=on_progress,
-    )
+    result = Result()
+    if request.inputs:
+        result = refine_files(
+            request.inputs,
+            out,
+            recipe,
+            materials,
+            device=device,
+            jobs=request.jobs,
+            shard=request.shard,
+            on_progress=on_progress,
+        )
     if result.waiting:
         i, n = request.shard
         say(f"shard {i}/{n} is done; {result.waiting} pictures of other shards are not yet styled")
         return result
-    report = write_report(out, result, recipe, materials, device, time.monotonic() - started, on_progress)
+    films = request.films
+    result.failed |= films.failed
+    for sentence, names in films.lost.items():
+        result.lost.setdefault(sentence, []).extend(names)
+    report = write_report(out, result, recipe, materials, device, time.monotonic() - started, films.lines, on_progress)
     if request.cube is not None and result.color_map is not None:
         write_cube(request.cube, result.color_map, recipe.description or "artgan")
     forget_run(out)
     say(summary(report))
+    kinds = {"pictures": len(result.written), "films": len(films.lines)}
+    made = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
     for sentence, names in result.lost.items():
-        say(f"{len(names)} of {len(result.written)} pictures: the source {sentence} ({', '.join(names[:3])})")
-    say(f"{len(result.written)} pictures in {out}; before and after: {out / 'sheet.png'}; numbers: {out / 'refine.json'}")
+        say(f"{len(names)} of {made}: the source {sentence} ({', '.join(names[:3])})")
+    sheet = f"before and after: {out / SHEET}; " if result.written else ""
+    say(f"{made} in {out}; {sheet}numbers: {out / REPORT}")
     return result
 
 

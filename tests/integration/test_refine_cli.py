@@ -113,7 +113,7 @@ def test_odd_sizes_and_extreme_aspects_work(style, tmp_path, size):
 def test_failures_are_listed_and_the_rest_is_done(picture, style, tmp_path, capsys):
     (tmp_path / "bad.png").write_text("bad")
     words = ("refine", picture, tmp_path / "bad.png", "--style", style, *QUICK, "--out", tmp_path / "out")
-    refused(capsys, 3, "1 pictures failed, the rest is done: " + str(tmp_path / "bad.png") + ": ", *words)
+    refused(capsys, 3, "1 of the inputs failed, the rest is done: " + str(tmp_path / "bad.png") + ": ", *words)
     assert (tmp_path / "out" / "picture.png").is_file()
 
 

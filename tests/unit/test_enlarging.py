@@ -26,7 +26,7 @@ from artgan.refine.files import refine_files
 from artgan.refine.fit_state import seed_weights
 from artgan.refine.materials import Materials, check_materials
 from artgan.refine.recipe import make_recipe
-from artgan.refined_film import refine_films
+from artgan.refined_film.run import refine_films
 from artgan.storage import file_sha256, seal
 
 CPU = torch.device("cpu")
@@ -291,6 +291,6 @@ def test_frames_of_a_film_grow_as_well(tmp_path):
     first, second = Image.fromarray(work(0)), Image.fromarray(work(1))
     first.save(tmp_path / "a.gif", save_all=True, append_images=[second], duration=50)
     (tmp_path / "out").mkdir()
-    (film,) = refine_films([tmp_path / "a.gif"], tmp_path / "out", LANCZOS, Materials(), CPU)
+    (film,), _ = refine_films([tmp_path / "a.gif"], tmp_path / "out", LANCZOS, Materials(), CPU)
     with Image.open(film.target) as image:
         assert (image.size, image.n_frames) == ((80, 80), 2)

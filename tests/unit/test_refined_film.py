@@ -1,30 +1,35 @@
 """Films through a look: every frame, its time, loop, sound and opacity; flicker measured and bounded; stops cost nothing."""
 
 import io
+import json
 import wave
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from artgan import refined_film
+from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
 from artgan.generation.sound import with_sound
 from artgan.generation.video import encode_video
+from artgan.refine.files import WORK_FOLDER
 from artgan.refine.materials import Materials
 from artgan.refine.recipe import make_recipe
+from artgan.refine.run import Series, refine
 from artgan.refine.style_card import source_of_picture
-from artgan.refined_film import is_moving, refine_films
+from artgan.refined_film.frames import is_moving
+from artgan.refined_film.run import refine_films
 
 CPU = torch.device("cpu")
 GRADE = make_recipe(style__engine="none", color__saturation=0.5)
-STYLE = make_recipe(
-    style__backbone="random",
-    style__style_layers=["stage1"],
-    style__content_layers=["stage1"],
-    style__iterations=3,
-)
+STYLE = {
+    "style__backbone": "random",
+    "style__style_layers": ["stage1"],
+    "style__content_layers": ["stage1"],
+}
 
 
 def frames(count, side=36):
@@ -40,7 +45,7 @@ def saved(path, pictures, **options):
 
 def refined(path, tmp_path, look=GRADE, materials=None):
     (tmp_path / "out").mkdir(exist_ok=True)
-    (film,) = refine_films([path], tmp_path / "out", look, materials or Materials(), CPU)
+    (film,), _ = refine_films([path], tmp_path / "out", look, materials or Materials(), CPU)
     return film
 
 
@@ -71,6 +76,72 @@ def test_transparent_frames_stay_transparent(tmp_path):
         assert [np.array_equal(np.asarray(frame)[..., 3], alpha) for frame in ImageSequence.Iterator(image)] == [True] * 2
 
 
+def test_transparent_frames_of_a_gif_stay_transparent(tmp_path):
+    """What is clear in a frame is clear in the result, black stays black, and no frame shows the one before."""
+    alphas = []
+    for place in range(3):
+        alpha = np.zeros((36, 36), np.uint8)
+        alpha[4 + 8 * place : 16 + 8 * place, 4:32] = 255
+        alphas.append(alpha)
+    pictures = [np.dstack([pixels, alpha]) for pixels, alpha in zip(frames(3), alphas, strict=True)]
+    pictures[2][24:28, 8:12, :3] = 0
+    path = saved(tmp_path / "a.gif", pictures, duration=[50, 60, 70], disposal=2)
+    film = refined(path, tmp_path, make_recipe(style__engine="none", color__saturation=0.1))
+    assert film.lost == ()
+    with Image.open(film.target) as image:
+        shown = [np.asarray(frame.convert("RGBA")) for frame in ImageSequence.Iterator(image)]
+    assert [np.array_equal(frame[..., 3], alpha) for frame, alpha in zip(shown, alphas, strict=True)] == [True] * 3
+    assert shown[2][24:28, 8:12, :3].max() < 8
+
+
+def test_frames_that_stay_for_different_times_do_so(tmp_path):
+    """A film of a varying frame rate: each frame is shown when it was, to the unit of the film's own clock."""
+    av = pytest.importorskip("av")
+    shown = [0, 400, 500, 1100, 1200, 2400]
+    for suffix in ("mp4", "webm"):
+        path = tmp_path / f"a.{suffix}"
+        path.write_bytes(encode_video(frames(6), suffix, 2.5, stamps=(shown, Fraction(1, 1000))))
+        with av.open(str(refined(path, tmp_path).target)) as container:
+            times = [frame.pts * frame.time_base for frame in container.decode(video=0)]
+        assert times == [Fraction(stamp, 1000) for stamp in shown]
+
+
+def test_films_of_a_folder_are_in_the_report_with_their_flicker(tmp_path, capsys):
+    """A folder with a picture, two films and a broken one: all that can be done is, and refine.json has a line for each."""
+    pytest.importorskip("av")
+    (tmp_path / "in").mkdir()
+    Image.fromarray(frames(1)[0]).save(tmp_path / "in" / "still.png")
+    moving = saved(tmp_path / "in" / "a.webp", frames(3), lossless=True)
+    (tmp_path / "in" / "b.mp4").write_bytes(encode_video(frames(2, side=40), "mp4", 24))
+    (tmp_path / "in" / "c.mp4").write_bytes(b"no film at all")
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stop:
+        main(["refine", str(tmp_path / "in"), "--engine", "none", "--saturation", "0.5", "--size", "37", "--out", str(out)])
+    assert stop.value.code == 3
+    assert sorted(path.name for path in out.iterdir()) == ["a.webp", "b.mp4", "refine.json", "sheet.png", "still.png"]
+    report = json.loads((out / "refine.json").read_text())
+    assert [line["file"] for line in report["pictures"]] == ["still.png"]
+    assert [(line["source"], line["frames"], line["from_last"]) for line in report["films"]] == [
+        ("a.webp", 3, False),
+        ("b.mp4", 2, False),
+    ]
+    with Image.open(out / "a.webp") as image:
+        results = [np.asarray(frame.convert("RGB"), np.float32) for frame in ImageSequence.Iterator(image)]
+    assert report["films"][0]["flicker_after"] == pytest.approx(mean_change(results), abs=1e-3)
+    assert report["films"][0]["flicker_before"] == pytest.approx(mean_change(frames(3)), rel=0.2)  # brought to 37 px
+    assert list(report["failed"]) == ["c.mp4"]
+    sentence = "has an odd side, whose last row or column films of this format cannot hold"
+    assert report["lost"] == {sentence: ["b.mp4"]}
+    told = capsys.readouterr()
+    assert f"1 of 1 pictures and 2 films: the source {sentence} (b.mp4)" in told.out + told.err
+    assert moving.exists()
+
+
+def mean_change(pictures):
+    changes = [np.abs(one.astype(np.float32) - other).mean() for one, other in pairwise(pictures)]
+    return float(np.mean(changes))
+
+
 def test_a_still_picture_is_no_film(tmp_path):
     Image.fromarray(frames(1)[0]).save(tmp_path / "a.gif")
     (tmp_path / "b.png").write_text("no picture")
@@ -94,14 +165,21 @@ def test_sound_rate_and_length_of_a_film_are_kept(tmp_path):
 
 
 def test_frames_start_from_the_last_ones_result_where_that_flickers_less(tmp_path, monkeypatch):
-    """Three steps from each frame itself leave most of its motion; from the last one's result there is less of it."""
-    path = saved(tmp_path / "a.webp", frames(3), lossless=True)
-    materials = Materials([source_of_picture("style", np.asarray(draw_work("waves", 1, 1, side_px=36)))], [1.0])
-    film = refined(path, tmp_path, STYLE, materials)
+    """With ten steps a chain of results flickers less from its third frame on; with three it flickers more and is not taken."""
+    pictures, style = frames(5), np.asarray(draw_work("waves", 1, 1, side_px=36))
+    look = make_recipe(**STYLE | {"style__iterations": 10})
+    path = saved(tmp_path / "a.webp", pictures, lossless=True)
+    materials = Materials([source_of_picture("style", style)], [1.0])
+    film = refined(path, tmp_path, look, materials)
+    alone = refine(Series(pictures, [path.stem] * 5, style, []), look, CPU)
+    assert film.flicker_before == pytest.approx(mean_change(pictures), abs=1e-3)
     assert film.from_last
+    assert film.flicker_after < 0.9 * mean_change(alone)
     again = film.target.read_bytes()
     calls = []
     monkeypatch.setattr("artgan.refine.stylist.Stylist.__call__", lambda *words, **options: calls.append(1))
-    assert refined(path, tmp_path, STYLE, materials).target.read_bytes() == again  # all of it was kept
+    assert refined(path, tmp_path, look, materials).target.read_bytes() == again  # all of it was kept
     assert calls == []
-    assert refined_film.WORK_FOLDER in {item.name for item in (tmp_path / "out").iterdir()}
+    monkeypatch.undo()
+    assert not refined(path, tmp_path, make_recipe(**STYLE | {"style__iterations": 3}), materials).from_last
+    assert WORK_FOLDER in {item.name for item in (tmp_path / "out").iterdir()}
