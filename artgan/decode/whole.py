@@ -25,12 +25,16 @@ class WholePicture:
         alpha: opacity `[H, W]`, uint8 or uint16, or None.
         own: uint8 or uint16 `[H, W, 3]` in the file's own RGB, where it has a profile for that; else None.
         notes: what was lost all the same, in words.
+        profile: the file's ICC profile, where it is one for RGB.
+        profile_space: what the file's ICC profile is for, `RGB`, `L`, `CMYK` or `LAB`; empty without one.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     own: np.ndarray | None
     notes: tuple[str, ...]
+    profile: bytes | None = None
+    profile_space: str = ""
 
 
 def decode_whole(path: Path) -> WholePicture:
@@ -66,11 +70,12 @@ def _whole(raster: Raster) -> WholePicture:
     notes = [note for note in raster.notes if pixels is None or not note.endswith("-bit scaled to 8")]
     if pixels is None:
         pixels = np.asarray(to_srgb(raster)[0], np.uint8)
-        own = None if deep else own
+        own = None if deep or raster.space != "RGB" else own
     alpha = raster.alpha16 if raster.alpha16 is not None else None if raster.alpha is None else np.asarray(raster.alpha)
     turned = [None if part is None else _upright(part, raster.orientation) for part in (pixels, alpha, own)]
     assert turned[0] is not None
-    return WholePicture(turned[0], turned[1], turned[2], tuple(notes))
+    space = raster.space if raster.profile else ""
+    return WholePicture(turned[0], turned[1], turned[2], tuple(notes), raster.profile if space == "RGB" else None, space)
 
 
 def _own_colors(raster: Raster) -> np.ndarray | None:

@@ -24,12 +24,16 @@ class Source:
         alpha: opacity `[H, W]`, uint8 or uint16, or None.
         own: uint8 or uint16 `[H, W, 3]` in the file's own color profile, where it has one and kept its size.
         notes: what was done to read it, in words.
+        profile: the file's ICC profile, where it is one for RGB.
+        profile_space: what the file's ICC profile is for, such as `L`; empty without one.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     own: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    profile: bytes | None = None
+    profile_space: str = ""
 
 
 @dataclass(frozen=True)

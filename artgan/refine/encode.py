@@ -9,13 +9,14 @@ import struct
 import zlib
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from artgan.errors import DataError
+from artgan.errors import ConfigError, DataError
 from artgan.images import save_png
 from artgan.metadata import parameters_line, user_comment, xmp
 from artgan.storage import write_whole
@@ -25,6 +26,16 @@ _SOFTWARE = "artgan"
 _PLASTIC = 1.32471795724474602596
 _DITHER_AMPLITUDE = 0.499  # below a half: a value that 8 bits hold exactly stays
 SUFFIX = {"png": ".png", "png16": ".png", "tiff16": ".tif"}
+
+
+def check_output(file_format: str, profile: str) -> None:
+    """Check, before any work, that pictures can be written so.
+
+    Raises:
+        ConfigError: a package is missing.
+    """
+    if profile == "source" and file_format != "png" and find_spec("imagecodecs") is None:
+        raise ConfigError(f"--profile source with --format {file_format} needs imagecodecs: pip install 'artgan[formats]'")
 
 
 def to_eight_bits(pixels: np.ndarray, dither: bool) -> np.ndarray:
@@ -63,7 +74,7 @@ def save(
         pixels: sRGB, uint8 or uint16 `[H, W, 3]` (kept exactly where the format has the bits) or float in [0, 1].
         file_format: `png`, `png16` or `tiff16`.
         dither: of floats, for 8 bits.
-        profile: an ICC profile to convert to and embed (8 bits alone); None is sRGB.
+        profile: an ICC profile to convert to and embed; None is sRGB.
         metadata, source_type: as in `artgan.images.save_png`.
         alpha: opacity `[H, W]`, uint8 or uint16.
         dpi: dots per inch to print at.
@@ -83,10 +94,12 @@ def save(
         save_png(path, eight, metadata, source_type, icc_profile=profile or srgb_profile(), dpi=dpi)
         return
     sixteen = to_sixteen_bits(pixels)
+    if profile is not None and not in_profile:
+        sixteen = _deep_to_profile(sixteen, profile, path)
     if alpha is not None:
         sixteen = np.dstack([sixteen, to_sixteen_bits(alpha)])
     encode = _png16 if file_format == "png16" else _tiff16
-    write_whole(path, encode(sixteen, metadata, source_type, dpi))
+    write_whole(path, encode(sixteen, metadata, source_type, profile or srgb_profile(), dpi))
 
 
 def to_sixteen_bits(pixels: np.ndarray) -> np.ndarray:
@@ -115,7 +128,28 @@ def _to_profile(pixels: np.ndarray, profile: bytes, path: Path) -> np.ndarray:
     return np.asarray(converted)
 
 
-def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, dpi: tuple[float, float] | None = None) -> bytes:
+def _deep_to_profile(pixels: np.ndarray, profile: bytes, path: Path) -> np.ndarray:
+    """Convert uint16 `[H, W, 3]` from sRGB, as `_to_profile` does with 8 bits, which is all that Pillow's engine takes."""
+    import imagecodecs
+
+    try:
+        converted = imagecodecs.cms_transform(
+            np.ascontiguousarray(pixels),
+            srgb_profile(),
+            profile,
+            colorspace="rgb",
+            outcolorspace="rgb",
+            outdtype="uint16",
+            intent=int(ImageCms.Intent.PERCEPTUAL),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"{path.name}: its own profile cannot be written to ({error}); use --profile srgb") from error
+    return np.asarray(converted)
+
+
+def _png16(
+    pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, profile: bytes, dpi: tuple[float, float] | None = None
+) -> bytes:
     """Encode uint16 `[H, W, 3 or 4]` (PNG, third edition: color type 2 or 6, 16 bits; rows filtered by the one above)."""
     height, width, channels = pixels.shape
     rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
@@ -128,7 +162,7 @@ def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, dp
     }
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2 if channels == 3 else 6, 0, 0, 0)),
-        (b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 9)),
+        (b"iCCP", (b"sRGB" if profile == srgb_profile() else b"ICC") + b"\0\0" + zlib.compress(profile, 9)),
         *([(b"pHYs", struct.pack(">IIB", *[round(value / 0.0254) for value in dpi], 1))] if dpi else []),
         *((b"iTXt", key.encode() + b"\0\0\0\0\0" + text.encode()) for key, text in texts.items()),
         (b"IDAT", zlib.compress(filtered.tobytes(), 6)),
@@ -138,7 +172,9 @@ def _png16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, dp
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, dpi: tuple[float, float] | None = None) -> bytes:
+def _tiff16(
+    pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, profile: bytes, dpi: tuple[float, float] | None = None
+) -> bytes:
     """Encode uint16 `[H, W, 3 or 4]` (TIFF 6.0, RGB with 16 bits, opacity unassociated: one deflated strip), little-endian."""
     height, width, channels = pixels.shape
     strip = zlib.compress(pixels.astype("<u2").tobytes(), 6)
@@ -162,7 +198,7 @@ def _tiff16(pixels: np.ndarray, metadata: Mapping[str, Any], source_type: str, d
         (305, ascii_text, len(_SOFTWARE) + 1, _SOFTWARE.encode() + b"\0"),
         *([(338, short, 1, struct.pack("<H", 2))] if channels == 4 else []),
         (700, raw, len(packet), packet),
-        (34675, undefined, len(srgb_profile()), srgb_profile()),
+        (34675, undefined, len(profile), profile),
         (37510, undefined, len(user_comment(metadata)), user_comment(metadata)),
     ]
     offset = 8 + 2 + 12 * len(entries) + 4

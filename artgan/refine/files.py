@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 import artgan
 from artgan.errors import DataError, StorageError
@@ -30,7 +29,7 @@ from artgan.refine.color import Map
 from artgan.refine.encode import save
 from artgan.refine.materials import Materials, applied, check_materials
 from artgan.refine.plan import REPORT, SHEET, Item, plan
-from artgan.refine.recipe import Recipe
+from artgan.refine.recipe import OutputLook, Recipe
 from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.sources import find_pictures
 from artgan.refine.store import FolderStore
@@ -185,8 +184,8 @@ class _Writer:
 
         def work(writing: _Writing) -> _Written:
             try:
-                profile = _profile_of(writing.item.path) if output.profile == "source" else None
                 done = finish(writing.item)
+                profile = done.source.profile if output.profile == "source" else None
                 kept = done.own is not None and profile is not None
                 save(
                     writing.target,
@@ -202,20 +201,22 @@ class _Writer:
                 )
             except DataError as error:
                 return _Written(str(error))
-            return _Written(None, _losses(done.source, output.format))
+            return _Written(None, _losses(done.source, output))
 
         return work
 
 
-def _losses(source: Source, file_format: str) -> tuple[str, ...]:
+def _losses(source: Source, output: OutputLook) -> tuple[str, ...]:
     """Return what a result lacks of its source, one sentence a kind."""
     lost = []
-    if any(note.startswith("first of") for note in source.notes):
-        lost.append("has several frames, of which the first was refined; name the file itself to refine them all")
-    if file_format == "png" and source.pixels.dtype != np.uint8:
+    if any(note.startswith(("first of", "page ")) for note in source.notes):
+        lost.append("has several pictures, of which one was refined")
+    if output.format == "png" and source.pixels.dtype != np.uint8:
         lost.append("has 16 bits a channel, written with 8; --format png16 or tiff16 keeps them")
     if any(note.endswith("-bit scaled to 8") for note in source.notes):
         lost.append("has more than 8 bits a channel, of which 8 could be read")
+    if output.profile == "source" and source.profile_space not in ("", "RGB"):
+        lost.append("has a color profile for gray, inks or Lab, which RGB cannot carry; written in sRGB")
     return tuple(lost)
 
 
@@ -257,15 +258,6 @@ def _writing(item: Item, target: Path, said: dict[str, Any]) -> _Writing:
     before = {"before": origin["refine"]} if "refine" in origin else {}
     source_type = COMPOSITE if origin.get("kind") == "picture" else TRAINED
     return _Writing(item, target, origin | {"refine": said | before}, source_type)
-
-
-def _profile_of(path: Path) -> bytes | None:
-    try:
-        with Image.open(path) as image:
-            profile = image.info.get("icc_profile")
-    except OSError:  # a kind that the formats extra reads: its result is in sRGB
-        return None
-    return profile if isinstance(profile, bytes) and profile else None
 
 
 class _Journal:

@@ -11,6 +11,7 @@ import numpy as np
 
 import artgan
 from artgan.datasets.collection import is_collection, open_collection
+from artgan.refine.encode import check_output
 from artgan.refine.enlarging.folder import enlarger_sha256
 from artgan.refine.feedforward import network_sha256
 from artgan.refine.grading import parse_palette, pool, sample_pixels
@@ -106,8 +107,9 @@ def check_materials(recipe: Recipe, materials: Materials) -> None:
     """Check that a recipe has what its steps need.
 
     Raises:
-        ConfigError: it lacks a style, a palette or a network, or masks and styles do not pair.
+        ConfigError: it lacks a style, a palette, a network or a package, or masks and styles do not pair.
     """
+    check_output(recipe.output.format, recipe.output.profile)
     for step in recipe.steps:
         step.check(materials)
 

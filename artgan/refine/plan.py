@@ -56,7 +56,8 @@ class Item:
         held = whole.pixels if whole.pixels.dtype == np.uint8 else whole.pixels / np.float32(65535)
         pixels = resized(held, self.size_px)
         own = whole.own if pixels is held else None
-        return Source(pixels, scaled_alpha(whole.alpha, (pixels.shape[0], pixels.shape[1])), own, whole.notes)
+        alpha = scaled_alpha(whole.alpha, (pixels.shape[0], pixels.shape[1]))
+        return Source(pixels, alpha, own, whole.notes, whole.profile, whole.profile_space)
 
     def masks(self) -> list[np.ndarray]:
         """Read its masks, float32 `[H, W]` in [0, 1]."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from artgan.refine.steps.color import ColorLook
 from artgan.refine.steps.detail import DetailLook
@@ -30,7 +30,7 @@ class OutputLook(Section):
     dither: bool = True
     """Of 8-bit pictures that a step changed: no banding."""
     profile: Literal["srgb", "source"] = "srgb"
-    """Color profile of the result: sRGB, or that of the source picture (8 bits)."""
+    """Color profile of the result: sRGB, or that of the source picture; with 16 bits this needs the `formats` extra."""
 
 
 class Recipe(Section):
@@ -48,15 +48,6 @@ class Recipe(Section):
     enlarge: EnlargeLook = EnlargeLook()
     enlarger: EnlargerFit = EnlargerFit()
     output: OutputLook = OutputLook()
-
-    @field_validator("output")
-    @classmethod
-    def _holds_profile(cls, output: OutputLook) -> OutputLook:
-        if output.profile == "source" and output.format != "png":
-            raise ValueError(
-                f"profile source is written with 8 bits, format {output.format} is not: choose png, or profile srgb"
-            )
-        return output
 
     def as_dict(self) -> dict[str, Any]:
         """Return the look as plain JSON values: what a picture depends on."""

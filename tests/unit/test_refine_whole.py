@@ -12,10 +12,11 @@ from PIL import Image
 from artgan.datasets.synthetic import draw_work
 from artgan.decode import decode_file, decode_whole
 from artgan.errors import ConfigError
+from artgan.refine.encode import save, srgb_profile
 from artgan.refine.materials import Materials
 from artgan.refine.recipe import make_recipe
 from artgan.refine.run import RefineRequest, Series, refine, run_refine
-from tests.icc_profiles import rgb_profile
+from tests.icc_profiles import ADOBE_RGB_PRIMARIES, SRGB_PRIMARIES, gray_profile, rgb_profile, to_d50_matrix
 
 CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(0)
@@ -133,6 +134,45 @@ def test_a_profile_is_carried_with_the_very_numbers(tmp_path):
     with Image.open(path) as image:
         assert image.info["icc_profile"] == profile
         assert np.array_equal(np.asarray(image), work(0))
+
+
+@pytest.mark.parametrize("file_format", ["png16", "tiff16"])
+def test_a_profile_is_carried_with_sixteen_bits(tmp_path, file_format):
+    """Unchanged, the very numbers; changed, the profile's numbers for the very color, to a tenth of an 8-bit step."""
+    pytest.importorskip("imagecodecs")
+    profile = rgb_profile("wide", ADOBE_RGB_PRIMARIES, 2.25)
+    deep = RANDOM.integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    path = given(tmp_path, "a.png", deep)
+    save(path, deep, "png16", False, profile, {}, "", in_profile=True)
+    result = run(tmp_path, style__engine="none", output__profile="source", output__format=file_format)
+    assert np.array_equal(raw(result), deep)
+    with Image.open(result) as image:
+        assert image.info["icc_profile"] == profile
+    shares = RANDOM.uniform(0.1, 0.9, (8, 8, 3)).astype(np.float32)
+    save(tmp_path / "b", shares, file_format, False, profile, {}, "")
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float64)
+    to_own = np.linalg.inv(to_d50_matrix(ADOBE_RGB_PRIMARIES)) @ to_d50_matrix(SRGB_PRIMARIES)
+    wanted = np.clip(linear @ to_own.T, 0, 1) ** (1 / 2.25) * 65535
+    assert np.abs(decode_whole(tmp_path / "b").own - wanted).max() < 257 / 10
+
+
+def test_a_profile_that_rgb_cannot_carry_is_said(tmp_path):
+    """A gray picture with a gray profile comes out in sRGB: so it is written, and so it is told."""
+    given(tmp_path, "a.png", work(0)[..., 0], icc_profile=gray_profile("gray", 1.8))
+    lines = []
+    path = run(tmp_path, lines.append, style__engine="none", output__profile="source")
+    with Image.open(path) as image:
+        assert image.info["icc_profile"] == srgb_profile()
+    assert sum("has a color profile for gray, inks or Lab" in line for line in lines) == 1
+
+
+def test_a_page_that_was_taken_among_several_is_said(tmp_path):
+    pages = [Image.fromarray(work(index)) for index in (0, 1)]
+    given(tmp_path, "a.png", work(0)).unlink()
+    pages[0].save(tmp_path / "in" / "a.tif", save_all=True, append_images=pages[1:])
+    lines = []
+    run(tmp_path, lines.append, style__engine="none")
+    assert sum("has several pictures, of which one was refined (a.png)" in line for line in lines) == 1
 
 
 def test_a_picture_of_another_origin_is_not_replaced(tmp_path):
