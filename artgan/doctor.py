@@ -28,7 +28,7 @@ _EXTRAS = (
     ("model page, model export: ONNX", "onnx", "onnx"),
     ("model push, pull: the Hub", "huggingface_hub", "hub"),
     ("studio --osc: controllers", "pythonosc", "live"),
-    ("sample --sign: C2PA", "c2pa", "c2pa"),
+    ("--sign: C2PA", "c2pa", "c2pa"),
 )
 # What a verb does by a network: words, the networks best first, what happens without any of them.
 _NETWORKS = (

@@ -30,6 +30,7 @@ FLOORS = [
         "targets",
         "images",
         "metadata",
+        "signing",
         "devices",
         "enlarging",
         "decode",

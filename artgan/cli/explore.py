@@ -9,6 +9,7 @@ import typer
 from artgan import arguments, targets, weights
 from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 
 
@@ -56,6 +57,7 @@ def project(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Longer side of projection.png in pixels; default: the model's.")] = None,
     video: Annotated[str, typer.Option(help="Film of the search: mp4, webm, gif, webp; none.")] = "webp",
+    sign: Sign = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -71,6 +73,7 @@ def project(
     if size is not None:
         arguments.number("--size", size, *arguments.SIZES_PX)
     targets.output_folder(out, force, targets.PROJECTION, [picture])
+    signature = signature_of(sign, [video])
     import numpy as np
 
     from artgan.decode import decode_file
@@ -84,6 +87,7 @@ def project(
     from artgan.generation.video import check_format, encode_video
     from artgan.images import grid, save_png
     from artgan.overview import save_sheet
+    from artgan.signing import sign_file
 
     if video != "none":
         check_format(video)
@@ -99,13 +103,18 @@ def project(
         found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)
     point = Point(styles=pack_styles(found.styles), classes=found.classes)
     pixels = next(render(model.space, [point]))
-    save_png(out / "projection.png", resized(pixels, size), picture_metadata(model, point, size))
+    metadata = picture_metadata(model, point, size)
+    save_png(out / "projection.png", resized(pixels, size), metadata)
     start = next(render(model.space, [Point(found.start_seed, classes=found.classes)]))
     shown = np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels])
     save_sheet(out / "sheet.png", grid(shown, columns=3), "wanted, start and found")
     if frames:
-        note = json.dumps({"projection": picture.name, "model_hash": model.sha256})
-        (out / f"search.{video}").write_bytes(encode_video(enlarged(frames, 256), video, 30, note))
+        note = {"projection": picture.name, "model": model.name, "model_hash": model.sha256}
+        (out / f"search.{video}").write_bytes(encode_video(enlarged(frames, 256), video, 30, json.dumps(note)))
+        if signature is not None:
+            sign_file(out / f"search.{video}", video, note, signature)
+    if signature is not None:
+        sign_file(out / "projection.png", "png", metadata, signature)
     began = f"at the start (seed {found.start_seed}) {found.losses[0]:.4g}"
     measured = f"distance {found.losses[-1]:.4g} in {sees_through}'s layers"
     context.obj.say(f"{out / 'projection.png'}: {measured}, {began}")

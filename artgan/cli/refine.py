@@ -10,6 +10,7 @@ from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.fits import fit_a_network, fit_an_enlarger
+from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError, DataError
 from artgan.refine.steps.enlarge import CLASSICAL_WAYS
@@ -99,6 +100,7 @@ def refine(
     ] = None,
     seed: Annotated[Whole, typer.Option(help="Seed of all noise; default: 0.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
+    sign: Sign = None,
     jobs: Annotated[int, typer.Option(help="Processes on a CPU; 0: one for each core.")] = 1,
     shard: Annotated[str, typer.Option(help="i/n: this machine's share of a folder that all see.")] = "1/1",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -146,6 +148,8 @@ def refine(
         "--format": ("output.format", file_format),
         "--profile": ("output.profile", profile),
     }
+    if sign and (fit is not None or fit_enlarger):
+        raise ConfigError("--sign signs pictures and films; --fit and --fit-enlarger make networks: sign what these make")
     folder = None if enlarger is None or enlarger in CLASSICAL_WAYS else Path(enlarger)
     if enlarge is not None and style is None and recipe is None and recipe_from is None:
         wants_style = any(value is not None for key, value in flags.values() if key.startswith("style."))
@@ -184,7 +188,7 @@ def refine(
         return
     if out is None:
         raise ConfigError("refine needs --out FOLDER")
-    _run(context.obj, inputs, out, look, materials, share, arguments.jobs(jobs), device, cube, dry_run, force)
+    _run(context.obj, inputs, out, look, materials, share, arguments.jobs(jobs), device, cube, sign, dry_run, force)
 
 
 def _look(
@@ -252,6 +256,7 @@ def _run(
     jobs: int,
     device_name: str,
     cube: Path | None,
+    sign: tuple[Path, Path] | None,
     dry_run: bool,
     force: bool,
 ) -> None:
@@ -261,7 +266,7 @@ def _run(
     from artgan.refine.files import WORK_FOLDER
     from artgan.refine.forecast import forecast
     from artgan.refine.run import RefineRequest, run_refine
-    from artgan.refined_film.frames import divided
+    from artgan.refined_film.frames import divided, format_of
     from artgan.refined_film.run import refine_films, told
 
     device = choose_device(device_name)
@@ -276,6 +281,7 @@ def _run(
         raise ConfigError("--shard divides pictures, and there are films among the inputs: refine those without it")
     if cube is not None and not stills:
         raise ConfigError(f"--cube {cube}: is of a series of pictures, and the inputs are films")
+    signature = signature_of(sign, [format_of(path) for path in moving])
     if stills:
         options.say(forecast(stills, look, materials, device, jobs, share))
     if moving:
@@ -288,12 +294,12 @@ def _run(
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
     stands = f"finished pictures are in {out}, and the same command goes on from there"
     with hearing(quiet=options.quiet, if_stopped=stands) as listen:
-        films, failed = refine_films(moving, out, look, materials, device, listen)
+        films, failed = refine_films(moving, out, look, materials, device, signature, listen)
         for film in films:
             options.say(film)
         if failed and not (stills or films):
             raise DataError("\n".join(f"{path.name}: {reason}" for path, reason in failed.items()))
-        request = RefineRequest(stills, out, look, materials, device, jobs, share, cube, told(films, failed))
+        request = RefineRequest(stills, out, look, materials, device, jobs, share, cube, told(films, failed), signature)
         result = run_refine(request, say=options.say, on_progress=listen)
     _report_failures(result)
 

@@ -9,6 +9,7 @@ import typer
 from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
+from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
 from artgan.progress import Listener, format_rate
@@ -50,10 +51,7 @@ def sample(
     start: Annotated[list[Path] | None, typer.Option("--from", help="Pictures to start from, in place of seeds.")] = None,
     liked: Annotated[bool, typer.Option("--liked", help="The run's favourites, in place of seeds.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Another file of favourites, in place of seeds.")] = None,
-    sign: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(metavar="CERT KEY", help="Sign every picture (C2PA) with a certificate chain and its key, PEM."),
-    ] = None,
+    sign: Sign = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -83,11 +81,7 @@ def sample(
         "noise": None if noise is None else int(arguments.number("--noise", noise, 0, arguments.MAX_SEED)),
     }
     targets.output_folder(out, force, targets.SAMPLES, [*(again or ()), *(start or ())])
-    signature = None
-    if sign is not None:
-        from artgan.generation.signing import load_signature
-
-        signature = load_signature(*sign)
+    signature = signature_of(sign)
     from artgan.devices import choose_device
     from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
@@ -120,8 +114,8 @@ def sample(
         options |= {"names": names, "sizes_px": sizes, "on_progress": listen}
         paths = save_samples(model, out, points, image_format=image_format, **options)
         if signature is not None:
-            from artgan.generation.signing import sign_file
             from artgan.progress import track
+            from artgan.signing import sign_file
 
             for path, point, px in track(list(zip(paths, points, sizes)), "signing", len(points), "pictures", listen):
                 sign_file(path, image_format, picture_metadata(model, point, px), signature)

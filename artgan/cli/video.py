@@ -9,6 +9,7 @@ from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.refine import without_best_backbone
+from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
 from artgan.progress import Listener
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from artgan.generation.directions import Direction
     from artgan.generation.drive import Drive
-    from artgan.generation.signing import Signature
+    from artgan.signing import Signature
 
 FORMATS = ("mp4", "webm", "gif", "webp")
 ORDERS = ("kept", "near")
@@ -58,10 +59,7 @@ def video(
     strength: Annotated[float, typer.Option(help="Strength of the style, from 0 to 1.")] = 0.7,
     backbone: Annotated[str | None, typer.Option(help="Feature network of the style, as in refine.")] = None,
     iterations: Annotated[int, typer.Option(help="Steps of the style at each scale.")] = 60,
-    sign: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(metavar="CERT KEY", help="Sign the film (C2PA) with a certificate chain and its key, PEM; not WebM."),
-    ] = None,
+    sign: Sign = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
@@ -95,13 +93,7 @@ def video(
         raise ConfigError(
             "--time-lapse shows a run's sheets as they are: leave out --liked, --favourites, --audio, --curve, --style"
         )
-    if sign is not None and video_format == "webm":
-        raise ConfigError("--sign: WebM has no place for a manifest; --out with .mp4, .gif or .webp has")
-    signature = None
-    if sign is not None:
-        from artgan.generation.signing import load_signature
-
-        signature = load_signature(*sign)
+    signature = signature_of(sign, [video_format])
     if time_lapse:
         _time_lapse(context, target, out, video_format, fps, signature)
         return
@@ -164,7 +156,7 @@ def video(
 
         data = with_sound(data, video_format, audio, len(way) / fps)
     if signature is not None:
-        from artgan.generation.signing import signed
+        from artgan.signing import signed
 
         data = signed(data, video_format, out.name, note, signature)
     _write(out, data)
@@ -185,7 +177,7 @@ def _time_lapse(
     with hearing(quiet=context.obj.quiet) as listen:
         data = encode_video(time_lapse(sheets, fps, listen), video_format, fps, json.dumps(note))
     if signature is not None:
-        from artgan.generation.signing import signed
+        from artgan.signing import signed
 
         data = signed(data, video_format, out.name, note, signature)
     _write(out, data)

@@ -26,6 +26,7 @@ _SOFTWARE = "artgan"
 _PLASTIC = 1.32471795724474602596
 _DITHER_AMPLITUDE = 0.499  # below a half: a value that 8 bits hold exactly stays
 SUFFIX = {"png": ".png", "png16": ".png", "tiff16": ".tif"}
+MEDIA_KIND = {"png": "png", "png16": "png", "tiff16": "tiff"}  # of `artgan.signing`
 
 
 def check_output(file_format: str, profile: str) -> None:

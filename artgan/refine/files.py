@@ -26,7 +26,7 @@ from artgan.metadata import COMPOSITE, TRAINED, read_credits, read_metadata, res
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.canvas import Source
 from artgan.refine.color import Map
-from artgan.refine.encode import save
+from artgan.refine.encode import MEDIA_KIND, save
 from artgan.refine.materials import Materials, applied, check_materials
 from artgan.refine.plan import REPORT, SHEET, Item, plan
 from artgan.refine.recipe import OutputLook, Recipe
@@ -34,6 +34,7 @@ from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.sources import find_pictures
 from artgan.refine.store import FolderStore
 from artgan.refine.workers import over_processes
+from artgan.signing import Signature, sign_file
 from artgan.storage import only_one, write_whole
 from artgan.targets import REFINED, check_apart, check_replaceable
 
@@ -68,6 +69,7 @@ def refine_files(
     device: torch.device,
     jobs: int = 1,
     shard: tuple[int, int] = (1, 1),
+    signature: Signature | None = None,
     on_progress: Listener = silent,
 ) -> Result:
     """Refine pictures as one series.
@@ -81,6 +83,7 @@ def refine_files(
         jobs: processes, on a CPU.
         shard: (i, n): style every n-th picture, from the i-th (counted from 1). The run that finds all pictures styled,
             whichever it is, goes on to color and files.
+        signature: signs every result, with its source as an ingredient.
         on_progress: told about every few steps.
 
     Returns:
@@ -113,7 +116,7 @@ def refine_files(
         raise DataError(_all_failed(failed))
     busy = StorageError(f"{work}: another run is finishing this series; wait for it")
     with only_one(work / "finishing.lock", busy):
-        result = _second_pass(items, passes, out, jobs, on_progress)
+        result = _second_pass(items, passes, out, jobs, signature, on_progress)
     result.failed |= failed
     return result
 
@@ -176,6 +179,7 @@ class _Writer:
 
     passes: Passes
     keys: tuple[str, ...]
+    signature: Signature | None
 
     def worker(self) -> Callable[[_Writing], _Written]:
         """Fit to the series and return what writes a result."""
@@ -199,6 +203,10 @@ class _Writer:
                     dpi=resolution_of(writing.item.path),
                     in_profile=kept,
                 )
+                if self.signature is not None:
+                    kind = MEDIA_KIND[output.format]
+                    said, source_type = writing.metadata, writing.source_type
+                    sign_file(writing.target, kind, said, self.signature, source_type, writing.item.path)
             except DataError as error:
                 return _Written(str(error))
             return _Written(None, _losses(done.source, output))
@@ -220,11 +228,14 @@ def _losses(source: Source, output: OutputLook) -> tuple[str, ...]:
     return tuple(lost)
 
 
-def _second_pass(items: Sequence[Item], passes: Passes, out: Path, jobs: int, on_progress: Listener) -> Result:
+def _second_pass(
+    items: Sequence[Item], passes: Passes, out: Path, jobs: int, signature: Signature | None, on_progress: Listener
+) -> Result:
     """Fit to the series and write the files."""
     keys = tuple(item.key for item in items)
     said = applied(passes.recipe, passes.materials)
-    journal = _Journal(out / WORK_FOLDER / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *keys]))
+    signer = [] if signature is None else [signature.chain]
+    journal = _Journal(out / WORK_FOLDER / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *keys, *signer]))
     result = Result(color_map=passes.color_map(keys))
     writings = []
     for item in items:
@@ -236,7 +247,7 @@ def _second_pass(items: Sequence[Item], passes: Passes, out: Path, jobs: int, on
             writings.append(_writing(item, target, said))
         except DataError as error:
             result.failed[item.path] = str(error)
-    for index, written in over_processes(_Writer(passes, keys).worker, writings, jobs):
+    for index, written in over_processes(_Writer(passes, keys, signature).worker, writings, jobs):
         item = writings[index].item
         if written.error is None:
             result.written[item.path] = writings[index].target

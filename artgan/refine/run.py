@@ -22,6 +22,7 @@ from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.steps.step import Size
 from artgan.refine.store import MemoryStore
 from artgan.refine.style_card import source_of_picture
+from artgan.signing import Signature
 
 Say = Callable[[str], None]
 
@@ -54,6 +55,7 @@ class RefineRequest:
         shard: (i, n): this run's share of the first pass.
         cube: also write the color map of the series there.
         films: of the same run, which are done.
+        signature: signs every result.
     """
 
     inputs: Sequence[Path]
@@ -65,6 +67,7 @@ class RefineRequest:
     shard: tuple[int, int] = (1, 1)
     cube: Path | None = None
     films: Films = field(default_factory=Films)
+    signature: Signature | None = None
 
 
 def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress: Listener = silent) -> Result:
@@ -90,6 +93,7 @@ def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress
             device=device,
             jobs=request.jobs,
             shard=request.shard,
+            signature=request.signature,
             on_progress=on_progress,
         )
     if result.waiting:

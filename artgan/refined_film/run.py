@@ -16,6 +16,7 @@ from artgan.errors import ConfigError, DataError
 from artgan.file_names import distinct_names
 from artgan.generation.sound import MUX_FORMATS, with_sound
 from artgan.generation.video import check_format, encode_video
+from artgan.metadata import COMPOSITE
 from artgan.progress import Listener, Progress, silent
 from artgan.refine.encode import to_eight_bits
 from artgan.refine.files import WORK_FOLDER
@@ -27,6 +28,7 @@ from artgan.refine.sequence import Passes
 from artgan.refine.store import FolderStore
 from artgan.refined_film.flicker import Flicker, styled_frames
 from artgan.refined_film.frames import format_of, has_sound, losses_of, unpacked
+from artgan.signing import Signature, signed
 from artgan.storage import file_sha256, write_whole
 
 
@@ -74,6 +76,7 @@ def refine_films(
     recipe: Recipe,
     materials: Materials,
     device: torch.device,
+    signature: Signature | None = None,
     on_progress: Listener = silent,
 ) -> tuple[list[RefinedFilm], dict[Path, str]]:
     """Refine films, each a series of its own, and write them into a folder; one that fails does not stop the others.
@@ -81,7 +84,7 @@ def refine_films(
     Args:
         paths: files that `is_moving`.
         out: an existing folder.
-        recipe, materials, device: as of `refine_files`.
+        recipe, materials, device, signature: as of `refine_files`.
         on_progress: told about every frame.
 
     Returns:
@@ -105,7 +108,7 @@ def refine_films(
     failed: dict[Path, str] = {}
     for path, target in zip(paths, targets, strict=True):
         try:
-            done.append(_refine_film(path, target, recipe, materials, device, on_progress))
+            done.append(_refine_film(path, target, recipe, materials, device, signature, on_progress))
         except DataError as error:
             failed[path] = str(error)
     return done, failed
@@ -121,7 +124,13 @@ def told(done: Sequence[RefinedFilm], failed: Mapping[Path, str]) -> Films:
 
 
 def _refine_film(
-    path: Path, target: Path, recipe: Recipe, materials: Materials, device: torch.device, on_progress: Listener
+    path: Path,
+    target: Path,
+    recipe: Recipe,
+    materials: Materials,
+    device: torch.device,
+    signature: Signature | None,
+    on_progress: Listener,
 ) -> RefinedFilm:
     identity = file_sha256(path)
     work = target.parent / WORK_FOLDER
@@ -148,12 +157,12 @@ def _refine_film(
             on_progress(Progress("color and detail", index + 1, len(items), "frames"))
             yield _with_alpha(pixels, done.alpha) if has_alpha else pixels
 
-    note = json.dumps(
-        {"kind": "film", "source": path.name, "version": artgan.__version__, "refine": applied(recipe, materials)}
-    )
-    data = encode_video(finished(), kind, clock.fps, note, clock.times_ms, clock.loop, clock.stamps)
+    note = {"kind": "film", "source": path.name, "version": artgan.__version__, "refine": applied(recipe, materials)}
+    data = encode_video(finished(), kind, clock.fps, json.dumps(note), clock.times_ms, clock.loop, clock.stamps)
     if kind in MUX_FORMATS and has_sound(path):
         data = with_sound(data, kind, path, clock.seconds)
+    if signature is not None:
+        data = signed(data, kind, target.name, note, signature, COMPOSITE, path)
     write_whole(target, data)
     lost = losses_of(path, recipe.size_after(*items[0].size)) if kind in MUX_FORMATS else ()
     return RefinedFilm(path, target, len(items), flicker.before(), flicker.after(), from_last, lost)

@@ -2,12 +2,16 @@
 
 import contextlib
 import datetime
+import hashlib
 import io
-import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from artgan.generation.video import encode_video
 from artgan.metadata import read_metadata
+from artgan.overview import save_sheet
 from tests.integration.test_cli import artgan
 
 c2pa = pytest.importorskip("c2pa")
@@ -148,9 +152,145 @@ def test_what_cannot_sign_is_one_line(trained_model, signer, tmp_path, capsys):
     assert not list((tmp_path / "out").glob("*"))
 
 
-def test_an_expired_certificate_signs_nothing(trained_model, signer, tmp_path, capsys):
-    out = tmp_path / "out"
-    code = artgan("sample", trained_model.folder, "--out", out, "--seeds", "1", "--sign", *signer(days=-1))
-    assert code != 0
-    assert "seed-0001.png cannot be signed with this certificate" in capsys.readouterr().err
-    assert json.dumps(read_metadata(out / "seed-0001.png"))  # the picture is there, unsigned
+def test_an_expired_certificate_is_refused_before_the_work(trained_model, signer, tmp_path, capsys):
+    out, key = tmp_path / "out", signer(days=-1)
+    for verb in (("sample", trained_model.folder, "--seeds", "1"), ("refine", drawn(tmp_path / "a.png"), "--engine", "none")):
+        assert artgan(*verb, "--out", out, "--sign", *key) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert "cannot be signed with this certificate" in line
+        assert str(key[0]) in line
+        assert not list(out.glob("*"))
+
+
+def made_of(manifest):
+    return {assertion["label"]: assertion["data"] for assertion in manifest["assertions"]}
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    place %= len(data)
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+PIXELS_AT = {"image/png": -40, "image/tiff": 60, "image/gif": -20, "image/webp": 90}  # apart from the manifest
+
+
+def ingredients_of(manifest):
+    return {each["relationship"]: each for each in manifest["ingredients"]}
+
+
+def drawn(path, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("image_format", "suffix", "media_type"), [("png16", ".png", "image/png"), ("tiff16", ".tif", "image/tiff")]
+)
+def test_refined_pictures_are_signed_with_their_source(image_format, suffix, media_type, signer, authority, tmp_path):
+    sources, out = tmp_path / "photographs", tmp_path / "out"
+    sources.mkdir()
+    drawn(sources / "a.png")
+    drawn(sources / "b.tif", 1)
+    (sources / "c.png").write_bytes(drawn(tmp_path / "c.webp", 2).read_bytes())  # under a false name
+    look = ["--contrast", 1, "--format", image_format, "--engine", "none"]
+    assert artgan("refine", sources, "--out", out, *look, "--sign", *signer()) == 0
+    for source in sources.iterdir():
+        path = out / f"{source.stem}{suffix}"
+        state, manifest = read(path.read_bytes(), media_type, authority)
+        assert state == "Trusted"
+        assert manifest["title"] == path.name
+        parent = ingredients_of(manifest)["parentOf"]
+        assert parent["title"] == source.name
+        assert hashlib.sha256(source.read_bytes()).hexdigest() in parent["description"]
+        opened, edited = made_of(manifest)["c2pa.actions.v2"]["actions"]
+        assert (opened["action"], edited["action"]) == ("c2pa.opened", "c2pa.edited")
+        assert edited["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
+        assert made_of(manifest)["org.artgan.made"]["refine"]["recipe"]["color"]["contrast"] == 1
+        assert read_metadata(path)["source"] == source.name
+        whole = path.read_bytes()
+        with contextlib.suppress(c2pa.C2paError):
+            assert read(flipped(whole, PIXELS_AT[media_type]), media_type, authority)[0] == "Invalid"
+    for path in (out / "sheet.png", sources / "a.png"):  # an overview is no work, and originals stay as they were
+        unsigned(path)
+    assert not list(out.glob(".unfinished"))
+
+
+def unsigned(path):
+    with path.open("rb") as file:
+        assert c2pa.Reader.try_create("image/png", file) is None
+
+
+def test_what_is_refined_twice_tells_its_whole_way_and_where_it_broke(trained_model, signer, authority, tmp_path):
+    key, folder = signer(), trained_model.folder
+    assert artgan("sample", folder, "--out", tmp_path / "made", "--seeds", "3", "--sign", *key) == 0
+    sample = tmp_path / "made" / "seed-0003.png"
+    look = ["--contrast", 1, "--engine", "none", "--sign", *key]
+    assert artgan("refine", sample, "--out", tmp_path / "once", *look) == 0
+    refined = tmp_path / "once" / "seed-0003.png"
+    state, manifest = read(refined.read_bytes(), "image/png", authority)
+    assert state == "Trusted"
+    found = ingredients_of(manifest)
+    assert trained_model.sha256 in found["inputTo"]["description"]
+    assert made_of(manifest)["c2pa.actions.v2"]["actions"][1]["digitalSourceType"].endswith("/trainedAlgorithmicMedia")
+    assert found["parentOf"]["active_manifest"] == read(sample.read_bytes(), "image/png", authority)[1]["label"]
+    assert {each["code"] for each in found["parentOf"]["validation_results"]["activeManifest"]["failure"]} == {UNTRUSTED}
+    sample.write_bytes(sample.read_bytes() + b"more")
+    assert artgan("refine", sample, "--out", tmp_path / "again", *look) == 0
+    _, manifest = read((tmp_path / "again" / "seed-0003.png").read_bytes(), "image/png", authority)
+    failures = ingredients_of(manifest)["parentOf"]["validation_results"]["activeManifest"]["failure"]
+    assert "assertion.dataHash.mismatch" in {each["code"] for each in failures}
+
+
+UNTRUSTED = "signingCredential.untrusted"  # the signer's CA is known to this test alone
+
+
+def test_refined_films_time_lapses_and_projections_are_signed(trained_model, signer, authority, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("av")
+    monkeypatch.setattr("artgan.generation.projection._NUM_STARTS", 8)
+    key = signer()
+    buffer = tmp_path / "moving.gif"
+    frames = [Image.open(drawn(tmp_path / f"{seed}.png", seed)) for seed in range(3)]
+    frames[0].save(buffer, save_all=True, append_images=frames[1:])
+    (tmp_path / "film.webm").write_bytes(encode_video([np.zeros((32, 32, 3), np.uint8)] * 2, "webm", 25))
+    look = ["--contrast", 1, "--engine", "none", "--sign", *key]
+    assert artgan("refine", buffer, "--out", tmp_path / "films", *look) == 0
+    assert artgan("refine", tmp_path / "film.webm", "--out", tmp_path / "none", *look) == 2
+    assert "--sign: WebM has no place for a manifest" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "run" / "samples").mkdir(parents=True)
+    for images in (100, 200):
+        save_sheet(
+            tmp_path / "run" / "samples" / f"images-{images:012d}.png", np.full((64, 64, 3), images, np.uint8), "samples"
+        )
+    assert artgan("video", tmp_path / "run", "--time-lapse", "--out", tmp_path / "lapse.webp", "--sign", *key) == 0
+    search = ["--steps", 2, "--backbone", "random", "--video", "webp", "--out", tmp_path / "found", "--sign", *key]
+    assert artgan("project", trained_model.folder, tmp_path / "0.png", *search) == 0
+    expected = {
+        "films/moving.gif": ("image/gif", {"moving.gif"}),
+        "lapse.webp": ("image/webp", set()),
+        "found/projection.png": ("image/png", {trained_model.name}),
+        "found/search.webp": ("image/webp", {trained_model.name}),
+    }
+    for place, (media_type, titles) in expected.items():
+        data = (tmp_path / place).read_bytes()
+        state, manifest = read(data, media_type, authority)
+        assert state == "Trusted", place
+        assert {each["title"] for each in manifest.get("ingredients", [])} == titles
+        with contextlib.suppress(c2pa.C2paError):
+            assert read(flipped(data, PIXELS_AT[media_type]), media_type, authority)[0] == "Invalid"
+    assert (
+        artgan("sample", trained_model.folder, "--out", tmp_path / "more", "--from", tmp_path / "found" / "projection.png") == 0
+    )
+
+
+def test_a_run_that_goes_on_signs_what_it_wrote_unsigned(signer, authority, tmp_path, monkeypatch):
+    from artgan.refine import run
+
+    source, out, look = drawn(tmp_path / "a.png"), tmp_path / "out", ["--contrast", 1, "--engine", "none"]
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_report", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert artgan("refine", source, "--out", out, *look) == 130
+    unsigned(out / "a.png")
+    assert artgan("refine", source, "--out", out, *look, "--sign", *signer()) == 0
+    assert read((out / "a.png").read_bytes(), "image/png", authority)[0] == "Trusted"
