@@ -1,7 +1,10 @@
 """Which device, which precision, which memory layout."""
 
+import gc
+import logging
 import resource
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
@@ -12,6 +15,7 @@ from artgan.errors import ConfigError
 from artgan.world import sees_every_gpu
 
 Network = TypeVar("Network", bound=nn.Module)
+_log = logging.getLogger(__name__)
 
 # Of host and device; the last two where the allocator left nothing for a library.
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED", "could not create a primitive")
@@ -83,6 +87,47 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that there is no memory left; for most of them there is no class of errors."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or (isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY))
+
+
+class Pieces:
+    """Cuts work on a batch of pictures into as many pieces as memory needs, and remembers how many pictures fit at a time.
+
+    Args:
+        doing: what is done to the pictures, for the message, such as "rendering".
+        size: pictures at a time to begin with, or None for all at once.
+    """
+
+    def __init__(self, doing: str, size: int | None = None) -> None:
+        self.doing, self.size = doing, size
+
+    def __call__(self, work: Callable[[slice], Tensor], count: int) -> Tensor:
+        """Return what `work` makes of the pictures of a slice, for all of 0..count-1 in order.
+
+        Raises:
+            ConfigError: there is no memory for one picture.
+        """
+        while True:
+            size = min(self.size or count, count)
+            try:
+                made = [work(slice(start, min(start + size, count))) for start in range(0, count, size)]
+                return made[0] if len(made) == 1 else torch.cat(made)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                lack = (str(error) or type(error).__name__).splitlines()[0][:120]
+            self.size = self._halved(size, lack)  # the error is gone, and with it the tensors that its frames held
+
+    def _halved(self, size: int, lack: str) -> int:
+        if size == 1:
+            raise ConfigError(
+                f"out of memory while {self.doing} one picture at a time ({lack}): close other programs, or take a device with "
+                f"more memory or pictures of fewer pixels"
+            )
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        _log.warning("out of memory: going on %s %d pictures at a time, as before up to rounding", self.doing, size // 2)
+        return size // 2
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:

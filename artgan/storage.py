@@ -15,10 +15,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
+import artgan
 from artgan.errors import ArtganError, CheckpointError, StorageError
 
 MANIFEST = "manifest.json"
@@ -40,6 +41,23 @@ def write_whole(path: Path, content: bytes | str) -> None:
             partial.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def append_whole(file: BinaryIO, record: bytes) -> None:
+    """Add a record to a file that was opened to append without a buffer (`"ab"`, `buffering=0`), whole or not at all.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk; the file ends where it did.
+    """
+    end = file.seek(0, os.SEEK_END)
+    try:
+        rest = memoryview(record)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        with suppress(OSError):
+            file.truncate(end)
+        raise
 
 
 @contextmanager
@@ -220,6 +238,27 @@ def misfits(expected: Mapping[str, Any], stored: Mapping[str, Any]) -> str | Non
     names = [name for name in expected if name not in stored or tuple(stored[name].shape) != tuple(expected[name].shape)]
     names += [name for name in stored if name not in expected]
     return f"{len(names)} tensors differ, first {', '.join(names[:3])}" if names else None
+
+
+def check_format(content: Mapping[str, Any], reads: int, what: str, error: type[ArtganError]) -> None:
+    """Refuse what another version of artgan wrote in a format that this one does not read.
+
+    Args:
+        content: what a file says about itself under `format`; files of kinds that had none at first are of format 1.
+        reads: the format that this artgan reads.
+        what: the file or folder, for the message.
+        error: the class of error to raise.
+
+    Raises:
+        ArtganError: of the class, naming both formats.
+    """
+    found = content.get("format", 1)
+    if found != reads:
+        wrote = f", written by artgan {str(content['artgan'])[:20]}" if "artgan" in content else ""
+        raise error(
+            f"{what} has format {str(found)[:20]}{wrote}, this artgan reads {reads} (version {artgan.__version__}): update "
+            f"artgan, or use the version that wrote it"
+        )
 
 
 def read_sealed_json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ on equal hardware.
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed, nn
 
-from artgan.errors import ConfigError
+from artgan.errors import ArtganError, ConfigError
 
 # Long enough for what the first process does alone, such as writing checkpoints, while the others wait.
-_TIMEOUT = timedelta(minutes=30)
+_PATIENCE_SECONDS = 1800.0
+_PATIENCE = "ARTGAN_PATIENCE_SECONDS"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class World:
         if self.size == 1:
             return value
         value = value.clone()
-        distributed.all_reduce(value)
+        with self._together():
+            distributed.all_reduce(value)
         return value
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -60,7 +63,8 @@ class World:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-        distributed.all_reduce(flat)
+        with self._together():
+            distributed.all_reduce(flat)
         for gradient, summed in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(summed.view(gradient.shape))
 
@@ -69,7 +73,8 @@ class World:
         if self.size == 1:
             return number
         value = torch.tensor(number)
-        distributed.all_reduce(value, op=distributed.ReduceOp.MAX)
+        with self._together():
+            distributed.all_reduce(value, op=distributed.ReduceOp.MAX)
         return int(value)
 
     def share(self, count: int) -> tuple[range, int]:
@@ -85,7 +90,8 @@ class World:
         if self.size == 1:
             return [rows]
         gathered = [torch.empty_like(rows) for _ in range(self.size)]
-        distributed.all_gather(gathered, rows.contiguous())
+        with self._together():
+            distributed.all_gather(gathered, rows.contiguous())
         return gathered
 
     def all_same(self, digest: str, device: torch.device) -> bool:
@@ -100,6 +106,24 @@ class World:
     def wait(self) -> None:
         """Return when all processes have come here."""
         self.highest(0)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Say in one line where another process is gone or hangs.
+
+        Raises:
+            ArtganError: one of the others did not answer.
+        """
+        started = time.monotonic()
+        try:
+            yield
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:120]
+            raise ArtganError(
+                f"process {self.rank} of {self.size} waited {time.monotonic() - started:.0f} s for the others, and one of them "
+                f"does not answer ({reason}): see what it said last; the same command goes on from the last checkpoint. "
+                f"{_PATIENCE} says how long to wait"
+            ) from error
 
 
 def is_launched() -> bool:
@@ -117,6 +141,17 @@ def sees_every_gpu() -> bool:
     return "LOCAL_WORLD_SIZE" in os.environ
 
 
+def _patience() -> timedelta:
+    given = os.environ.get(_PATIENCE, "")
+    try:
+        seconds = float(given or _PATIENCE_SECONDS)
+        if not 1 <= seconds <= 1e6:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f"{_PATIENCE}={given}: expected seconds from 1 to 1,000,000") from None
+    return timedelta(seconds=seconds)
+
+
 @contextmanager
 def join_world() -> Iterator[World]:
     """Join the processes that the environment names, or be one alone.
@@ -132,11 +167,12 @@ def join_world() -> Iterator[World]:
     if missing:
         raise ConfigError(f"WORLD_SIZE = {size}, but {', '.join(missing)} not set: start several processes with torchrun")
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
-    store, rank, size = next(distributed.rendezvous("env://", timeout=_TIMEOUT))
+    patience = _patience()
+    store, rank, size = next(distributed.rendezvous("env://", timeout=patience))
     # Restarted processes must not read what those before them left in torchrun's store (pytorch issue 135712).
     store = distributed.PrefixStore(f"artgan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
     try:
         yield world
     finally:

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread costs more than it gives
@@ -16,6 +17,25 @@ from artgan.datasets.synthetic import draw_work, write_collection_sources
 
 WEIGHTS = os.environ.get("ARTGAN_WEIGHTS")
 ROOT = Path(__file__).parent.parent
+
+
+_OF_THIS_MACHINE = ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::", "", None)
+
+
+def _stay(event, arguments):
+    """Refuse to look up or to reach other machines, in this process; no hook can be taken out again."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in (*_OF_THIS_MACHINE, os.uname().nodename):
+        raise OSError(f"no test leaves this machine, and this one asked for {host}")
+
+
+sys.addaudithook(_stay)
 
 
 def pytest_addoption(parser):

@@ -13,6 +13,7 @@ from artgan.datasets.recipe import Recipe
 from artgan.decode import WHITE
 from artgan.errors import DataError
 from artgan.progress import Listener, Progress, silent
+from artgan.storage import check_format
 
 FORMAT_VERSION = 1
 TRAIN, HOLDOUT = "train", "holdout"
@@ -79,10 +80,7 @@ def open_collection(folder: Path) -> Collection:
         raise DataError(f"collection {folder} {state}. Make one with: artgan prepare SOURCE --out {folder} --resolution 256")
     summary = _read_json(folder / SUMMARY)
     try:
-        if summary["format"] != FORMAT_VERSION:
-            raise DataError(
-                f"collection {folder} has format {summary['format']}, this artgan reads {FORMAT_VERSION}; prepare it again"
-            )
+        check_format(summary, FORMAT_VERSION, f"collection {folder}", DataError)
         rows = [line for line in read_index(folder) if line["status"] == "kept"]
         classes = tuple(str(name) for name in summary["classes"])
         shape = (int(summary["count"]), int(summary["height"]), int(summary["width"]), 3)

@@ -76,7 +76,7 @@ def _write_folder(collection: Collection, path: Path, on_progress: Listener) -> 
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(_png(collection, row))
         on_progress(Progress("exporting", row + 1, len(names), "pictures"))
-    facts = {"artgan": artgan.__version__, "pictures": len(names), "pixel_hash": collection.pixel_hash}
+    facts = {"format": 1, "artgan": artgan.__version__, "pictures": len(names), "pixel_hash": collection.pixel_hash}
     (path / targets.EXPORT.sign).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if collection.classes and folders != list(collection.classes):
         with (path / "metadata.csv").open("w", encoding="utf-8", newline="") as file:

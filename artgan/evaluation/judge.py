@@ -12,7 +12,7 @@ from artgan.backbones import DEFAULT_FEATURES, FEATURE_SPACES, check_features
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.config import RunConfig, load_config
 from artgan.datasets.collection import Collection
-from artgan.devices import place
+from artgan.devices import Pieces, place
 from artgan.errors import ConfigError
 from artgan.evaluation.protocol import FeatureProtocol, Protocol, digest, with_reference
 from artgan.evaluation.resize import resize
@@ -113,6 +113,7 @@ class Judge:
         if resize_mode == "legacy-torch" and network == "inception_fid_2015":
             self.backbone.mean.fill_(0.5)
             self.backbone.std.fill_(0.5)
+        self._pieces = Pieces("judging", BATCH if device.type == "cuda" else _CPU_PIECE)
         self.size_px = FEATURE_SPACES[features][2] if features in FEATURE_SPACES else self.backbone.side_px or _DEFAULT_SIDE_PX
 
         if not self.world.all_same(digest(asdict(self.feature_protocol)), device):
@@ -180,10 +181,8 @@ class Judge:
         for index, picture in enumerate(batch):
             padded[index] = picture
         plain = to_float(torch.from_numpy(padded).to(self.device))
-        images = resize(plain, self.size_px, self.resize_mode)
-        pieces = BATCH if self.device.type == "cuda" else _CPU_PIECE
         with _full_precision():
-            rows = torch.cat([self._features(piece) for piece in images.split(pieces)])
+            rows = self._pieces(lambda part: self._features(resize(plain[part], self.size_px, self.resize_mode)), BATCH)
         return torch.cat([rows, thumbnails_of(plain)], 1) if thumbnails else rows
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:

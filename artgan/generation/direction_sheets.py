@@ -51,7 +51,7 @@ def save_directions(
     with building(out / "directions.safetensors") as partial:
         save_file(tensors, partial, metadata={"model_hash": model.sha256})
     shares = {name: item.share for name, item in found.items()}
-    facts: dict[str, Any] = {"model": model.name, "model_hash": model.sha256, "shares": shares}
+    facts: dict[str, Any] = {"format": 1, "model": model.name, "model_hash": model.sha256, "shares": shares}
     if class_name is not None:
         facts |= {"class": class_name, "label": label}
     (out / "directions.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

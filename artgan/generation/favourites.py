@@ -15,7 +15,7 @@ import torch
 from artgan.errors import CheckpointError, DataError
 from artgan.generation.model_folder import Model
 from artgan.generation.point import Point, point_from
-from artgan.storage import write_whole
+from artgan.storage import check_format, write_whole
 
 NAME = "favourites.json"
 FORMAT_VERSION = 1
@@ -57,8 +57,7 @@ def read_favourites(path: Path) -> list[Favourite]:
         raise DataError(f"{path}: is not JSON ({str(error)[:80]})") from error
     if not isinstance(content, dict) or not isinstance(content.get("favourites"), list):
         raise DataError(f"{path}: expected an object with a list 'favourites'")
-    if content.get("format") != FORMAT_VERSION:
-        raise DataError(f"{path}: has format {str(content.get('format'))[:20]}, this artgan reads {FORMAT_VERSION}")
+    check_format(content, FORMAT_VERSION, str(path), DataError)
     if len(content["favourites"]) > MAX_FAVOURITES:
         raise DataError(f"{path}: {len(content['favourites'])} favourites; expected up to {MAX_FAVOURITES}")
     return [_favourite(entry, f"{path}: favourite {number}") for number, entry in enumerate(content["favourites"], start=1)]

@@ -23,7 +23,7 @@ from artgan.generation.space import Space
 from artgan.models import GENERATORS
 from artgan.models.contract import GeneratorNetwork
 from artgan.overview import encode_sheet
-from artgan.storage import building, misfits, read_sealed_json, seal, verify_seal
+from artgan.storage import building, check_format, misfits, read_sealed_json, seal, verify_seal
 
 FORMAT_VERSION = 1
 
@@ -129,8 +129,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     folder = find_model(path)
     digests = verify_seal(folder)
     content = read_sealed_json(folder / "config.json")
-    if content.get("format") != FORMAT_VERSION:
-        raise CheckpointError(f"model {folder} has format {content.get('format')}, this artgan reads {FORMAT_VERSION}")
+    check_format(content, FORMAT_VERSION, f"model {folder}", CheckpointError)
     try:
         card = _card_from(content)
         with torch.device("meta"):  # whatever sizes the card claims, memory is taken by the tensors of the file alone

@@ -48,7 +48,7 @@ def chunk_size(space: Space) -> int:
     """Return how many pictures run at once: a function of device and picture size alone.
 
     Kernels may round differently for another batch size. Every chunk of a model therefore has this size, the last one
-    padded: a point then gives the same bytes alone and among others.
+    padded: a point then gives the same bytes alone and among others. Where memory is short for it, halves are within rounding.
     """
     kind = "cuda" if space.device.type == "cuda" else "cpu"
     fitting = max(1, min(_MAX_CHUNK[kind], _CHUNK_PIXELS[kind] // (space.height_px * space.width_px)))
@@ -80,7 +80,8 @@ def _run(space: Space, points: list[Point], size: int) -> np.ndarray:
     padded = points + points[:1] * (size - len(points))
     keys = [point.noise for point in padded if point.noise is not None]
     noise = torch.tensor(keys, device=space.device) if keys else None
-    images = space.generator.synthesis(space.styles(padded), noise)
+    styles = space.styles(padded)
+    images = space.pieces(lambda part: space.generator.synthesis(styles[part], None if noise is None else noise[part]), size)
     return to_uint8(images[: len(points)]).cpu().numpy()
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from artgan import seeding
+from artgan.devices import Pieces
 from artgan.errors import CheckpointError, DataError
 from artgan.generation.directions import Direction, find_directions
 from artgan.generation.latents import MEAN_SAMPLES, latents_for_seeds, mean_latents, truncate
@@ -29,12 +30,16 @@ class Space:
     Args:
         generator: on its device.
         num_classes: 0 for an unconditional model.
+
+    Attributes:
+        pieces: in how many its pictures are rendered where memory is short.
     """
 
     def __init__(self, generator: GeneratorNetwork, num_classes: int = 0) -> None:
         self.generator = generator
         self.num_classes = num_classes
         self.device = next(generator.parameters()).device
+        self.pieces = Pieces("rendering")
         self._cloud: dict[int, Tensor] = {}
         self._centers: dict[tuple[int, int], Tensor] = {}
         self._directions: dict[int, dict[str, Direction]] = {}
@@ -43,7 +48,8 @@ class Space:
     def _size(self) -> tuple[int, int]:
         """Height and width of the pictures, seen on one of them."""
         with torch.inference_mode():
-            image = self.generator.synthesis(torch.zeros(1, self.generator.style_dim, device=self.device))
+            styles = torch.zeros(1, self.generator.style_dim, device=self.device)
+            image = self.pieces(lambda _: self.generator.synthesis(styles), 1)
         return image.shape[2], image.shape[3]
 
     @property

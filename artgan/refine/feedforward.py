@@ -27,8 +27,9 @@ from artgan.refine.networks import Replicate
 from artgan.refine.optimize import Iterate
 from artgan.refine.recipe import Recipe, recipe_from_dict
 from artgan.refine.stylist import OnIterate
-from artgan.storage import file_sha256, misfits, read_sealed_json, verify_seal
+from artgan.storage import check_format, file_sha256, misfits, read_sealed_json, verify_seal
 
+FORMAT_VERSION = 1
 WEIGHTS_FILE = "network.safetensors"
 ABOUT_FILE = "network.json"
 _WIDTH = 16
@@ -195,6 +196,7 @@ def read_network(folder: Path) -> tuple[StyleNetwork, dict[str, Any]]:
     _require_network(folder)
     verify_seal(folder)
     about = read_sealed_json(folder / ABOUT_FILE)
+    check_format(about, FORMAT_VERSION, f"network {folder}", CheckpointError)
     try:
         state = load_file(folder / WEIGHTS_FILE)
     except Exception as error:  # whatever a damaged file makes the reader raise

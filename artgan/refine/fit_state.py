@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from artgan import seeding
 from artgan.errors import ConfigError, StorageError
-from artgan.storage import MANIFEST, building, misfits
+from artgan.storage import MANIFEST, building, check_format, misfits
 
+FORMAT_VERSION = 1
 STATE_FILE = "fit.safetensors"
 Optimizers = Mapping[str, torch.optim.Optimizer]
 Networks = Mapping[str, nn.Module]
@@ -43,7 +44,7 @@ def save_fit(
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}.{index}.{key}": value for key, value in state.items()}
     tensors |= {name: torch.tensor(list(text.encode()), dtype=torch.uint8) for name, text in words.items()}
-    tensors |= {name: torch.from_numpy(np.asarray(number)) for name, number in numbers.items()}
+    tensors |= {name: torch.from_numpy(np.asarray(number)) for name, number in {"format": FORMAT_VERSION, **numbers}.items()}
     write_tensors(folder / STATE_FILE, tensors)
 
 
@@ -54,15 +55,17 @@ class HeldFit:
         folder: of the fit, which holds a state.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or a newer artgan wrote it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / STATE_FILE
         try:
             self._tensors = load_file(self._path)
+            held = {"format": self._tensors["format"].item()} if "format" in self._tensors else {}
         except Exception as error:  # whatever a damaged file makes the reader raise
             raise self._unreadable(error) from error
+        check_format(held, FORMAT_VERSION, f"the fit {self._path}", ConfigError)
 
     def word(self, name: str) -> str:
         """Return a word of `save_fit`."""

@@ -24,6 +24,7 @@ from artgan.progress import Listener, Progress, silent
 from artgan.refine.canvas import resized
 from artgan.refine.feedforward import (
     ABOUT_FILE,
+    FORMAT_VERSION,
     WEIGHTS_FILE,
     StyleNetwork,
     Verdict,
@@ -255,6 +256,7 @@ def _save_network(
 ) -> None:
     write_tensors(folder / WEIGHTS_FILE, fit.average.state_dict())
     about: dict[str, Any] = {
+        "format": FORMAT_VERSION,
         "version": artgan.__version__,
         "identity": identity,
         "recipe": recipe.as_dict(),

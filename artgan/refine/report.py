@@ -93,6 +93,7 @@ def write_report(
         on_progress(Progress("judging", len(lines), len(result.written), "pictures"))
     key = "style_after" if judge is not None else "palette_after" if target is not None else None
     report = {
+        "format": 1,
         "version": artgan.__version__,
         "recipe": recipe.as_dict(),
         "styles": [style.name for style in materials.styles],

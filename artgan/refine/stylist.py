@@ -1,5 +1,6 @@
 """The style engine that solves for each picture: networks, cards and settings of one look, on one device."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -20,6 +21,7 @@ from artgan.refine.steps.step import MIN_SIDE_PX
 from artgan.refine.steps.style import StyleLook
 from artgan.refine.style_card import Cards, StyleSource, reduced_picture
 
+_log = logging.getLogger(__name__)
 OnIterate = Callable[[Iterate], None]
 
 
@@ -154,7 +156,7 @@ def with_less_memory(
     on_iterate: OnIterate,
     starts: Sequence[np.ndarray] = (),
 ) -> list[np.ndarray]:
-    """Style pictures of one size together, and one by one where they do not fit into memory together."""
+    """Style pictures of one size together, in halves where they do not fit into memory together, and so on."""
     go = partial(engine, on_iterate=on_iterate)
     if len(pictures) == 1:
         return go(pictures, masks, starts=starts)
@@ -163,8 +165,12 @@ def with_less_memory(
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
+    if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    return [go([picture], [of_picture])[0] for picture, of_picture in zip(pictures, masks, strict=True)]
+    middle = len(pictures) // 2
+    _log.warning("out of memory: going on with %d pictures at a time", len(pictures) - middle)
+    halves = (slice(middle), slice(middle, None))
+    return [styled for half in halves for styled in with_less_memory(engine, pictures[half], masks[half], on_iterate)]
 
 
 def resize_mask(mask: Tensor, size: Size) -> Tensor:

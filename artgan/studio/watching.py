@@ -61,7 +61,7 @@ class Watch:
     def _status(self) -> dict[str, Any]:
         try:
             return read_status(self.run)
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError, DataError):
             return {"state": "unreadable"}
 
     def _lines(self) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from torch import Tensor
 
 import artgan
 from artgan.errors import CheckpointError, StorageError
-from artgan.storage import building, flush_to_disk, move, read_sealed_json, remove, seal, verify_seal
+from artgan.storage import building, check_format, flush_to_disk, move, read_sealed_json, remove, seal, verify_seal
+
+_log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 _PREFIX = "images-"
@@ -113,8 +116,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     verify_seal(folder)
     info = read_sealed_json(folder / "state.json")
-    if info.get("format") != FORMAT_VERSION:
-        raise CheckpointError(f"checkpoint {folder} has format {info.get('format')}, this artgan reads {FORMAT_VERSION}")
+    check_format(info, FORMAT_VERSION, f"checkpoint {folder}", CheckpointError)
     try:
         return Checkpoint(folder, load_file(folder / "state.safetensors"), info)
     except (SafetensorError, OSError) as error:
@@ -143,7 +145,11 @@ def _check_space(folder: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def _delete(folder: Path) -> None:
     doomed = folder.with_name(f"{_DELETING}{folder.name}")
-    move(folder, doomed)
+    try:
+        move(folder, doomed)
+    except OSError as error:
+        _log.warning("an old checkpoint cannot be deleted (%s): training goes on, and the next save tries again", error)
+        return
     remove(doomed)
 
 

@@ -17,6 +17,7 @@ from artgan.training.outputs import Outputs
 from artgan.training.run_log import BREAKDOWN, COLLECTION, Breakdown, RunLog
 from artgan.training.schedules import Stopwatch, due, due_early
 from artgan.training.session import Session, apply_learning_rates, roll_back
+from artgan.training.sparing import Sparing
 from artgan.training.status import FAILED, INTERRUPTED, TRAINING
 from artgan.training.steps import discriminator_step, generator_step
 
@@ -55,8 +56,9 @@ def train(
     batches = Batches(session.collection, config.seed, session.device, config.augment.horizontal_flip)
     context = build_context(session)
     steps = PiecewiseSteps(state, context, lambda text: on_progress(Progress("memory", 0, None, "", text)))
-    log = RunLog(session.run, state.images_seen, world, config)
-    outputs = Outputs(session, judge, log, on_progress, stop_requested)
+    sparing = Sparing(lambda text: on_progress(Progress("disk", state.images_seen / 1000, None, "kimg", text)))
+    log = RunLog(session.run, state.images_seen, world, config, sparing)
+    outputs = Outputs(session, judge, log, on_progress, stop_requested, sparing)
     clock = Stopwatch(state.training_seconds)
     apply_learning_rates(session)
     began_at, returned_to = session.resumed_at, None
@@ -82,7 +84,7 @@ def train(
                 if evaluate and not outputs.evaluate():
                     outcome = Outcome.STOPPED  # whoever asks for it may not wait: save at once
                 if outcome or _is_due(session, training.checkpoint_every_kimg, outcome, began_at):
-                    outputs.checkpoint()
+                    outputs.checkpoint(last=outcome is not None)
                 if outcome:
                     outputs.finish(outcome.value)
                     return outcome

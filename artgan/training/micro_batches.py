@@ -2,11 +2,13 @@
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from artgan.config import with_values
 from artgan.devices import is_out_of_memory
 from artgan.errors import ConfigError
 from artgan.training.passes import is_compiler_error
@@ -59,7 +61,7 @@ class PiecewiseSteps:
                     raise
                 lack = (str(error) or type(error).__name__).splitlines()[0][:120]
             if lack is not None:  # the error itself is gone, and with it the step whose tensors it held
-                self._halve(lack)
+                self._halve(lack, step, inputs)
                 continue
             self._undo(next(value for name, value in scalars.items() if name.startswith("skipped/")))
             return scalars
@@ -73,18 +75,47 @@ class PiecewiseSteps:
         torch._foreach_mul_(self.buffers, 1 - undone)
         torch._foreach_add_(self.buffers, torch._foreach_mul(self.copies, undone))
 
-    def _halve(self, lack: str) -> None:
+    def _halve(self, lack: str, step: Step, inputs: tuple[Any, ...]) -> None:
         multiple = self.state.discriminator.batch_multiple
         smaller = self.context.micro_batch // 2 // multiple * multiple
         odd = self.context.local_batch % multiple  # some images would be judged together with others than in the whole batch
         if self.context.world.size > 1 or smaller == 0 or odd:
             whole = f", all {self.context.local_batch} in the generator" if self.state.generator.couples_batch else ""
             first = f"set training.batch_size to a multiple of {multiple}, which can be taken in pieces, or " if odd else ""
+            fits = None if self.context.world.size > 1 or odd else self._fitting_batch(step, inputs)
+            first += f"training.batch_size={fits} fits in a run of its own; or " if fits else ""
             raise ConfigError(
                 f"out of memory at {self.context.micro_batch} images at a time{whole} ({lack}): {first}"
-                f"lower training.micro_batch, training.batch_size, model.width or the collection's resolution"
+                f"lower training.micro_batch, training.batch_size, model.width or the collection's resolution. What is trained "
+                f"stands in the run's last checkpoint"
             )
         self.context.micro_batch = smaller
+        self._clear()
+        self.say(f"out of memory: going on with {smaller} images at a time; gradients add up to those of the same batch")
+
+    def _fitting_batch(self, step: Step, inputs: tuple[Any, ...]) -> int | None:
+        """Return the largest half, quarter and so on of the batch that a step fits into memory with, or None.
+
+        The step is taken, on a state that nobody goes on with: it is called where training ends.
+        """
+        multiple = self.state.discriminator.batch_multiple
+        batch = self.context.batch_size // 2 // multiple * multiple
+        while batch > 0:
+            self._clear()
+            config = with_values(self.context.config, {"training.batch_size": batch})
+            smaller = replace(self.context, config=config, micro_batch=min(batch, self.context.micro_batch))
+            try:
+                step(self.state, smaller, *(None if given is None else given[:batch] for given in inputs))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    return None
+            else:
+                return batch
+            batch = batch // 2 // multiple * multiple
+        return None
+
+    def _clear(self) -> None:
+        """Forget what a step that ran out of memory left."""
         for optimizer in self.state.optimizers().values():
             for group in optimizer.param_groups:
                 for parameter in group["params"]:
@@ -93,7 +124,6 @@ class PiecewiseSteps:
         gc.collect()
         if self.context.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.say(f"out of memory: going on with {smaller} images at a time; gradients add up to those of the same batch")
 
 
 def _small_buffers(module: torch.nn.Module) -> list[Tensor]:

@@ -5,6 +5,7 @@ Several processes share the pictures and the judging; the first one writes.
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from artgan.models.contract import GeneratorNetwork
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, format_seconds, silent
 from artgan.report.run import NEAREST_FILE, run_page
+from artgan.storage import write_whole
 from artgan.training import watchdog
 from artgan.training.checkpoint import save_checkpoint
 from artgan.training.run_log import RunLog, read_metrics
 from artgan.training.session import CHECKPOINTS, Session, checkpoint_info
+from artgan.training.sparing import Sparing
 from artgan.training.state import generator_arguments, state_tensors
 
 PAGE_FILE = "report.html"
@@ -58,8 +61,9 @@ class Outputs:
         log: RunLog,
         on_progress: Listener,
         stop_requested: Callable[[], int | None],
+        sparing: Sparing,
     ) -> None:
-        self.session, self.judge, self.log = session, judge, log
+        self.session, self.judge, self.log, self._sparing = session, judge, log, sparing
         self.on_progress, self.stop_requested = on_progress, stop_requested
         self._warned: set[str] = set()
         self.finished = False
@@ -111,13 +115,15 @@ class Outputs:
         previous = self._metrics_of(best) if (best / "config.json").is_file() else None
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
         if comparable is None or kid_bound(line) < kid_bound(comparable):
-            self._save_model("best", pictures, line)
+            with self._sparing("the best models"):
+                self._save_model("best", pictures, line)
         note = ", ".join(f"{label(name)} {shown(name, entry['value'])}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({line['protocol']['features']})")
         self.evaluations_since_best = self._since_best()
         self._watch(pictures)
-        save_sheet(session.run / NEAREST_FILE, grid(pairs, columns=8), "samples and the nearest training pictures")
-        self._page("training")
+        with self._sparing("pages"):
+            save_sheet(session.run / NEAREST_FILE, grid(pairs, columns=8), "samples and the nearest training pictures")
+            self._page("training")
 
     def _metrics_of(self, model: Path) -> dict[str, Any] | None:
         """Return the evaluation of a model of the run; of a damaged one none, so that it is replaced."""
@@ -127,19 +133,28 @@ class Outputs:
             self._tell("watchdog", f"{error}: the present model takes its place")
             return None
 
-    def checkpoint(self) -> None:
-        """Save everything to go on from, and the averaged generator as the latest model."""
+    def checkpoint(self, *, last: bool) -> None:
+        """Save everything to go on from, and the averaged generator as the latest model.
+
+        Args:
+            last: of the session, which may not do without it.
+
+        Raises:
+            StorageError: the last one cannot be written; earlier checkpoints are whole.
+        """
         session, pictures = self.session, self._pictures()
         if session.world.is_first:
-            keep = session.config.training.keep_checkpoints
-            save_checkpoint(session.run / CHECKPOINTS, state_tensors(session.state), checkpoint_info(session), keep)
-            self._save_model("latest", pictures, None)
+            with nullcontext() if last else self._sparing("checkpoints"):
+                keep = session.config.training.keep_checkpoints
+                save_checkpoint(session.run / CHECKPOINTS, state_tensors(session.state), checkpoint_info(session), keep)
+                self._save_model("latest", pictures, None)
 
     def finish(self, status: str) -> None:
         """Write how the session ended, and the run's page; no process leaves before it is written."""
         images = round(self.session.config.training.total_kimg * 1000)
         if self.session.world.is_first:
-            self._page(status)
+            with self._sparing("pages"):
+                self._page(status)
             self.log.status(status, self.session.state.images_seen, images)
         self.finished = True
         self.session.world.wait()
@@ -182,7 +197,7 @@ class Outputs:
         }
         stands = str(standing(session.run, session.state.images_seen))
         page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config), stands)
-        (session.run / PAGE_FILE).write_text(page, encoding="utf-8")
+        write_whole(session.run / PAGE_FILE, page)
 
     def _asked_to_stop(self) -> bool:
         """Return whether any process was asked to stop."""

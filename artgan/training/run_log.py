@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from artgan.config import ResolvedConfig, dump_config
 from artgan.errors import ArtganError, CheckpointError, StorageError
 from artgan.overview import save_sheet
-from artgan.storage import write_whole
+from artgan.storage import append_whole, write_whole
 from artgan.training.checkpoint import list_checkpoints
+from artgan.training.events import Events
 from artgan.training.session import CHECKPOINTS
+from artgan.training.sparing import Sparing
 from artgan.training.status import write_status
 from artgan.world import World
 
@@ -33,17 +34,19 @@ class RunLog:
     """Collects scalars on the device and writes them at log points.
 
     Lines and events beyond `images_seen` are dropped on opening: a killed session may have written past the checkpoint
-    that training goes on from, and no images_seen may stand twice.
+    that training goes on from, and no images_seen may stand twice. Lines that there is no space for wait for the next ones.
 
     Args:
         run: the run folder.
         images_seen: where this session starts.
         world: the processes; the first one writes, and all of them take part in `flush`.
         config: left in the run.
+        sparing: how training goes on where nothing can be written.
     """
 
-    def __init__(self, run: Path, images_seen: int, world: World, config: ResolvedConfig) -> None:
-        self.run, self.world, self.config = run, world, config
+    def __init__(self, run: Path, images_seen: int, world: World, config: ResolvedConfig, sparing: Sparing) -> None:
+        self.run, self.world, self.config, self._sparing = run, world, config, sparing
+        self._waiting = b""
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, Tensor] = {}
         self._steps: dict[str, int] = {}  # since the last log point at which something was finite, or a step not skipped
@@ -60,8 +63,8 @@ class RunLog:
             (run / CHECKPOINTS).mkdir(exist_ok=True)  # by which a run that has none yet is told from one that has lost them
             (run / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
             _drop_lines_after(run / METRICS_FILE, images_seen)
-            self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
-            self._events = SummaryWriter(str(run), purge_step=images_seen + 1)
+            self._lines = (run / METRICS_FILE).open("ab", buffering=0)
+            self._events = Events(run, images_seen + 1)
         except OSError as error:
             raise StorageError(f"cannot write into the run {run}: {error}. Choose another --run") from error
 
@@ -103,14 +106,13 @@ class RunLog:
         scalars = {name: value for name, value in scalars.items() if name not in absent} | extra
         if self.world.is_first:
             self._write(images_seen, {"kind": "train"} | scalars)
-            for name, value in scalars.items():
-                self._events.add_scalar(name, value, images_seen)
+            self._show(scalars, images_seen)
         return scalars
 
     def rewind(self, images_seen: int) -> None:
         """Drop everything beyond a checkpoint that training goes back to."""
         self.close()
-        self._sums, self._counts, self._steps = {}, {}, {}
+        self._sums, self._counts, self._steps, self._waiting = {}, {}, {}, b""
         self._open(images_seen)
 
     def note(self, images_seen: int, kind: str, content: dict[str, Any]) -> None:
@@ -121,32 +123,37 @@ class RunLog:
     def metrics(self, images_seen: int, line: dict[str, Any], minutes: float) -> None:
         """Write a metrics line of `artgan.evaluation`."""
         self._write(images_seen, {"kind": "metrics", "minutes": minutes} | line)
-        for name, entry in line["metrics"].items():
-            self._events.add_scalar(f"metrics/{name}", entry["value"], images_seen)
+        self._show({f"metrics/{name}": entry["value"] for name, entry in line["metrics"].items()}, images_seen)
 
     def sheet(self, images_seen: int, sheet: np.ndarray) -> None:
         """Save a sheet of samples, uint8 `[H, W, 3]`."""
-        save_sheet(self.run / "samples" / f"images-{images_seen:012d}.png", sheet, "samples")
-        self._events.add_image("samples", sheet, images_seen, dataformats="HWC")
+        with self._sparing("sheets"):
+            save_sheet(self.run / "samples" / f"images-{images_seen:012d}.png", sheet, "samples")
+            self._events.image("samples", sheet, images_seen)
 
     def status(self, state: str, images_seen: int, total_images: int) -> None:
         """Write `status.json`, the truth about a run for whoever watches it."""
         if not self.world.is_first:
             return
-        write_status(self.run, state, images_seen, total_images)
-        self._lines.flush()
-        self._events.flush()
+        with self._sparing("status files"):
+            write_status(self.run, state, images_seen, total_images)
 
     def close(self) -> None:
-        """Flush and close the files."""
+        """Close the files."""
         if not self.world.is_first:
             return
         self._lines.close()
         self._events.close()
 
     def _write(self, images_seen: int, content: dict[str, Any]) -> None:
-        self._lines.write(json.dumps({"images_seen": images_seen} | content) + "\n")
-        self._lines.flush()
+        self._waiting += (json.dumps({"images_seen": images_seen} | content) + "\n").encode()
+        with self._sparing("log lines"):
+            append_whole(self._lines, self._waiting)
+            self._waiting = b""
+
+    def _show(self, values: dict[str, float], images_seen: int) -> None:
+        with self._sparing("curves of TensorBoard"):
+            self._events.scalars(values, images_seen)
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

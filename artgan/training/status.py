@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from artgan.storage import is_held, write_whole
+from artgan.errors import DataError
+from artgan.storage import check_format, is_held, write_whole
 
+FORMAT_VERSION = 1
 STATUS_FILE = "status.json"
 LOCK_FILE = ".lock"
 NOT_STARTED, TRAINING, FAILED, INTERRUPTED = "not started", "training", "failed", "interrupted"
@@ -17,6 +19,7 @@ _FRESH_SECONDS = 30.0  # a trainer that has just written is not asked whether it
 def write_status(run: Path, state: str, images_seen: int, total_images: int) -> None:
     """Write what a run is doing, in one step."""
     content = {
+        "format": FORMAT_VERSION,
         "state": state,
         "images_seen": images_seen,
         "total_images": total_images,
@@ -34,6 +37,7 @@ def read_status(run: Path) -> dict[str, Any]:
 
     Raises:
         ValueError, OSError: the file cannot be read, or is no JSON object.
+        DataError: a newer artgan wrote it.
     """
     path = run / STATUS_FILE
     if not path.is_file():
@@ -41,9 +45,10 @@ def read_status(run: Path) -> dict[str, Any]:
     status = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(status, dict):
         raise ValueError("no JSON object")
+    check_format(status, FORMAT_VERSION, str(path), DataError)
     written = status.get("updated")
-    is_old = isinstance(written, int | float) and time.time() - written > _FRESH_SECONDS
+    is_old = isinstance(written, int | float) and abs(time.time() - written) > _FRESH_SECONDS  # clocks also jump back
     is_ours = status.get("host") == socket.gethostname()
     if status.get("state") == TRAINING and is_ours and is_old and not is_held(run / LOCK_FILE):
         status["state"] = INTERRUPTED
-    return {key: value for key, value in status.items() if key != "host"}
+    return {key: value for key, value in status.items() if key not in ("host", "format")}

@@ -13,8 +13,9 @@ from torch import Tensor
 from artgan.errors import CheckpointError
 from artgan.refine.enlarging.network import FACTORS, EnlargingNetwork
 from artgan.refine.fit_state import write_tensors
-from artgan.storage import file_sha256, misfits, read_sealed_json, seal, verify_seal
+from artgan.storage import check_format, file_sha256, misfits, read_sealed_json, seal, verify_seal
 
+FORMAT_VERSION = 1
 WEIGHTS_FILE, ABOUT_FILE = "enlarger.safetensors", "enlarger.json"
 State = Mapping[str, Tensor]
 _ENDS = ("fidelity", "texture")
@@ -61,6 +62,7 @@ def read_enlarger(folder: Path) -> Enlarger:
     _require(folder)
     digests = verify_seal(folder)
     about = read_sealed_json(folder / ABOUT_FILE)
+    check_format(about, FORMAT_VERSION, f"enlarger {folder}", CheckpointError)
     try:
         tensors = load_file(folder / WEIGHTS_FILE)
         ends = [{name[len(end) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{end}.")} for end in _ENDS]
@@ -83,7 +85,7 @@ def save_enlarger(folder: Path, fidelity: State, texture: State, about: Mapping[
     """
     ends = zip(_ENDS, (fidelity, texture), strict=True)
     write_tensors(folder / WEIGHTS_FILE, {f"{end}.{name}": value for end, state in ends for name, value in state.items()})
-    held = dict(about) | {"weights_sha256": file_sha256(folder / WEIGHTS_FILE)}
+    held = {"format": FORMAT_VERSION, **about, "weights_sha256": file_sha256(folder / WEIGHTS_FILE)}
     (folder / ABOUT_FILE).write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(held), encoding="utf-8")
     seal(folder)
