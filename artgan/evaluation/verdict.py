@@ -56,10 +56,17 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
             f"Collapsing: after {seen} the samples are {diversity:.0%} as varied as the collection.",
             "Start again in another --run, with a larger training.batch_size or half the training.generator_lr.",
         )
-    if images_seen < EARLY_IMAGES or len(judged) < 2:
+    if images_seen < EARLY_IMAGES:
         return Standing(
             "early",
             f"Early: {seen} are seen; forms usually come after {EARLY_IMAGES / 1000:.0f} thousand{_now(judged)}.",
+            "Run the same command again to go on.",
+        )
+    if len(judged) < 2:
+        times = "judged once" if judged else "not judged yet"
+        return Standing(
+            "on the way",
+            f"On the way: {seen} are seen and {times}{_now(judged)}; a second evaluation says whether they get better.",
             "Run the same command again to go on.",
         )
     kids = [float(line["metrics"]["kid"]["value"]) for line in judged]

@@ -21,6 +21,8 @@ def line(kid, **metrics):
     [
         ([], 500, None, "early"),
         (KAOKORE[:1], 16_000, 0.9, "early"),
+        (KAOKORE[:1], 32_000, 0.9, "on the way"),
+        ([], 32_000, 0.9, "on the way"),
         (KAOKORE, 140_000, 0.9, "on the way"),
         ([*KAOKORE, 0.43, 0.45, 0.42], 240_000, 0.9, "settled"),
         ([*KAOKORE, 0.43, 0.45, 0.38], 240_000, 0.9, "on the way"),
