@@ -28,6 +28,7 @@ _PICTURES: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("HDR", (b"#?RADIANCE", b"#?RGBE")),
     ("RAW", _RAW_MAGICS),
 )
+_FILM = "a film or sound: artgan refine takes films by their names, artgan prepare --every 12 takes frames of them"
 _NO_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs.github.com/spec", "a Git LFS pointer, the file itself is elsewhere: git lfs pull"),
     (b"%PDF", "a PDF document: save its pages as pictures"),
@@ -44,8 +45,8 @@ _NO_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"gimp xcf", "a GIMP file (XCF): export it as PNG or TIFF"),
     (b"SIMPLE  =", "FITS: save it as TIFF"),
     (b"II\xbc", "JPEG XR: save it as TIFF"),
-    (b"\x1aE\xdf\xa3", "a video: extract its frames"),
-    (b"OggS", "a video or sound: extract its frames"),
+    (b"\x1aE\xdf\xa3", _FILM),
+    (b"OggS", _FILM),
 )
 
 
@@ -74,7 +75,7 @@ def kind_of(data: bytes) -> str:
 def _riff(data: bytes) -> str:
     if data[8:12] == b"WEBP":
         return "WEBP"
-    raise DataError(f"{_UNKNOWN}: it is a video or sound: extract its frames")
+    raise DataError(f"{_UNKNOWN}: it is {_FILM}")
 
 
 def _of_brands(brands: set[bytes]) -> str:
@@ -84,7 +85,7 @@ def _of_brands(brands: set[bytes]) -> str:
         return "RAW"
     if brands & _HEIF_BRANDS:
         return "HEIF"
-    raise DataError(f"{_UNKNOWN}: it is a video: extract its frames")
+    raise DataError(f"{_UNKNOWN}: it is {_FILM}")
 
 
 def _what_it_is(head: bytes) -> Iterator[str]:

@@ -7,6 +7,7 @@ import torch
 
 from artgan import weights
 from artgan.backbones import LIGHT_BACKBONES
+from artgan.decode import Picture
 from artgan.errors import DataError
 from artgan.progress import Listener
 from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
@@ -92,6 +93,17 @@ def refined(pictures: list[np.ndarray], style: np.ndarray | None, recipe: Recipe
     names = [f"picture {place + 1}" for place in range(len(pictures))]
     series = Series(pictures, names, style, [] if style is None else [style])
     return refine(series, recipe, torch.device("cpu"), listen)
+
+
+def losses_of(picture: Picture, width: int, height: int) -> list[str]:
+    """Return what the studio's copy of an uploaded picture, of this size, lacks: one sentence a kind, to follow its name."""
+    lost = {
+        "has several pictures, of which one is used": any(note.startswith(("first of", "page ")) for note in picture.notes),
+        "is transparent in part, which counts as white": "transparency composited on the matte" in picture.notes,
+        "has more than 8 bits a channel, of which 8 are used": any(note.endswith("-bit scaled to 8") for note in picture.notes),
+        f"is used at {width} x {height} pixels": max(picture.width, picture.height) > max(width, height),
+    }
+    return [sentence for sentence, is_so in lost.items() if is_so]
 
 
 def usable_backbones() -> list[str]:

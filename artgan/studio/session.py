@@ -178,12 +178,13 @@ class Session:
         return File(data, f"image/{image_format}", f"{_stem(point)}{SUFFIX_OF[image_format]}")
 
     def upload(self, data: bytes) -> dict[str, Any]:
-        """Decode a picture by the one safe decoder, keep a copy of up to 1024 px, and return its index and size.
+        """Decode a picture by the one safe decoder, keep a copy of up to 1024 px, and return its index, size and what it lost.
 
         Raises:
             DataError: not a picture, damaged, or of too many pixels.
         """
-        pixels = decode(data, enough_px=_UPLOAD_SIDE_PX, max_pixels=MAX_UPLOAD_PIXELS).pixels
+        picture = decode(data, enough_px=_UPLOAD_SIDE_PX, max_pixels=MAX_UPLOAD_PIXELS)
+        pixels = picture.pixels
         if max(pixels.shape[:2]) > _UPLOAD_SIDE_PX:
             image = Image.fromarray(pixels)
             image.thumbnail((_UPLOAD_SIDE_PX, _UPLOAD_SIDE_PX), Image.Resampling.LANCZOS)
@@ -192,7 +193,13 @@ class Session:
         self._uploads[self._upload_count] = pixels
         while len(self._uploads) > MAX_UPLOADS:
             self._uploads.popitem(last=False)
-        return {"upload": self._upload_count, "width": pixels.shape[1], "height": pixels.shape[0]}
+        height, width, _ = pixels.shape
+        return {
+            "upload": self._upload_count,
+            "width": width,
+            "height": height,
+            "lost": refining.losses_of(picture, width, height),
+        }
 
     def uploaded(self, index: Any) -> np.ndarray:
         """Return an uploaded picture, uint8 `[H, W, 3]`.

@@ -274,10 +274,11 @@ def bomb(side: int) -> bytes:
         (b"<!doctype html><script>alert(1)</script>", "not a picture"),
         (b"GIF89a" + bytes(20), "damaged"),
         (b"", "empty"),
+        (b"\0\0\0\x18ftypisom" + bytes(40), "artgan refine takes films"),
         (bomb(20_000), "megapixels"),
         (bomb(200_000), "megapixels"),
     ],
-    ids=["svg", "html", "cut", "empty", "bomb", "large-bomb"],
+    ids=["svg", "html", "cut", "empty", "film", "bomb", "large-bomb"],
 )
 def test_uploads_are_pictures_or_refused(client, data, message):
     before = memory_mb()
@@ -285,6 +286,24 @@ def test_uploads_are_pictures_or_refused(client, data, message):
     assert answer.status_code == 422
     assert message in answer.json()["error"]
     assert memory_mb() - before < 200
+
+
+def test_an_upload_says_what_the_copy_lacks(client):
+    """Frames, opacity, depth and size: one sentence a kind, and none for a picture that is kept whole."""
+    images = [Image.new("RGBA", (1200, 30), (200, 30, 30, clear)) for clear in (90, 120)]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "WEBP", save_all=True, append_images=images[1:], lossless=True)
+    assert client.post("/api/uploads", content=buffer.getvalue()).json()["lost"] == [
+        "has several pictures, of which one is used",
+        "is transparent in part, which counts as white",
+        "is used at 1024 x 26 pixels",
+    ]
+    deep = io.BytesIO()
+    Image.fromarray(np.linspace(0, 65535, 1600).astype(np.uint16).reshape(40, 40)).save(deep, "PNG")
+    assert client.post("/api/uploads", content=deep.getvalue()).json()["lost"] == [
+        "has more than 8 bits a channel, of which 8 are used"
+    ]
+    assert client.post("/api/uploads", content=png(np.zeros((30, 40, 3), np.uint8))).json()["lost"] == []
 
 
 def test_an_upload_comes_back_encoded_anew(client):

@@ -288,12 +288,16 @@ def test_a_picture_of_ones_own_is_found(visit, tmp_path):
     page.locator("#name", has_text="projection").wait_for(timeout=WAIT)
 
 
-def test_an_upload_that_is_no_picture_is_a_line_on_the_page(browser, server, tmp_path):
+def test_an_upload_that_is_no_picture_or_loses_something_is_a_line_on_the_page(browser, server, tmp_path):
     made = Visit(browser, server)
     (tmp_path / "page.html").write_text("<script>alert(1)</script>")
     made.page.click("#tab-refine")
     made.page.set_input_files("#style-file", tmp_path / "page.html")
     made.page.locator("#messages .bad", has_text="not a picture").wait_for(timeout=WAIT)
+    shades = [Image.new("RGB", (40, 40), color) for color in ("navy", "teal")]
+    shades[0].save(tmp_path / "two.gif", save_all=True, append_images=shades[1:])
+    made.page.set_input_files("#style-file", tmp_path / "two.gif")
+    made.page.get_by_text("two.gif has several pictures, of which one is used.").wait_for(timeout=WAIT)
     made.context.close()
 
 

@@ -121,12 +121,16 @@ export function drawDirections() {
 }
 
 export async function choosePicture(input, drop, picture, taken) {
+  const lost = make("p", { className: "quiet", hidden: true });
+  drop.after(lost);
   const take = guarded(async (files) => {
     if (!files.length) return;
     const { upload } = await import("./api.js");
     const known = await upload(files[0]);
     picture.src = `/api/uploads/${known.upload}`;
     picture.hidden = false;
+    lost.textContent = known.lost.map((what) => `${files[0].name} ${what}.`).join(" ");
+    lost.hidden = !known.lost.length;
     taken(known.upload);
   });
   input.onchange = () => take(input.files);
