@@ -18,7 +18,6 @@ FLOORS = [
     {
         "errors",
         "file_names",
-        "processes",
         "tables",
         "schema",
         "arguments",
@@ -36,6 +35,7 @@ FLOORS = [
         "decode",
         "weights",
         "world",
+        "workers",
     },
     {"config"},
     {"backbones"},

@@ -9,6 +9,7 @@ import typer
 from artgan import arguments
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
+from artgan.cli.workers import CLUSTER_HELP, chosen_workers
 from artgan.errors import ConfigError, DataError
 from artgan.file_names import join_names
 
@@ -50,6 +51,7 @@ def prepare(
     ] = None,
     every: Annotated[int | None, typer.Option(help="Take films too: every so many-th frame, such as 12.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core, at most 8.")] = None,
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and stop.")] = False,
     drop: Annotated[
         list[str] | None, typer.Option(help="Leave works out of an existing collection: NAMES or *patterns; runs on it go on.")
@@ -111,14 +113,14 @@ def prepare(
         for note in listing.notes:
             print(f"  {note}")
         return
-    processes = workers if workers is not None else min(8, os.cpu_count() or 1)
+    jobs = max(1, workers) if workers is not None else min(8, os.cpu_count() or 1)
     stands = "what is done is kept, and the same command goes on from there"
     with hearing(quiet=context.obj.quiet, if_stopped=stands) as listen:
         summary = preparing.prepare(
             sources,
             out,
             recipe,
-            workers=processes,
+            workers=chosen_workers(context.obj, jobs, cluster),
             max_pixels=max_pixels,
             overwrite=force,
             use_labels=use_labels,

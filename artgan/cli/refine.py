@@ -12,6 +12,7 @@ from artgan.cli.app import EPILOG, app
 from artgan.cli.fits import fit_a_network, fit_an_enlarger
 from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
+from artgan.cli.workers import CLUSTER_HELP, JOBS_HELP, chosen_workers
 from artgan.errors import ConfigError, DataError
 from artgan.refine.steps.enlarge import CLASSICAL_WAYS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from artgan.refine.files import Result
     from artgan.refine.materials import Materials
     from artgan.refine.recipe import Recipe
+    from artgan.workers.tasks import Workers
 
 _EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color match --out refined"
 _LISTED_FAILURES = 8
@@ -101,7 +103,8 @@ def refine(
     seed: Annotated[Whole, typer.Option(help="Seed of all noise; default: 0.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
     sign: Sign = None,
-    jobs: Annotated[int, typer.Option(help="Processes on a CPU; 0: one for each core.")] = 1,
+    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = 1,
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP)] = None,
     shard: Annotated[str, typer.Option(help="i/n: this machine's share of a folder that all see.")] = "1/1",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
@@ -188,7 +191,10 @@ def refine(
         return
     if out is None:
         raise ConfigError("refine needs --out FOLDER")
-    _run(context.obj, inputs, out, look, materials, share, arguments.jobs(jobs), device, cube, sign, dry_run, force)
+    if sign is not None and cluster is not None:
+        raise ConfigError("--sign keeps its key on this machine, and --cluster would send it to others: leave one of them out")
+    workers = chosen_workers(context.obj, jobs, cluster)
+    _run(context.obj, inputs, out, look, materials, share, workers, device, cube, sign, dry_run, force)
 
 
 def _look(
@@ -253,7 +259,7 @@ def _run(
     look: "Recipe",
     materials: "Materials",
     share: tuple[int, int],
-    jobs: int,
+    workers: "Workers",
     device_name: str,
     cube: Path | None,
     sign: tuple[Path, Path] | None,
@@ -283,7 +289,7 @@ def _run(
         raise ConfigError(f"--cube {cube}: is of a series of pictures, and the inputs are films")
     signature = signature_of(sign, [format_of(path) for path in moving])
     if stills:
-        options.say(forecast(stills, look, materials, device, jobs, share))
+        options.say(forecast(stills, look, materials, device, workers.jobs, share))
     if moving:
         options.say(f"{len(moving)} films, frame by frame: {', '.join(path.name for path in moving)}")
     if dry_run:
@@ -299,7 +305,7 @@ def _run(
             options.say(film)
         if failed and not (stills or films):
             raise DataError("\n".join(f"{path.name}: {reason}" for path, reason in failed.items()))
-        request = RefineRequest(stills, out, look, materials, device, jobs, share, cube, told(films, failed), signature)
+        request = RefineRequest(stills, out, look, materials, device, workers, share, cube, told(films, failed), signature)
         result = run_refine(request, say=options.say, on_progress=listen)
     _report_failures(result)
 

@@ -9,9 +9,9 @@ import hashlib
 import multiprocessing
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,12 @@ from artgan.datasets.sources import Listing, Reading, list_files
 from artgan.decode import MAX_PIXELS
 from artgan.errors import DataError, StorageError
 from artgan.overview import SHEET_REASON, is_sheet
-from artgan.processes import interrupts_stay_here, leave_with_parent
 from artgan.progress import Listener, Progress, silent
 from artgan.storage import only_one
+from artgan.workers.tasks import Lost, Workers, over_workers
 
-_FILES_AHEAD_PER_WORKER = 16
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 128 << 20  # malloc.h
 _SETTLED_KEYS = ("duplicates", "holdout", "max_reject")
-_Task = tuple[SourceFile, Recipe, int]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def prepare(
     out: Path,
     recipe: Recipe,
     *,
-    workers: int = 1,
+    workers: int | Workers = 1,
     max_pixels: int = MAX_PIXELS,
     overwrite: bool = False,
     use_labels: bool = True,
@@ -73,7 +71,7 @@ def prepare(
         sources: see `artgan.datasets.sources.list_files`.
         out: the collection; where it lies within a source, it is no part of it.
         recipe: how pictures are made alike.
-        workers: processes.
+        workers: processes; or a cluster, which must see local sources.
         max_pixels: a picture of more is rejected by its header; a JPEG that can be decoded small enough is not.
         overwrite: replace an existing collection.
         use_labels: take classes from folders and label files.
@@ -82,10 +80,11 @@ def prepare(
         on_progress: told after each file.
 
     Raises:
-        ConfigError: `out` is or holds a source, or is no former collection.
+        ConfigError: `out` is or holds a source, or is no former collection; or the cluster cannot be used or was lost.
         DataError: nothing to read, too many rejected files (the index then stays beside `out`), or `out` exists.
         StorageError: no space, not writable, or another process is making the same collection.
     """
+    crew = Workers(workers) if isinstance(workers, int) else workers
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
     local = [Path(source) for source in sources if not remote.is_url(str(source))]
@@ -105,7 +104,7 @@ def prepare(
             journal = open_journal(building, plan, shape)
             try:
                 left = files[journal.files :]
-                for entries in _prepare_files(left, recipe, workers, max_pixels):
+                for entries in _prepare_files(left, recipe, crew, max_pixels, local):
                     journal.append(entries)
                     on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
@@ -175,9 +174,8 @@ def _check_space(out: Path, expected: Forecast) -> None:
         )
 
 
-def _prepare_file(task: _Task) -> list[Entry]:
+def _prepare_file(file: SourceFile, recipe: Recipe, max_pixels: int) -> list[Entry]:
     """Do one file's whole work; runs in a worker process and never raises for a bad file."""
-    file, recipe, max_pixels = task
     line: dict[str, Any] = {"name": file.name, "source": file.where, "status": KEPT, "reason": None, "label": file.label}
     if file.fate is not None:
         return [(line | asdict(file.fate), None)]
@@ -237,62 +235,22 @@ def _rejected(line: dict[str, Any], reason: str) -> list[Entry]:
 
 
 def _prepare_files(
-    files: Sequence[SourceFile], recipe: Recipe, workers: int, max_pixels: int = MAX_PIXELS
+    files: Sequence[SourceFile], recipe: Recipe, workers: Workers, max_pixels: int = MAX_PIXELS, sees: Sequence[Path] = ()
 ) -> Iterator[list[Entry]]:
     """Yield results in the order of the files; one that kills its process, by a decoder's fault, is rejected like others."""
-    tasks = [(file, recipe, max_pixels) for file in files]
-    if workers <= 1:
-        yield from map(_prepare_file, tasks)
-        return
-    done = 0
-    while done < len(tasks):
-        for entries in _from_pool(tasks[done:], workers):
+    work = partial(_worker, recipe, max_pixels)
+    for index, entries in over_workers(work, files, workers, in_order=True, sees=sees):
+        if not isinstance(entries, Lost):
             yield entries
-            done += 1
-        if done < len(tasks):
-            yield _alone(tasks[done])
-            done += 1
+            continue
+        line = {"name": files[index].name, "source": files[index].where, "label": files[index].label}
+        yield _rejected(line, "kills the process that decodes it, or needs more memory than there is")
 
 
-def _from_pool(tasks: Sequence[_Task], workers: int) -> Iterator[list[Entry]]:
-    """Yield results with a bounded number of files in flight; end early when a process of the pool dies."""
-    pool = _pool(workers)
-    try:
-        ahead = workers * _FILES_AHEAD_PER_WORKER
-        with interrupts_stay_here():
-            pending = [pool.submit(_prepare_file, task) for task in tasks[:ahead]]
-        for index in range(len(tasks)):
-            entries = pending.pop(0).result()
-            if index + ahead < len(tasks):
-                pending.append(pool.submit(_prepare_file, tasks[index + ahead]))
-            yield entries
-    except BrokenExecutor:
-        return
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _alone(task: _Task) -> list[Entry]:
-    """Try one file in a process of its own, to learn whether it was this file that the others died with."""
-    file, *_ = task
-    try:
-        with _pool(1) as pool:
-            with interrupts_stay_here():
-                result = pool.submit(_prepare_file, task)
-            return result.result()
-    except BrokenExecutor:
-        line = {"name": file.name, "source": file.where, "label": file.label}
-        return _rejected(line, "kills the process that decodes it, or needs more memory than there is")
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
-
-
-def _begin() -> None:
-    leave_with_parent()
-    _keep_freed_memory()
+def _worker(recipe: Recipe, max_pixels: int) -> Callable[[SourceFile], list[Entry]]:
+    if multiprocessing.parent_process() is not None:  # a process of this work's own
+        _keep_freed_memory()
+    return partial(_prepare_file, recipe=recipe, max_pixels=max_pixels)
 
 
 def _keep_freed_memory() -> None:

@@ -1,8 +1,7 @@
 """Drawings made ahead, in a folder of shards that are read by memory map; whatever is there already is kept."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 
 from artgan.drawings.drawing import ATTRIBUTES, SIDE_PX, draw
 from artgan.errors import StorageError
-from artgan.processes import leave_with_parent
 from artgan.progress import Listener, Progress, silent
 from artgan.storage import building
+from artgan.workers.tasks import Lost, Workers, over_workers
 
 SHARD = 1024
 _PARTS_PX = SIDE_PX // 4
@@ -60,11 +59,14 @@ def fill_pool(folder: Path, seed: int, count: int, *, workers: int = 1, on_progr
 
 
 def _drawn(folder: Path, seed: int, shards: list[int], workers: int) -> Iterator[int]:
-    if workers <= 1:
-        yield from (_draw_shard(folder, seed, shard) for shard in shards)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=leave_with_parent) as executor:
-        yield from executor.map(_draw_shard, [folder] * len(shards), [seed] * len(shards), shards)
+    for index, drawn in over_workers(partial(_drawer, folder, seed), shards, Workers(workers)):
+        if isinstance(drawn, Lost):
+            raise StorageError(f"the process that draws shard {shards[index]} is ended: is there enough memory?")
+        yield drawn
+
+
+def _drawer(folder: Path, seed: int) -> Callable[[int], int]:
+    return partial(_draw_shard, folder, seed)
 
 
 class Pool:

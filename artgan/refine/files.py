@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,12 +35,13 @@ from artgan.refine.recipe import OutputLook, Recipe
 from artgan.refine.sequence import Passes, batches_of
 from artgan.refine.sources import find_pictures
 from artgan.refine.store import FolderStore
-from artgan.refine.workers import over_processes
 from artgan.signing import Signature, sign_file
 from artgan.storage import only_one, write_whole
 from artgan.targets import REFINED, check_apart, check_replaceable
+from artgan.workers.tasks import ALONE, Lost, Workers, over_workers
 
 WORK_FOLDER = ".unfinished"
+_LOST = "its process was ended from outside, most likely for want of memory: give fewer --jobs, --tile 512 or a smaller --size"
 
 
 @dataclass
@@ -67,7 +70,7 @@ def refine_files(
     materials: Materials,
     *,
     device: torch.device,
-    jobs: int = 1,
+    workers: Workers = ALONE,
     shard: tuple[int, int] = (1, 1),
     signature: Signature | None = None,
     on_progress: Listener = silent,
@@ -80,7 +83,7 @@ def refine_files(
         recipe: the look.
         materials: what it is applied with.
         device: where style is computed.
-        jobs: processes, on a CPU.
+        workers: processes on a CPU, or a cluster, which must see `inputs` and `out`.
         shard: (i, n): style every n-th picture, from the i-th (counted from 1). The run that finds all pictures styled,
             whichever it is, goes on to color and files.
         signature: signs every result, with its source as an ingredient.
@@ -105,7 +108,9 @@ def refine_files(
     _make(work)
     store = FolderStore(work)
     passes = Passes(recipe, materials, str(device), store)
-    failed |= _first_pass(items, passes, store, jobs, shard, on_progress)
+    workers = workers if device.type == "cpu" or workers.cluster is not None else ALONE
+    with _witness(work, workers) as sees:
+        failed |= _first_pass(items, passes, store, workers, sees, shard, on_progress)
     elsewhere = {item.path: store.failure(item.key) for item in items if item.path not in failed}
     failed |= {path: reason for path, reason in elsewhere.items() if reason is not None}
     items = [item for item in items if item.path not in failed]
@@ -115,8 +120,8 @@ def refine_files(
     if not items:
         raise DataError(_all_failed(failed))
     busy = StorageError(f"{work}: another run is finishing this series; wait for it")
-    with only_one(work / "finishing.lock", busy):
-        result = _second_pass(items, passes, out, jobs, signature, on_progress)
+    with only_one(work / "finishing.lock", busy), _witness(work, workers) as sees:
+        result = _second_pass(items, passes, out, workers, sees, signature, on_progress)
     result.failed |= failed
     return result
 
@@ -126,8 +131,28 @@ def forget_run(out: Path) -> None:
     shutil.rmtree(out / WORK_FOLDER, ignore_errors=True)
 
 
+@contextmanager
+def _witness(work: Path, workers: Workers) -> Iterator[list[Path]]:
+    """Yield what every machine of a cluster must see: a new file where results go."""
+    if workers.cluster is None:
+        yield []
+        return
+    witness = work / f"seen-{uuid.uuid4().hex}"
+    write_whole(witness, b"")
+    try:
+        yield [witness]
+    finally:
+        witness.unlink(missing_ok=True)
+
+
 def _first_pass(
-    items: Sequence[Item], passes: Passes, store: FolderStore, jobs: int, shard: tuple[int, int], on_progress: Listener
+    items: Sequence[Item],
+    passes: Passes,
+    store: FolderStore,
+    workers: Workers,
+    sees: Sequence[Path],
+    shard: tuple[int, int],
+    on_progress: Listener,
 ) -> dict[Path, str]:
     """Take this shard's pictures through the first pass; return the failures."""
     mine = items[shard[0] - 1 :: shard[1]]
@@ -143,10 +168,10 @@ def _first_pass(
     for item in mine:  # a batch may hold pictures that have been through already, and two files may be the same picture
         paths.setdefault(item.key, []).append(item.path)
     failed: dict[Path, str] = {}
-    jobs = jobs if device.type == "cpu" else 1
-    alone = jobs <= 1 or len(batches) <= 1
-    make = partial(passes.first, on_progress if alone else silent, done, len(mine))
-    for index, reasons in over_processes(make, batches, jobs):
+    workers = workers.for_tasks(len(batches))
+    make = partial(passes.first, silent if workers.are_elsewhere else on_progress, done, len(mine))
+    for index, outcome in over_workers(make, batches, workers, threads=torch.get_num_threads(), sees=sees):
+        reasons = dict.fromkeys((item.key for item in batches[index]), _LOST) if isinstance(outcome, Lost) else outcome
         done += len(batches[index])
         on_progress(Progress("style", done, len(mine), "pictures"))
         for key, reason in reasons.items():
@@ -229,7 +254,13 @@ def _losses(source: Source, output: OutputLook) -> tuple[str, ...]:
 
 
 def _second_pass(
-    items: Sequence[Item], passes: Passes, out: Path, jobs: int, signature: Signature | None, on_progress: Listener
+    items: Sequence[Item],
+    passes: Passes,
+    out: Path,
+    workers: Workers,
+    sees: Sequence[Path],
+    signature: Signature | None,
+    on_progress: Listener,
 ) -> Result:
     """Fit to the series and write the files."""
     keys = tuple(item.key for item in items)
@@ -247,8 +278,9 @@ def _second_pass(
             writings.append(_writing(item, target, said))
         except DataError as error:
             result.failed[item.path] = str(error)
-    for index, written in over_processes(_Writer(passes, keys, signature).worker, writings, jobs):
-        item = writings[index].item
+    make, workers = _Writer(passes, keys, signature).worker, workers.for_tasks(len(writings))
+    for index, outcome in over_workers(make, writings, workers, threads=torch.get_num_threads(), sees=sees):
+        item, written = writings[index].item, _Written(_LOST) if isinstance(outcome, Lost) else outcome
         if written.error is None:
             result.written[item.path] = writings[index].target
             journal.add(item.file_name, written.lost)

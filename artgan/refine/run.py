@@ -23,6 +23,7 @@ from artgan.refine.steps.step import Size
 from artgan.refine.store import MemoryStore
 from artgan.refine.style_card import source_of_picture
 from artgan.signing import Signature
+from artgan.workers.tasks import ALONE, Workers
 
 Say = Callable[[str], None]
 
@@ -51,7 +52,7 @@ class RefineRequest:
         out: an existing folder.
         recipe, materials: the look and what it is applied with.
         device: where networks run.
-        jobs: processes, on a CPU.
+        workers: processes on a CPU, or a cluster.
         shard: (i, n): this run's share of the first pass.
         cube: also write the color map of the series there.
         films: of the same run, which are done.
@@ -63,7 +64,7 @@ class RefineRequest:
     recipe: Recipe
     materials: Materials
     device: torch.device
-    jobs: int = 1
+    workers: Workers = ALONE
     shard: tuple[int, int] = (1, 1)
     cube: Path | None = None
     films: Films = field(default_factory=Films)
@@ -91,7 +92,7 @@ def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress
             recipe,
             materials,
             device=device,
-            jobs=request.jobs,
+            workers=request.workers,
             shard=request.shard,
             signature=request.signature,
             on_progress=on_progress,

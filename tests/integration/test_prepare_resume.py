@@ -14,6 +14,7 @@ from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import StorageError
 from artgan.storage import only_one
+from artgan.workers.tasks import Workers
 
 LOOK = Recipe(32, 32, holdout=0.1)
 NAMES = ("images.npy", "index.jsonl", "collection.json", "contact_sheet.png")
@@ -46,7 +47,7 @@ def test_a_killed_preparation_goes_on(sources, collection_folder, tmp_path, monk
     assert forecast(find_files([sources]), out, LOOK).num_done == 17
     done = []
     original = preparing._prepare_file
-    monkeypatch.setattr(preparing, "_prepare_file", lambda task: done.append(task) or original(task))
+    monkeypatch.setattr(preparing, "_prepare_file", lambda file, **look: done.append(file) or original(file, **look))
     prepare([sources], out, LOOK, workers=1)
     assert len(done) == 42 - 17
     assert_same(out, collection_folder)
@@ -105,7 +106,7 @@ class Deadly(SourceFile):
 def test_a_file_that_kills_its_process_is_rejected_and_the_others_are_done(sources):
     good = find_files([sources])[:9]
     files = [*good[:3], Deadly(good[0].path, "a.png", None), *good[3:6], Deadly(good[0].path, "b.png", None), *good[6:]]
-    lines = [entries[0][0] for entries in preparing._prepare_files(files, LOOK, 2)]
+    lines = [entries[0][0] for entries in preparing._prepare_files(files, LOOK, Workers(2))]
     assert [line["name"] for line in lines] == [file.name for file in files]
     assert [line["name"] for line in lines if "kills the process" in str(line["reason"])] == ["a.png", "b.png"]
 

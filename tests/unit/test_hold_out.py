@@ -140,11 +140,11 @@ def test_real_films_with_stills_prepared_resumed_and_dropped_from(mixed, tmp_pat
 
     original, seen = preparing._prepare_file, []
 
-    def stopped(task):
-        seen.append(task)
+    def stopped(file, **look):
+        seen.append(file)
         if len(seen) == 14:
             raise KeyboardInterrupt
-        return original(task)
+        return original(file, **look)
 
     monkeypatch.setattr(preparing, "_prepare_file", stopped)
     assert artgan(*command, tmp_path / "resumed") == 130

@@ -12,7 +12,7 @@ PROGRAM = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from artgan.processes import leave_with_parent
+from artgan.workers.processes import leave_with_parent
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=leave_with_parent)

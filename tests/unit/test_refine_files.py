@@ -31,6 +31,7 @@ from artgan.refine.recipe import make_recipe
 from artgan.refine.report import before_after_sheet, summary, write_report
 from artgan.refine.sequence import batches_of
 from artgan.refine.sources import find_pictures, mask_for, style_of_files
+from artgan.workers.tasks import Workers
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -95,7 +96,7 @@ def test_files_keep_their_metadata_and_carry_the_recipe(pictures, materials, tmp
 def test_order_processes_and_shards_change_nothing(pictures, materials, tmp_path):
     run([pictures], tmp_path / "one", materials)
     run(sorted(pictures.iterdir(), reverse=True), tmp_path / "turned", materials)
-    run([pictures], tmp_path / "two", materials, jobs=2)
+    run([pictures], tmp_path / "two", materials, workers=Workers(2))
     first = run([pictures], tmp_path / "shards", materials, shard=(1, 3))
     assert first.waiting == 3
     assert not first.written
