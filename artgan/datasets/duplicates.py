@@ -7,11 +7,13 @@ colors stay apart.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 from scipy import fft
+
+from artgan.datasets.keypoints import NONE, Keypoints, find_keypoints
 
 HASH_BITS = 64
 MAX_DISTANCE = 6
@@ -24,10 +26,11 @@ _CANDIDATES_AT_ONCE = 1 << 21
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What likeness needs of a picture: its hash, and a color copy, uint8 `[16, 16, 3]`."""
+    """What likeness needs of a picture: its hash, a color copy, uint8 `[16, 16, 3]`, and, for crops, its keypoints."""
 
     hash: int
     proxy: np.ndarray
+    keypoints: Keypoints = field(default=NONE)
 
     @property
     def is_even(self) -> bool:
@@ -37,14 +40,18 @@ class Fingerprint:
 
 def fingerprint(pixels: np.ndarray) -> Fingerprint:
     """Return the fingerprint of uint8 `[h, w, 3]`, taken of the whole picture whatever its shape."""
-    # A small copy is made once, by box averages first: a Lanczos filter over a whole scan costs as much as decoding it.
-    image = Image.fromarray(pixels).resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    # Box averages are taken once and first: a Lanczos filter over a whole scan costs as much as decoding it.
+    height, width, _ = pixels.shape
+    shares = [max(1, int(side / _SMALL_PX / 2)) for side in (width, height)]
+    averaged = Image.fromarray(pixels).reduce((shares[0], shares[1]))
+    box = (0, 0, width / shares[0], height / shares[1])
+    image = averaged.resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS, box)
     gray = image.convert("L").resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS)
     coefficients = fft.dctn(np.asarray(gray, dtype=np.float64), norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
     signs = coefficients > 0
     signs[0, 0] = False  # the mean says nothing about the motif
     proxy = np.asarray(image.resize((PROXY_PX, PROXY_PX), Image.Resampling.LANCZOS))
-    return Fingerprint(int(_pack(signs[None])[0]), proxy)
+    return Fingerprint(int(_pack(signs[None])[0]), proxy, find_keypoints(averaged.convert("L"), box, width / height))
 
 
 def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
@@ -80,6 +87,7 @@ class Groups:
 
     def __init__(self, count: int) -> None:
         self._parent = list(range(count))
+        self._sizes = [1] * count
 
     def root(self, item: int) -> int:
         """Return the smallest member of an item's set."""
@@ -91,7 +99,19 @@ class Groups:
     def join(self, a: int, b: int) -> None:
         """Put two sets together."""
         low, high = sorted((self.root(a), self.root(b)))
-        self._parent[high] = low
+        if low != high:
+            self._parent[high] = low
+            self._sizes[low] += self._sizes[high]
+
+    def size(self, item: int) -> int:
+        """Return how many items are in an item's set."""
+        return self._sizes[self.root(item)]
+
+    def copy(self) -> "Groups":
+        """Return sets of the same items that go their own way from here."""
+        other = Groups(0)
+        other._parent, other._sizes = self._parent[:], self._sizes[:]
+        return other
 
     def members(self) -> list[list[int]]:
         """Return the sets with more than one member, each ascending, by their first member."""

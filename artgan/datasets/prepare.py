@@ -38,6 +38,7 @@ from artgan.workers.tasks import Lost, Workers, over_workers
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT_BYTES = -1, -3, 128 << 20  # malloc.h
 _SETTLED_KEYS = ("duplicates", "holdout", "max_reject")
+_LINES_VERSION = 2  # of a journal's: since then with keypoints
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def prepare(
                     on_progress(Progress("preparing", journal.files, len(files), "files"))
             finally:
                 journal.close()
-            summary = settle(building, journal.lines, recipe, use_labels, stated_rights(sources), out, listing.notes)
+            rights = stated_rights(sources)
+            summary = settle(building, journal.lines, recipe, use_labels, rights, out, listing.notes, on_progress)
             shutil.rmtree(building, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot write the collection {out}: {error}; what is done is kept for the next try") from error
@@ -163,7 +165,8 @@ def _plan(files: Sequence[SourceFile], recipe: Recipe, max_pixels: int) -> dict[
     look = {key: value for key, value in asdict(recipe).items() if key not in _SETTLED_KEYS}
     if max_pixels != MAX_PIXELS:
         look["max_pixels"] = max_pixels
-    return {"format": FORMAT_VERSION, "recipe": look, "files": [[*file.stamp(), file.label] for file in files]}
+    stamps = [[*file.stamp(), file.label] for file in files]
+    return {"format": FORMAT_VERSION, "lines": _LINES_VERSION, "recipe": look, "files": stamps}
 
 
 def _check_space(out: Path, expected: Forecast) -> None:
@@ -208,7 +211,9 @@ def _prepare_file(file: SourceFile, recipe: Recipe, max_pixels: int) -> list[Ent
     if not recipe.min_aspect <= width / height <= recipe.max_aspect:
         return _rejected(line, f"its shape, width / height, is not within {recipe.min_aspect:g} to {recipe.max_aspect:g}")
     twin = fingerprint(pixels)
-    line |= {"perceptual_hash": f"{twin.hash:016x}", "proxy": base64.b64encode(twin.proxy.tobytes()).decode()}
+    line["perceptual_hash"] = f"{twin.hash:016x}"
+    for key, value in (("proxy", twin.proxy.tobytes()), ("keypoints", twin.keypoints.to_bytes())):
+        line[key] = base64.b64encode(value).decode()
     return _fitted(line, pixels, extent, recipe)
 
 

@@ -12,16 +12,20 @@ import numpy as np
 
 from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, pixel_hash
 from artgan.datasets.contact_sheet import write_contact_sheet
+from artgan.datasets.crops import crop_pairs
 from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
 from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.films import film_of
 from artgan.datasets.hold_out import split
 from artgan.datasets.journal import Line, first_of_file, write_header
+from artgan.datasets.keypoints import Keypoints
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
+from artgan.progress import Listener, Progress, silent
 from artgan.storage import move, remove, share
 
 _COPY_BYTES = 16 << 20
+_LARGEST_GROUP, _LARGEST_GROUP_SHARE = 32, 0.05  # that crops may bring together
 
 
 @dataclass
@@ -48,13 +52,16 @@ def settle(
     rights: list[str],
     out: Path,
     notes: Sequence[str] = (),
+    on_progress: Listener = silent,
 ) -> Summary:
     """Make the collection `out` from a finished journal.
+
+    Crops are looked for where some works are held out, since that is all that they change.
 
     Raises:
         DataError: too many files were rejected, or too few are left; the index then lies beside `out`.
     """
-    mark_duplicates(lines, recipe.duplicates)
+    mark_duplicates(lines, recipe.duplicates, with_crops=recipe.holdout > 0, on_progress=on_progress)
     notes = [*notes, *_settle_labels(lines, use_labels), *split(lines, recipe.holdout)]
     summary = _summarize(out, lines, rights, notes)
     kept = [line for line in lines if line["status"] == KEPT]
@@ -89,12 +96,13 @@ def settle(
     return summary
 
 
-def mark_duplicates(lines: Sequence[Line], which: str) -> None:
-    """Name the group of every work that has a twin or tiles, and mark those that are like one that stays, the largest first.
+def mark_duplicates(lines: Sequence[Line], which: str, *, with_crops: bool = True, on_progress: Listener = silent) -> None:
+    """Name the group of every work that has a twin, a crop or tiles, and mark those like one that stays, the largest first.
 
     Likeness is to the work that stays and never goes through a third: of a motif that changes in small steps several stay.
-    They are one group all the same, and so on one side of the hold-out. Works are compared whole, so the tiles of one never
-    count as twins of each other. An even frame, such as a fade to black, stands in many films and is in no group.
+    They are one group all the same, and so on one side of the hold-out; so are a work and its crops, which all stay. Works are
+    compared whole, so the tiles of one never count as twins of each other. An even frame, such as a fade to black, stands in
+    many films and is in no group.
     """
     works = _works(lines)
     firsts = [work[0] for work in works]
@@ -118,7 +126,8 @@ def mark_duplicates(lines: Sequence[Line], which: str) -> None:
         return exact.root(a) == exact.root(b) or (which == "alike" and (near[0] == near[1] or near in pairs))
 
     even_frames = {index for index, item in enumerate(fingerprints) if item.is_even and film_of(firsts[index]["source"])}
-    grouped = {index: members[0] for members in alike.members() for index in members if index not in even_frames}
+    related = _with_crops(alike, fingerprints, on_progress) if with_crops else alike
+    grouped = {index: members[0] for members in related.members() for index in members if index not in even_frames}
     for index, work in enumerate(works):
         if index in grouped or len(work) > 1:
             for line in work:
@@ -135,6 +144,23 @@ def mark_duplicates(lines: Sequence[Line], which: str) -> None:
                 line |= {"status": DUPLICATE, "reason": reason}
 
 
+def _with_crops(alike: Groups, fingerprints: Sequence[Fingerprint], on_progress: Listener) -> Groups:
+    """Return the groups with crops in the group of their work.
+
+    Crops are told by their looks: the best fits come first, and join no groups of more than 32 works or 5 % of all, so that
+    pictures of one manner cannot chain up to a group that leaves nothing to hold out.
+    """
+    related, most = alike.copy(), max(_LARGEST_GROUP, int(_LARGEST_GROUP_SHARE * len(fingerprints)))
+
+    def tell(done: int) -> None:
+        on_progress(Progress("looking for crops", done, len(fingerprints), "works"))
+
+    for _, crop, work in crop_pairs(fingerprints, tell):
+        if related.root(crop) != related.root(work) and related.size(crop) + related.size(work) <= most:
+            related.join(crop, work)
+    return related
+
+
 def _works(lines: Sequence[Line]) -> list[list[Line]]:
     """Return the usable lines, those of one file together."""
     works: list[list[Line]] = []
@@ -148,11 +174,11 @@ def _works(lines: Sequence[Line]) -> list[list[Line]]:
 
 
 def _unpacked(work: Sequence[Line]) -> Fingerprint:
-    packed = work[0]["proxy"]
+    proxy, keypoints = (base64.b64decode(work[0][key]) for key in ("proxy", "keypoints"))
     for line in work:
-        del line["proxy"]
-    proxy = np.frombuffer(base64.b64decode(packed), dtype=np.uint8).reshape(PROXY_PX, PROXY_PX, 3)
-    return Fingerprint(int(work[0]["perceptual_hash"], 16), proxy)
+        del line["proxy"], line["keypoints"]
+    colors = np.frombuffer(proxy, dtype=np.uint8).reshape(PROXY_PX, PROXY_PX, 3)
+    return Fingerprint(int(work[0]["perceptual_hash"], 16), colors, Keypoints.from_bytes(keypoints))
 
 
 def _likeness(line: Line, kept: Line) -> str:
