@@ -126,7 +126,7 @@ def mark_duplicates(lines: Sequence[Line], which: str, *, with_crops: bool = Tru
         return exact.root(a) == exact.root(b) or (which == "alike" and (near[0] == near[1] or near in pairs))
 
     even_frames = {index for index, item in enumerate(fingerprints) if item.is_even and film_of(firsts[index]["source"])}
-    related = _with_crops(alike, fingerprints, on_progress) if with_crops else alike
+    related = _with_crops(alike, fingerprints, firsts, on_progress) if with_crops else alike
     grouped = {index: members[0] for members in related.members() for index in members if index not in even_frames}
     for index, work in enumerate(works):
         if index in grouped or len(work) > 1:
@@ -144,18 +144,22 @@ def mark_duplicates(lines: Sequence[Line], which: str, *, with_crops: bool = Tru
                 line |= {"status": DUPLICATE, "reason": reason}
 
 
-def _with_crops(alike: Groups, fingerprints: Sequence[Fingerprint], on_progress: Listener) -> Groups:
+def _with_crops(alike: Groups, fingerprints: Sequence[Fingerprint], firsts: Sequence[Line], on_progress: Listener) -> Groups:
     """Return the groups with crops in the group of their work.
 
     Crops are told by their looks: the best fits come first, and join no groups of more than 32 works or 5 % of all, so that
-    pictures of one manner cannot chain up to a group that leaves nothing to hold out.
+    pictures of one manner cannot chain up to a group that leaves nothing to hold out. Two frames of films are not joined: those
+    of one film are together in any case, and one look-alike would bind whole films to each other.
     """
     related, most = alike.copy(), max(_LARGEST_GROUP, int(_LARGEST_GROUP_SHARE * len(fingerprints)))
 
     def tell(done: int) -> None:
         on_progress(Progress("looking for crops", done, len(fingerprints), "works"))
 
+    is_frame = [film_of(line["source"]) is not None for line in firsts]
     for _, crop, work in crop_pairs(fingerprints, tell):
+        if is_frame[crop] and is_frame[work]:
+            continue
         if related.root(crop) != related.root(work) and related.size(crop) + related.size(work) <= most:
             related.join(crop, work)
     return related
