@@ -1,5 +1,6 @@
 """Which parts of a run go together: what cannot work, and what has no effect, with the reason and the way out."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from artgan.augment import AUGMENTATIONS
@@ -20,66 +21,57 @@ FORMER_DEFAULTS: dict[str, Any] = {
 
 def problems(model: ModelConfig, objective: ObjectiveConfig, augment: AugmentConfig, training: TrainingConfig) -> list[str]:
     """Return a sentence for each thing that cannot work, or that nothing reads."""
-    wrong = [reason for is_wrong, reason in _combinations(model, objective, augment, training) if is_wrong]
-    return wrong + _without_effect(model, augment)
+    return [*_impossible(model, objective, augment, training), *_without_effect(model, augment)]
 
 
-def _combinations(
+def _impossible(
     model: ModelConfig, objective: ObjectiveConfig, augment: AugmentConfig, training: TrainingConfig
-) -> list[tuple[bool, str]]:
+) -> Iterator[str]:
     generator, discriminator = GENERATORS.row(model.generator), DISCRIMINATORS.row(model.discriminator)
-    paired, follows = OBJECTIVES.row(objective.name).paired, AUGMENTATIONS.row(augment.name).follows
-    multiple, micro = discriminator.batch_multiple, training.micro_batch or training.batch_size
-    cut = micro < training.batch_size
-    with_path_length = " or ".join(name for name, row in GENERATORS.items() if row.styled and row.separable)
-    bounded = " or ".join(DISCRIMINATORS.where("bounded"))
-    return [
-        (
-            bool(objective.path_length_weight) and not (generator.styled and generator.separable),
-            f"objective.path_length_weight = {objective.path_length_weight} needs the {with_path_length} generator: "
-            f"{model.generator} " + ("couples the images of a batch" if generator.styled else "has no styles by layer"),
-        ),
-        (
-            model.padding not in (None, *generator.paddings),
-            f"model.padding = '{model.padding}': the {model.generator} generator has {' or '.join(generator.paddings)}",
-        ),
-        (
-            bool(model.style_mixing) and not generator.styled,
-            f"model.style_mixing = {model.style_mixing}: the {model.generator} generator has one style for all; leave it out",
-        ),
-        (
-            follows and augment.probability is None and paired,
+    if objective.path_length_weight and not (generator.styled and generator.separable):
+        able = " or ".join(name for name, row in GENERATORS.items() if row.styled and row.separable)
+        lacks = "couples the images of a batch" if generator.styled else "has no styles by layer"
+        yield (
+            f"objective.path_length_weight = {objective.path_length_weight} needs the {able} generator: {model.generator} "
+            f"{lacks}"
+        )
+    if model.padding not in (None, *generator.paddings):
+        yield f"model.padding = '{model.padding}': the {model.generator} generator has {' or '.join(generator.paddings)}"
+    if model.style_mixing and not generator.styled:
+        yield f"model.style_mixing = {model.style_mixing}: the {model.generator} generator has one style for all; leave it out"
+    if AUGMENTATIONS.row(augment.name).follows and augment.probability is None and OBJECTIVES.row(objective.name).paired:
+        yield (
             f"augment.name = '{augment.name}' follows the sign of logits, which means nothing under the {objective.name} "
-            f"objective: set augment.probability, for example 0.3, or take diffaugment",
-        ),
-        (
-            objective.r1_gamma == 0 and not discriminator.bounded,
+            f"objective: set augment.probability, for example 0.3, or take diffaugment"
+        )
+    if objective.r1_gamma == 0 and not discriminator.bounded:
+        yield (
             f"objective.r1_gamma = 0: nothing else holds the slopes of the {model.discriminator} discriminator; leave it out "
-            f"for a weight by resolution and batch, or take {bounded}",
-        ),
-        (
-            training.freeze_stages > 0 and not discriminator.freezable,
+            f"for a weight by resolution and batch, or take {' or '.join(DISCRIMINATORS.where('bounded'))}"
+        )
+    if training.freeze_stages > 0 and not discriminator.freezable:
+        yield (
             f"training.freeze_stages = {training.freeze_stages}: the features of the {model.discriminator} discriminator are "
-            f"frozen already; leave it out",
-        ),
-        *(
-            (
-                TERMS.row(name).backbone and not discriminator.backbone,
+            f"frozen already; leave it out"
+        )
+    for name in objective.terms or {}:
+        if TERMS.row(name).backbone and not discriminator.backbone:
+            yield (
                 f"objective.terms.{name} compares features of a pretrained network, and the {model.discriminator} "
-                f"discriminator has none: take {' or '.join(DISCRIMINATORS.where('backbone'))}, or leave the term out",
+                f"discriminator has none: take {' or '.join(DISCRIMINATORS.where('backbone'))}, or leave the term out"
             )
-            for name in objective.terms or {}
-        ),
-        (
-            micro > training.batch_size,
-            f"training.micro_batch = {micro} is larger than training.batch_size = {training.batch_size}",
-        ),
-        (
-            cut and (micro % multiple > 0 or training.batch_size % multiple > 0),
-            f"training.micro_batch = {micro} cuts training.batch_size = {training.batch_size}: {model.discriminator} "
-            f"discriminators judge {multiple} images together, so both must be multiples of {multiple}",
-        ),
-    ]
+    yield from _uneven_pieces(model.discriminator, discriminator.batch_multiple, training)
+
+
+def _uneven_pieces(discriminator: str, multiple: int, training: TrainingConfig) -> Iterator[str]:
+    batch, micro = training.batch_size, training.micro_batch or training.batch_size
+    if micro > batch:
+        yield f"training.micro_batch = {micro} is larger than training.batch_size = {batch}"
+    if micro < batch and (micro % multiple or batch % multiple):
+        yield (
+            f"training.micro_batch = {micro} cuts training.batch_size = {batch}: {discriminator} discriminators judge "
+            f"{multiple} images together, so both must be multiples of {multiple}"
+        )
 
 
 def _without_effect(model: ModelConfig, augment: AugmentConfig) -> list[str]:
