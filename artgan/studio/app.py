@@ -58,6 +58,8 @@ def build_app(session: Session, guard: Callable[..., Guard] | None = None, live:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         worker.close()
+        if session.door is not None:
+            session.door.close()
 
     app = Starlette(routes=routes, lifespan=lifespan)
     if guard is not None:
@@ -167,7 +169,6 @@ class _Api:
             door = self.session.door
             kinds |= {
                 "prepare": door.prepare,
-                "forecast": door.forecast,
                 "leave-out": lambda content, listen: door.leave_out(content),
             }
         kind = content.get("kind")

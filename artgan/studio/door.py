@@ -9,7 +9,6 @@ import io
 import json
 import os
 import subprocess
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,10 +27,10 @@ from artgan.datasets.fates import KEPT
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import FITS, FOCI, Recipe
 from artgan.errors import ConfigError, DataError
-from artgan.progress import Listener, Progress
+from artgan.progress import Listener
 from artgan.studio import trainer
 from artgan.studio.drops import Drops
-from artgan.studio.expectations import SHEETS
+from artgan.studio.forecasts import SHEETS, Forecasts
 from artgan.studio.workspace import Workspace, new_folder
 
 WORKS_AT_ONCE = 60
@@ -87,6 +86,7 @@ class Door:
         self.workspace = workspace
         self.alone = alone
         self.drops = Drops(workspace)
+        self.forecasts = Forecasts()
         self.collections, self.runs, self.dropped = Numbered(), Numbered(), Numbered()
         self._children: dict[Path, subprocess.Popen] = {}
         self._opened: dict[str, tuple[int, _Opened]] = {}
@@ -246,22 +246,10 @@ class Door:
                 del self._opened[next(iter(self._opened))]
         return known[1]
 
-    def forecast(self, request: dict[str, Any], listen: Listener) -> dict[str, Any]:
-        """Try a few steps on a collection, in a process of its own, and return `seconds_per_kimg` and `memory_gb`."""
-        folder = self._open(request.get("collection")).collection.folder
-        child = trainer.forecast(folder, request.get("mirror") is True)
-        started = time.monotonic()
-        try:
-            while child.poll() is None:
-                listen(Progress("trying a few steps on this machine", time.monotonic() - started, None, "s"))
-                time.sleep(0.1)
-        finally:
-            child.kill()
-            said = child.communicate()[0].decode(errors="replace").strip()
-        if child.returncode:
-            raise DataError(said.splitlines()[-1].removeprefix("artgan: ")[:500] if said else "the try failed")
-        found: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return found
+    def forecast(self, number: Any) -> dict[str, Any]:
+        """Return how fast this machine trains on a collection, as far as it has been tried: see `Forecasts.of`."""
+        collection = self._open(number).collection
+        return self.forecasts.of(collection.folder, collection.pixel_hash)
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start to train on a collection, or go on with a run; return the run's number.
@@ -278,11 +266,13 @@ class Door:
             before = trainer.read_order(run)
             if before is None:
                 raise ConfigError(f"{run.name} was begun elsewhere: go on with it by artgan train")
+            open_collection(self.workspace.collections / before.collection)
             order = replace(before, minutes=minutes)
         else:
             collection = self._open(request.get("collection")).collection
             run = new_folder(self.workspace.runs, collection.name)
             order = trainer.TrainingOrder(collection.name, minutes, request.get("mirror") is True)
+        self.forecasts.end()
         self._children[run] = trainer.start(run, order)
         return {"run": self.runs.number(run.name)}
 
@@ -293,6 +283,10 @@ class Door:
     def training(self) -> list[str]:
         """Return the runs that are being trained."""
         return [run["name"] for run in self.describe()["runs"] if run and run["busy"]]
+
+    def close(self) -> None:
+        """End what belongs to the page; a training goes on."""
+        self.forecasts.end()
 
     def _reap(self) -> None:
         self._children = {run: child for run, child in self._children.items() if child.poll() is None}

@@ -32,6 +32,7 @@ def door_routes(door: Door, intake: Intake, do: Do) -> list[Route]:
         Route("/api/door/files", answered(handlers.take), methods=["POST"]),
         Route("/api/door/collections/{number:int}", answered(handlers.facts)),
         Route("/api/door/collections/{number:int}/works/{start:int}", answered(handlers.works)),
+        Route("/api/door/collections/{number:int}/forecast", answered(handlers.forecast)),
         Route("/api/door/train", answered(handlers.train), methods=["POST"]),
         Route("/api/door/runs/{number:int}/stop", answered(handlers.stop), methods=["POST"]),
     ]
@@ -73,6 +74,9 @@ class _Handlers:
     async def works(self, request: Request) -> Response:
         number, start = request.path_params["number"], request.path_params["start"]
         return JSONResponse(await self.do(request, lambda: self._door.works(number, start)))
+
+    async def forecast(self, request: Request) -> Response:
+        return JSONResponse(await self.do(request, lambda: self._door.forecast(request.path_params["number"])))
 
     async def train(self, request: Request) -> Response:
         content = await self.intake.json(request)

@@ -89,10 +89,10 @@ class Drops:
         with _writing(folder / free_name) as partial, partial.open("wb") as file:
             head = b""
             async for part in content:
-                head = head or part
+                if part and not head:
+                    head = part[:_HEAD_BYTES]
+                    _check_kind(own, head)
                 file.write(part)
-                if file.tell() == len(part):
-                    _check_kind(own, part[:_HEAD_BYTES])
                 if free_at_start - file.tell() < KEPT_FREE_BYTES:
                     raise StorageError(f"less than {KEPT_FREE_BYTES >> 30} GB would be free on the disk of {opened.folder}")
             if not head:

@@ -90,7 +90,7 @@ class Session:
     def _look_for_models(self) -> None:
         """Add runs that have begun, and models that runs have made by now, behind those that are known: an index stays."""
         if self.door is not None:
-            runs = [self.door.workspace.runs / name for name in self.door.workspace.run_names()]
+            runs = [self.door.workspace.runs / name for name in reversed(self.door.workspace.run_names())]
             self.watches += [Watch(run) for run in runs if run not in [watch.run for watch in self.watches]]
         for watch in self.watches:
             found = [watch.run / "model" / name for name in ("best", "latest")]

@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -17,13 +18,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from artgan.config import load_config
+from artgan.datasets.collection import open_collection
 from artgan.errors import ArtganError, ConfigError, DataError
+from artgan.progress import PlainListener
 from artgan.storage import is_held, only_one, write_whole
 from artgan.studio.workspace import ORDER_FILE
 
 LOG_FILE = "train.log"
 _LOCK, _STOP = ".trainer.lock", ".stop"
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS, _BEGINNING_SECONDS = 0.5, 60.0
+_STOPPED_EARLY = "stopped before training began"
 _MAX_READ, _LOG_LINES = 64 << 10, 12
 _MINUTES = (0.05, 10_000.0)
 
@@ -55,7 +60,7 @@ def check_minutes(value: Any) -> float:
     return float(value)
 
 
-def start(run: Path, order: TrainingOrder) -> subprocess.Popen:
+def start(run: Path, order: TrainingOrder) -> "subprocess.Popen[bytes]":
     """Start to train a run, or to go on, in a process that nothing of the studio ends.
 
     Raises:
@@ -67,21 +72,22 @@ def start(run: Path, order: TrainingOrder) -> subprocess.Popen:
     run.mkdir(parents=True, exist_ok=True)
     (run / _STOP).unlink(missing_ok=True)
     write_whole(run / ORDER_FILE, json.dumps(asdict(order)) + "\n")
-    with (run / LOG_FILE).open("ab") as log:
-        return _child(["train", str(run)], log)
-
-
-def forecast(collection: Path, mirror: bool) -> subprocess.Popen:
-    """Start to try a few steps in a process of its own, which prints what it found as JSON: see `_forecast`."""
-    return _child(["forecast", str(collection), str(int(mirror))], subprocess.PIPE)
-
-
-def _child(words: list[str], output: Any) -> subprocess.Popen:
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
-    command = [sys.executable, "-m", "artgan.studio.trainer", *words]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **apart)
+    with (run / LOG_FILE).open("ab") as log:
+        return subprocess.Popen(_command("train", run), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **apart)
+
+
+def begin_to_try(collection: Path) -> "subprocess.Popen[bytes]":
+    """Start to try a few steps on a collection, in a process that prints what it found as a line of JSON."""
+    return subprocess.Popen(
+        _command("try", collection), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def _command(kind: str, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "artgan.studio.trainer", kind, str(folder)]
 
 
 def stop(run: Path) -> None:
@@ -117,22 +123,34 @@ def state_of(run: Path, alive: bool = False) -> dict[str, Any]:
     try:
         status = read_status(run)
     except (OSError, ValueError, RecursionError):
-        status = {"state": "unreadable"}
+        status = {}
+    state, updated, seen = (status.get(key) for key in ("state", "updated", "images_seen"))
+    state = state if isinstance(state, str) else "unreadable"
     ordered = (run / ORDER_FILE).stat().st_mtime if (run / ORDER_FILE).is_file() else 0.0
-    is_new = float(status.get("updated") or 0.0) >= ordered
-    busy, state = alive or is_held(run / _LOCK), status["state"]
+    is_new = isinstance(updated, int | float) and updated >= ordered
+    busy = alive or is_held(run / _LOCK) or (not is_new and _may_be_beginning(run / LOG_FILE, ordered))
     if busy and (run / _STOP).exists():
         state = "saving"
     elif busy and not is_new:
         state = "starting"
-    elif not busy and not is_new:
-        state = FAILED
+    log = _last_lines(run / LOG_FILE)
+    if not busy and not is_new:
+        state = "stopped" if log[-1:] == [_STOPPED_EARLY] else FAILED
     return {
         "state": state,
         "busy": busy or state == TRAINING,
-        "images_seen": int(status.get("images_seen") or 0),
-        "log": _last_lines(run / LOG_FILE),
+        "images_seen": seen if isinstance(seen, int) else 0,
+        "log": log,
     }
+
+
+def _may_be_beginning(log: Path, ordered: float) -> bool:
+    """Return whether a process that was just started may not have come to its first line: only then has it the lock."""
+    try:
+        spoke = log.stat().st_size > 0 and log.stat().st_mtime >= ordered
+    except OSError:
+        return False
+    return not spoke and time.time() - ordered < _BEGINNING_SECONDS
 
 
 def _last_lines(log: Path) -> list[str]:
@@ -152,16 +170,13 @@ def _train(run: Path) -> int:
         if order is None:
             raise DataError(f"{run / ORDER_FILE} is missing or damaged")
         threading.Thread(target=_watch_for_stop, args=(run / _STOP,), daemon=True).start()
-        from artgan.config import load_config
-        from artgan.datasets.collection import open_collection
-        from artgan.progress import PlainListener
-        from artgan.training.start import Order, train_run
-
         print(f"--- {order.minutes:g} minutes, {time.strftime('%Y-%m-%d %H:%M')}", flush=True)
         overrides = ["augment.horizontal_flip=true"] if order.mirror else []
         own = run / "config.yaml"
         chosen = load_config(own, overrides) if own.is_file() else None
         opened = open_collection(run.parent.parent / "collections" / order.collection)
+        from artgan.training.start import Order, train_run  # what can be wrong with the order is said before torch is read
+
         try:
             train_run(Order(opened, run, chosen, overrides, order.minutes), say=_say, on_progress=PlainListener(sys.stdout))
         finally:
@@ -181,17 +196,12 @@ def _watch_for_stop(file: Path) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def _forecast(collection: Path, mirror: bool) -> int:
-    """Try a few steps and print one line of JSON: `seconds_per_kimg`, `memory_gb`, `works`, or `error`."""
-    import tempfile
-
-    from artgan.datasets.collection import open_collection
+def _try(collection: Path) -> int:
+    """Try a few steps and print `seconds_per_kimg` and `memory_gb`."""
     from artgan.training.start import Order, try_run
 
-    overrides = ["augment.horizontal_flip=true"] if mirror else []
     with tempfile.TemporaryDirectory() as folder:
-        opened = open_collection(collection)
-        found = try_run(Order(opened, Path(folder) / "run", None, overrides), say=lambda text: None)
+        found = try_run(Order(open_collection(collection), Path(folder) / "run"), say=lambda text: None)
     print(json.dumps({"seconds_per_kimg": found.seconds_per_kimg, "memory_gb": found.memory_gb}))
     return 0
 
@@ -203,14 +213,13 @@ def _say(text: str) -> None:
 def main(words: list[str]) -> int:
     """Run one of the two kinds of work; the exit code is that of `artgan train`."""
     try:
-        if words[0] == "train":
-            return _train(Path(words[1]))
-        return _forecast(Path(words[1]), words[2] == "1")
+        kind, folder = words
+        return {"train": _train, "try": _try}[kind](Path(folder))
     except ArtganError as error:
         print(f"artgan: {error}", flush=True)
         return error.exit_code
     except KeyboardInterrupt:
-        print("stopped; what was saved stays, and Train goes on from there", flush=True)
+        print(_STOPPED_EARLY, flush=True)
         return 130
     except Exception:
         traceback.print_exc()

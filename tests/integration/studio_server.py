@@ -9,15 +9,18 @@ from urllib.parse import urlsplit
 
 import torch
 
+from artgan.studio.door import Door
 from artgan.studio.live import Live
 from artgan.studio.serve import Server, open_server
 from artgan.studio.session import Session
 
 
 @contextmanager
-def studio(targets: Sequence[Path], listen: str | None = None, live: Live | None = None) -> Iterator[Server]:
+def studio(
+    targets: Sequence[Path], listen: str | None = None, live: Live | None = None, door: Door | None = None
+) -> Iterator[Server]:
     """Yield a running server on a free port."""
-    server = open_server(Session(targets, torch.device("cpu")), 0, listen, live=live)
+    server = open_server(Session(targets, torch.device("cpu"), door), 0, listen, live=live)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -1,8 +1,9 @@
 // The page: opens the studio, switches views, and wires the panel.
 import { download, get } from "./api.js";
 import { $, choose, chosen, drawDirections, guarded, make, on, options, refresh, say, showValues, state, tell } from "./controls.js";
-import { startDoor } from "./door.js";
+import { modelOf, startDoor } from "./door.js";
 import { loadKept, redraw, restart, startExplore } from "./explore.js";
+import { catchStrays } from "./drop.js";
 import { startJourney } from "./journey.js";
 import { startRefine } from "./refine.js";
 import { startWatch } from "./watch.js";
@@ -157,6 +158,14 @@ const open = guarded(async () => {
   on("door", grow);
   on("watched", grow);
   on("watch", () => show("watch"));
+  on("explore", guarded(async (name) => {
+    show("explore");
+    const place = modelOf(name);
+    if (place === state.model) return;
+    $("model").value = place;
+    await openModel(place);
+  }));
+  catchStrays();
   show(models.length ? "explore" : door ? "door" : "watch");
   if (door) startDoor();
   await startModels();

@@ -4,7 +4,7 @@ import { dropped, fromInput, send } from "./drop.js";
 import { $, guarded, make, on, options, say, state, tell } from "./controls.js";
 
 const EVERY_MS = 2000, SIZES = ["64", "80x64", "64x80", "96", "128", "256", "320x256", "256x320", "512"], MINUTES = [10, 30, 60, 180];
-let facts = null, source = null, shown = null, found = null, timer = null, asked = 0;
+let facts = null, source = null, shown = null, found = null, timer = null;
 
 const many = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 const ended = { "out of time": "the minutes are over", finished: "finished", stopped: "stopped and saved", "no better": "gets no better", interrupted: "was cut off; what was saved stays", failed: "failed" };
@@ -102,12 +102,18 @@ const leaveOut = guarded(async () => {
   await open(shown.number);
 });
 
-// Try a few steps on this machine, so that minutes can be said in images.
+// A few steps are tried on this machine, so that minutes can be said in images; the page asks until they are done.
 const forecast = guarded(async () => {
-  const number = shown.number;
-  if (facts.runs.some((run) => run?.busy)) return;  // beside a training the numbers would be wrong
-  const done = await work({ kind: "forecast", collection: number }, $("door-trying"));
-  if (done && shown?.number === number) { found = done.result; drawForecast(); }
+  const { hash, number } = shown;
+  while (shown.hash === hash && !facts.runs.some((run) => run?.busy)) {  // beside a training the numbers would be wrong
+    const now = await get(`/api/door/collections/${number}/forecast`);
+    if (shown.hash !== hash) return;
+    set($("door-trying"), { trying: "A few steps are tried on this machine, to say what minutes give.", failed: now.error }[now.state] || "");
+    if (now.state === "done") { found = now; drawForecast(); }
+    if (now.state !== "trying") return;
+    await new Promise((done) => setTimeout(done, 1000));
+  }
+  set($("door-trying"), "");
 });
 
 function wordsFor(minutes) {
@@ -125,8 +131,7 @@ function drawForecast() {
 }
 
 const train = guarded(async (content) => {
-  const { run } = await post("/api/door/train", content);
-  asked = run;
+  await post("/api/door/train", content);
   await look();
   $("door-runs").scrollIntoView({ behavior: "smooth" });
 });
@@ -139,7 +144,7 @@ function drawRuns() {
     let line = $("door-run-list").querySelector(`[data-run="${number}"]`);
     if (!run) { line?.remove(); return; }
     if (!line) { line = runLine(number); $("door-run-list").prepend(line); }
-    const [title, text, log, stop, again, watch] = line.parts;
+    const [title, text, log, stop, again, watch, explore] = line.parts;
     const seen = run.images_seen ? `, ${(run.images_seen / 1000).toFixed(1)} thousand images` : "";
     const last = run.log.at(-1) || "";
     set(title, run.name);
@@ -149,10 +154,17 @@ function drawRuns() {
     stop.disabled = run.state === "saving";
     again.hidden = run.busy || !run.order;
     again.disabled = trains;
+    explore.hidden = modelOf(run.name) < 0;
     watch.hidden = run.state === "starting" && !run.images_seen;
   });
   $("door-run-train").disabled = trains;
 }
+
+// The model of a run, the best before the latest; -1 where it has none yet.
+export const modelOf = (name) => {
+  const places = ["best", "latest"].map((which) => state.studio.models.indexOf(`${name}, ${which}`));
+  return places.find((place) => place >= 0) ?? -1;
+};
 
 const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
 
@@ -161,12 +173,14 @@ function runLine(number) {
   const stop = make("button", { className: "small", type: "button", textContent: "Stop and save" });
   const again = make("button", { className: "small", type: "button", textContent: "Train on" });
   const watch = make("button", { className: "small", type: "button", textContent: "Watch" });
+  const explore = make("button", { className: "small", type: "button", textContent: "Explore" });
   stop.onclick = guarded(async () => { await post(`/api/door/runs/${number}/stop`, {}); await look(); });
   again.onclick = () => train({ run: number, minutes: Number($("door-minutes").value) });
   watch.onclick = () => tell("watch", facts.runs[number].name);
-  const line = make("div", { className: "run" }, title, " ", text, make("span", { className: "buttons" }, stop, again, watch), log);
+  explore.onclick = () => tell("explore", facts.runs[number].name);
+  const line = make("div", { className: "run" }, title, " ", text, make("span", { className: "buttons" }, stop, again, watch, explore), log);
   line.dataset.run = number;
-  line.parts = [title, text, log, stop, again, watch];
+  line.parts = [title, text, log, stop, again, watch, explore];
   return line;
 }
 
@@ -196,7 +210,7 @@ async function look() {
     : `The training looks through ${facts.backbone}.`);
   drawLists();
   drawRuns();
-  tell("door", facts);
+  tell("door");
   timer = setTimeout(guarded(look), $("view-door").hidden && !facts.runs.some((run) => run?.busy) ? 4 * EVERY_MS : EVERY_MS);
 }
 
@@ -210,10 +224,10 @@ export async function startDoor() {
     return button;
   }));
   for (const id of ["door-files", "door-folder"]) $(id).onchange = () => { take(fromInput($(id).files)); $(id).value = ""; };
-  const drop = $("door-drop");
-  drop.ondragover = (event) => { event.preventDefault(); drop.classList.add("over"); };
-  drop.ondragleave = () => drop.classList.remove("over");
-  drop.ondrop = guarded(async (event) => { event.preventDefault(); drop.classList.remove("over"); await take(await dropped(event.dataTransfer)); });
+  const view = $("view-door"), zone = $("door-drop").classList;  // what falls beside the zone is meant for it
+  view.ondragover = (event) => { event.preventDefault(); zone.add("over"); };
+  view.ondragleave = () => zone.remove("over");
+  view.ondrop = guarded(async (event) => { event.preventDefault(); zone.remove("over"); await take(await dropped(event.dataTransfer)); });
   $("door-use-path").onclick = () => { if ($("door-path").value.trim()) choose({ path: $("door-path").value, text: $("door-path").value }); };
   $("door-path").onkeydown = (event) => { if (event.key === "Enter") $("door-use-path").click(); };
   $("door-drops").onchange = () => { if ($("door-drops").value) choose({ drop: Number($("door-drops").value), text: facts.drops[$("door-drops").value] }); };

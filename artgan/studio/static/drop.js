@@ -1,10 +1,20 @@
 // Pictures on their way into the workspace: what was dropped or chosen, file by file, with progress and a Stop button.
 import { post, sendFile } from "./api.js";
-import { make } from "./controls.js";
+import { make, say } from "./controls.js";
 
 const AT_ONCE = 3;
 
 const top = (path) => path.split("/")[0];
+
+// What is dropped beside a zone would replace the page in most browsers.
+export function catchStrays() {
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    say("drop it onto a field with a dashed border");
+  });
+}
 
 // A list of {file, path}; all of one folder lose its name, which becomes that of the drop.
 export const fromInput = (files) => [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
