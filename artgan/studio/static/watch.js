@@ -16,7 +16,7 @@ const short = (value) => (Math.abs(value) >= 100 || value === 0 ? value.toFixed(
 
 function chart(title, series) {
   const points = series.flatMap(([, values]) => values);
-  if (points.length < 2) return null;
+  if (new Set(points.map(([x]) => x)).size < 2) return null;  // nothing has moved yet
   const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
   const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const across = (x) => LEFT + ((x - x0) / (x1 - x0 || 1)) * (WIDTH - LEFT - 6);
