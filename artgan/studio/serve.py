@@ -80,7 +80,7 @@ def open_server(
     config = uvicorn.Config(
         build_app(session, guard, live),
         http=PatientConnection,
-        log_level="warning",
+        log_level="error",  # a warning for each stranger who is turned away would fill the terminal
         access_log=False,
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_IDLE_SECONDS,
