@@ -7,6 +7,7 @@ queued before it is done, and every answer carries a policy under which the page
 import asyncio
 import base64
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from importlib import resources
@@ -142,7 +143,13 @@ class _Api:
 
     async def render(self, request: Request) -> Response:
         content = await self.intake.json(request)
-        pictures = await self.do(request, lambda: self.session.pictures(content.get("model"), content.get("points")))
+        left = threading.Event()
+        wanted = (content.get("model"), content.get("points"), lambda: not left.is_set())
+        try:
+            pictures = await self.do(request, lambda: self.session.pictures(*wanted))
+        except ClientDisconnect:
+            left.set()  # what is being made for nobody ends at its next picture
+            raise
         return JSONResponse({"pictures": [base64.b64encode(data).decode() for data in pictures]})
 
     async def export(self, request: Request) -> Response:

@@ -5,9 +5,10 @@ Models, runs and uploads are named by index; no path ever comes from outside.
 
 import functools
 import io
+import itertools
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,10 @@ class Session:
         self._open.move_to_end(key)
         return self._open[key]
 
-    def pictures(self, index: Any, contents: Any) -> list[bytes]:
-        """Return a PNG without metadata for each point, quick to look at."""
+    def pictures(self, index: Any, contents: Any, is_wanted: Callable[[], bool] = lambda: True) -> list[bytes]:
+        """Return a PNG without metadata for each point, quick to look at; fewer where they are no longer wanted."""
         model, points = self.model(index), _points(contents, MAX_POINTS)
-        return [_quick_png(pixels) for pixels in render(model.space, points)]
+        return [_quick_png(pixels) for pixels in itertools.takewhile(lambda _: is_wanted(), render(model.space, points))]
 
     def pixels(self, index: int, point: Point) -> np.ndarray:
         """Return the picture of a point, uint8 `[H, W, 3]`."""
