@@ -24,6 +24,7 @@ _UNREAD = {".rar": "RAR", ".7z": "7-Zip", ".tar.zst": "Zstandard", ".lha": "LHA"
 MAX_MEMBERS = 2_000_000
 MAX_MEMBER_BYTES = 512 << 20
 MAX_RATIO = 1000
+_PART_BYTES = 1 << 20
 _RATIO_COUNTS_FROM_BYTES = 1 << 20
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
 _UTF8_FLAG, _UNICODE_PATH = 0x800, 0x7075
@@ -105,6 +106,8 @@ def read_member(path: Path, key: str) -> bytes:
         return _read_zip(path, key) if path.name.lower().endswith(".zip") else _read_tar(path, key)
     except DataError:
         raise
+    except MemoryError:
+        raise DataError("needs more memory than there is") from None
     except _DAMAGED as error:
         raise DataError(f"damaged in the archive: {error}") from error
 
@@ -180,10 +183,13 @@ def _read_tar(path: Path, name: str) -> bytes:
         raise DataError(f"larger than {MAX_MEMBER_BYTES / 1e6:.0f} MB")
     file = archive.extractfile(member)
     assert file is not None, "only regular files are read"
-    data = file.read(MAX_MEMBER_BYTES)
-    if len(data) != member.size:
+    parts, left = [], member.size
+    while left and (part := file.read(min(left, _PART_BYTES))):  # memory for what is there, not for what is claimed
+        parts.append(part)
+        left -= len(part)
+    if left:
         raise DataError("truncated in the archive")
-    return data
+    return b"".join(parts)
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

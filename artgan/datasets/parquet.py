@@ -1,7 +1,8 @@
 """Pictures inside Parquet tables, as data hubs publish them: a column with the encoded file, columns with labels."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from artgan.datasets import remote
 from artgan.errors import DataError, StorageError
 
 SUFFIX = ".parquet"
+MAX_ROWS = 10_000_000
+_MAX_REASON = 200
 Table = Path | str
 
 
@@ -34,16 +37,22 @@ def rows_of(
         StorageError: the extra is missing.
     """
     file = _open(table)
-    pictures, schema = _picture_column(table, file, picture_column), file.schema_arrow
-    column = next((name for name in label_columns if name in schema.names), None)
-    coded = _class_names(schema, column) if column else None
-    paths = file.read(columns=[f"{pictures}.path"]).column(0).to_pylist() if _has_paths(schema, pictures) else None
-    labels = file.read(columns=[column]).column(0).to_pylist() if column else [None] * file.metadata.num_rows
-    names = []
-    for row, value in enumerate(labels):
-        path = (paths[row] or {}).get("path") if paths else None
-        names.append((f"{row:08d}-{path}" if path else f"{row:08d}", _label(value, coded)))
-    return names, column
+    with _readable(f"{table} is not a readable Parquet table"):
+        pictures, schema = _picture_column(table, file, picture_column), file.schema_arrow
+        count = file.metadata.num_rows
+        if count > MAX_ROWS:
+            raise DataError(f"{table} has {count:,} rows, the limit is {MAX_ROWS:,}")
+        column = next((name for name in label_columns if name in schema.names), None)
+        coded = _class_names(schema, column) if column else None
+        paths = (
+            file.read(columns=[f"{pictures}.path"]).column(0).to_pylist() if _has_paths(schema, pictures) else [None] * count
+        )
+        labels = file.read(columns=[column]).column(0).to_pylist() if column else [None] * count
+        names = []
+        for row, (value, place) in enumerate(zip(labels, paths, strict=True)):
+            path = place.get("path") if isinstance(place, dict) else None
+            names.append((f"{row:08d}-{path}" if path else f"{row:08d}", _label(value, coded)))
+        return names, column
 
 
 def read_row(table: Table, row: int, picture_column: str | None = None) -> bytes:
@@ -53,12 +62,13 @@ def read_row(table: Table, row: int, picture_column: str | None = None) -> bytes
         DataError: the row has no picture, or the table is damaged.
     """
     file = _open(table)
-    column = _picture_column(table, file, picture_column)
-    group, first = 0, 0
-    while row - first >= file.metadata.row_group(group).num_rows:
-        first += file.metadata.row_group(group).num_rows
-        group += 1
-    value = _row_group(file, group, column)[row - first]
+    with _readable("damaged in the table"):
+        column = _picture_column(table, file, picture_column)
+        group, first = 0, 0
+        while row - first >= file.metadata.row_group(group).num_rows:
+            first += file.metadata.row_group(group).num_rows
+            group += 1
+        value = _row_group(file, group, column)[row - first]
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, bytes):
         raise DataError("its row holds no picture")
@@ -130,21 +140,26 @@ def _open(table: Table) -> Any:
 @lru_cache(maxsize=4)
 def _open_once(table: Table, mtime_ns: int) -> Any:
     try:
-        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise StorageError(f"{table} needs more packages: pip install 'artgan[cloud]' ({error})") from error
-    try:
+    with _readable(f"{table} is not a readable Parquet table"):
         return ParquetFile(remote.open_url(table) if isinstance(table, str) else table)
-    except (ArrowException, OSError) as error:
-        raise DataError(f"{table} is not a readable Parquet table: {error}") from error
 
 
 @lru_cache(maxsize=1)
 def _row_group(file: Any, group: int, column: str) -> list[Any]:
+    return file.read_row_group(group, columns=[column]).column(0).to_pylist()
+
+
+@contextmanager
+def _readable(problem: str) -> Iterator[None]:
+    """Turn what a damaged or hostile table makes its reader raise into our own error."""
     from pyarrow import ArrowException
 
     try:
-        return file.read_row_group(group, columns=[column]).column(0).to_pylist()
-    except (ArrowException, OSError) as error:
-        raise DataError(f"damaged in the table: {error}") from error
+        yield
+    except DataError:
+        raise
+    except (ArrowException, OSError, ValueError, LookupError, RuntimeError, TypeError, MemoryError) as error:
+        raise DataError(f"{problem}: {' '.join(str(error).split())[:_MAX_REASON] or type(error).__name__}") from error

@@ -63,7 +63,10 @@ def parse_document(path: Path) -> Document:
 
 def parse_text(text: str, source: str) -> Document:
     """Parse YAML text that holds one mapping; `source` names it in errors."""
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # characters that no YAML may hold
+        raise ConfigError(f"{source}: not valid YAML ({error})") from None
     try:
         node = loader.get_single_node()
         if node is None:
