@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from artgan.errors import ConfigError, DataError
 
@@ -20,6 +21,9 @@ NOT_READ = "a film: --every 12 takes every 12th frame of it"
 _MAX_PIXELS = 64 << 20
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273, table 3
 _HD_HEIGHT = 720  # where a film does not say its matrix, players take BT.709 from here on
+_RGB, _BT709, _UNSPECIFIED, _SMPTE170M = 0, 1, 2, 6
+# ITU-T H.273, table 4: matrices from YCbCr to RGB, by the code of the coefficients in libswscale.
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 
 
 def is_film(name: str) -> bool:
@@ -58,9 +62,15 @@ def _check(path: Path, stream: Any) -> None:
         raise DataError(
             f"{path}: {context.width} x {context.height} pixels a frame; at most {_MAX_PIXELS / 1e6:.0f} megapixels"
         )
+    shown = context.width * context.height * float(stream.sample_aspect_ratio or 1)
+    if shown > _MAX_PIXELS:
+        raise DataError(
+            f"{path}: its pixels are so wide that a frame has {shown / 1e6:,.0f} megapixels; at most {_MAX_PIXELS / 1e6:.0f}"
+        )
     kind = _HDR_TRANSFERS.get(int(context.color_trc or 0))
     if kind is not None:
         raise DataError(f"{path} is an HDR film ({kind}), whose colors would come out wrong: convert it to SDR first")
+    _matrix_of(int(context.colorspace), context.height, str(path))
 
 
 def _opened(path: Path) -> Any:
@@ -115,7 +125,7 @@ def _reader(path: Path, version: int) -> _Reader:
 
 
 def read_frame(path: Path, stamp: int) -> bytes:
-    """Return a frame as the bytes of a PNG: sRGB, upright, with square pixels.
+    """Return a frame as the bytes of a PNG: upright, with square pixels, in full range; it says where its colors are not sRGB.
 
     Raises:
         DataError: it is damaged.
@@ -127,21 +137,39 @@ def read_frame(path: Path, stamp: int) -> bytes:
     except (OSError, ValueError) as error:
         reader.last = None
         raise DataError(f"this frame of the film is damaged ({_reason(error)})") from error
-    image = Image.fromarray(pixels)
+    image, chunks = Image.fromarray(pixels), PngInfo()
     aspect = reader.stream.sample_aspect_ratio
     if aspect and aspect != 1:
         image = image.resize((max(1, round(image.width * float(aspect))), image.height), Image.Resampling.LANCZOS)
     turns = round(getattr(frame, "rotation", 0) / 90) % 4  # counterclockwise, as a player shows it
+    primaries, transfer = int(frame.color_primaries), int(frame.color_trc)
+    if not {primaries, transfer} <= {_BT709, _UNSPECIFIED}:
+        chunks.add(b"cICP", bytes([primaries, transfer, 0, 1]))  # PNG, third edition, 11.3.2.6: RGB, full range
     buffer = io.BytesIO()
-    Image.fromarray(np.rot90(np.asarray(image), turns)).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(np.rot90(np.asarray(image), turns)).save(buffer, "PNG", compress_level=1, pnginfo=chunks)
     return buffer.getvalue()
 
 
 def _rgb(frame: Any) -> np.ndarray:
-    """Return uint8 `[H, W, 3]` by the matrix that the film states, or that players assume."""
-    from av.video.reformatter import Colorspace
+    """Return uint8 `[H, W, 3]` in full range, by the matrix that the film states, or that players assume."""
+    from av.video.reformatter import ColorRange, Interpolation
 
-    stated = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}  # ITU-T H.273, table 4
-    assumed = Colorspace.ITU709 if frame.height >= _HD_HEIGHT else Colorspace.ITU601
-    matrix = stated.get(int(frame.colorspace), assumed)
-    return frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+    way = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+    matrix = _matrix_of(int(frame.colorspace), frame.height, "its film")
+    return frame.reformat(
+        format="rgb24", src_colorspace=matrix, interpolation=way, dst_color_range=ColorRange.JPEG, threads=1
+    ).to_ndarray()
+
+
+def _matrix_of(stated: int, height: int, name: str) -> int:
+    """Return libswscale's code of the matrix that a film states or, where it states none, players assume.
+
+    Raises:
+        DataError: the film states a matrix that is not read, such as that of YCgCo.
+    """
+    code = stated
+    if code in (_RGB, _UNSPECIFIED):  # frames that are RGB have none
+        code = _BT709 if height >= _HD_HEIGHT else _SMPTE170M
+    if code not in _MATRICES:
+        raise DataError(f"{name} has the color matrix {code} of ITU-T H.273, which is not read: convert it to BT.709 first")
+    return _MATRICES[code]
