@@ -10,6 +10,7 @@ from artgan import arguments, targets, weights
 from artgan.backbones import BACKBONES, LIGHT_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.signing import Sign, signature_of
+from artgan.cli.sizes import Enlarger, check_size
 from artgan.cli.terminal import hearing
 
 
@@ -56,6 +57,7 @@ def project(
         str | None, typer.Option(help="squeezenet1_1, drawn (comes with artgan), vgg16, vgg19, random.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Longer side of projection.png in pixels; default: the model's.")] = None,
+    enlarger: Enlarger = None,
     video: Annotated[str, typer.Option(help="Film of the search: mp4, webm, gif, webp; none.")] = "webp",
     sign: Sign = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -70,15 +72,14 @@ def project(
         arguments.choice("--backbone", backbone, tuple(name for name, row in BACKBONES.items() if row.projection_layers))
     arguments.choice("--video", video, ("mp4", "webm", "gif", "webp", "none"))
     arguments.number("--steps", steps, 1, 100_000)
-    if size is not None:
-        arguments.number("--size", size, *arguments.SIZES_PX)
+    check_size(size, enlarger)
     targets.output_folder(out, force, targets.PROJECTION, [picture])
     signature = signature_of(sign, [video])
     import numpy as np
 
     from artgan.decode import decode_file
     from artgan.devices import choose_device
-    from artgan.enlarging import enlarged, resized
+    from artgan.enlarging import enlarged
     from artgan.generation.model_folder import load_model
     from artgan.generation.point import Point, pack_styles
     from artgan.generation.projection import Settings, fitted
@@ -87,11 +88,13 @@ def project(
     from artgan.generation.video import check_format, encode_video
     from artgan.images import grid, save_png
     from artgan.overview import save_sheet
+    from artgan.refine.enlarging.sizes import sizer_of
     from artgan.signing import sign_file
 
     if video != "none":
         check_format(video)
     model = load_model(target, choose_device(device))
+    sizer = sizer_of(enlarger, model.space.device)
     wanted = decode_file(picture).pixels
     targets.check_replaceable([out / "projection.png", out / "sheet.png"])
     targets.output_file("--out", out / f"search.{video}", (f".{video}",), [picture])
@@ -103,8 +106,8 @@ def project(
         found = search(model.space, wanted, settings, listen, frames.append if video != "none" else None)
     point = Point(styles=pack_styles(found.styles), classes=found.classes)
     pixels = next(render(model.space, [point]))
-    metadata = picture_metadata(model, point, size)
-    save_png(out / "projection.png", resized(pixels, size), metadata)
+    metadata = picture_metadata(model, point, size, sizer.way)
+    save_png(out / "projection.png", sizer(pixels, size), metadata)
     start = next(render(model.space, [Point(found.start_seed, classes=found.classes)]))
     shown = np.stack([fitted(wanted, *pixels.shape[:2]), start, pixels])
     save_sheet(out / "sheet.png", grid(shown, columns=3), "wanted, start and found")
@@ -118,3 +121,5 @@ def project(
     began = f"at the start (seed {found.start_seed}) {found.losses[0]:.4g}"
     measured = f"distance {found.losses[-1]:.4g} in {sees_through}'s layers"
     context.obj.say(f"{out / 'projection.png'}: {measured}, {began}")
+    if size is not None:
+        context.obj.say(sizer.told(model.space.height_px, model.space.width_px, size))

@@ -10,14 +10,18 @@ from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.signing import Sign, signature_of
+from artgan.cli.sizes import Enlarger, check_size
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
 from artgan.progress import Listener, format_rate
 
 if TYPE_CHECKING:
+    import torch
+
     from artgan.generation.model_folder import Model
     from artgan.generation.point import Point
     from artgan.generation.sample import Look
+    from artgan.refine.enlarging.sizes import Sizer
 
 FORMATS = ("png", "jpeg", "webp", "tiff")
 MEASURES = ("look", "realism", "variety", "color", "novelty", "diversity")
@@ -38,6 +42,7 @@ def sample(
     mix_layers: Annotated[str, typer.Option(help="coarse, middle, fine: what is taken from --mix.")] = "coarse",
     noise: Annotated[int | None, typer.Option(help="Seed of the noise, for generators that have noise.")] = None,
     size: Annotated[int | None, typer.Option(help="Longer side of the pictures in pixels, such as 1080.")] = None,
+    enlarger: Enlarger = None,
     select: Annotated[int | None, typer.Option(help="Keep so many of the seeds; needs --collection.")] = None,
     by: Annotated[
         str, typer.Option(help="look: as the collection is, in all its range; realism, variety, color, novelty.")
@@ -64,8 +69,7 @@ def sample(
     arguments.choice("--format", image_format, FORMATS)
     arguments.choice("--by", by, MEASURES)
     arguments.choice("--mix-layers", mix_layers, MIX_BANDS)
-    if size is not None:
-        arguments.number("--size", size, *arguments.SIZES_PX)
+    check_size(size, None if again else enlarger)
     if columns is not None:
         arguments.number("--columns", columns, 1, 1000)
     if select is not None and collection is None:
@@ -86,8 +90,10 @@ def sample(
     from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
     from artgan.generation.sample import Look, picture_metadata, points_of_seeds, save_samples
+    from artgan.refine.enlarging.sizes import sizer_of
 
     model = load_model(target, choose_device(device))
+    sizer = sizer_of(enlarger, model.space.device)
     look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
     points, names = points_of_seeds(model, numbers, look), None
     options: dict[str, Any] = {"columns": columns, "captions": captions}
@@ -98,6 +104,8 @@ def sample(
             image_format = _common_format(again)
             points, names = _again(model, again)
             sizes = [_size_of(path) for path in again]
+            if size is None:
+                sizer = _sizer_of_pictures(again, enlarger, sizer, model.space.device)
         if start:
             points, names = _started(model, start, look)
         if liked or favourites:
@@ -111,19 +119,18 @@ def sample(
             assert collection is not None
             points = _selected(context, model, points, select, by, collection, features, listen)
         sizes = [size] * len(points) if size is not None or not sizes else sizes
-        options |= {"names": names, "sizes_px": sizes, "on_progress": listen}
+        options |= {"names": names, "sizes_px": sizes, "sizer": sizer, "on_progress": listen}
         paths = save_samples(model, out, points, image_format=image_format, **options)
         if signature is not None:
             from artgan.progress import track
             from artgan.signing import sign_file
 
             for path, point, px in track(list(zip(paths, points, sizes)), "signing", len(points), "pictures", listen):
-                sign_file(path, image_format, picture_metadata(model, point, px), signature)
+                sign_file(path, image_format, picture_metadata(model, point, px, sizer.way), signature)
     rate = format_rate(len(points) / (time.monotonic() - started))
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
     if size is not None:
-        made = f"{model.space.width_px}x{model.space.height_px} px"
-        context.obj.say(f"{size} px along the longer side, from {made} by a Lanczos filter, which adds no detail")
+        context.obj.say(sizer.told(model.space.height_px, model.space.width_px, size))
 
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:
@@ -140,6 +147,29 @@ def _size_of(path: Path) -> int | None:
 
     size = (read_metadata(path) or {}).get("size_px")
     return size if isinstance(size, int) and arguments.SIZES_PX[0] <= size <= arguments.SIZES_PX[1] else None
+
+
+def _sizer_of_pictures(paths: list[Path], enlarger: str | None, named: "Sizer", device: "torch.device") -> "Sizer":
+    """Return what brought pictures to their sizes when they were made.
+
+    Raises:
+        ConfigError: they were enlarged in different ways, or by an enlarger that was not named.
+    """
+    from artgan.metadata import read_metadata
+    from artgan.refine.enlarging.sizes import sizer_of
+
+    ways = {str((read_metadata(path) or {}).get("size_way")): path for path in paths if _size_of(path) is not None}
+    if len(ways) > 1:
+        raise ConfigError(f"--again: brought to their sizes in different ways ({', '.join(ways)}): give those of one way")
+    for way, path in ways.items():
+        if enlarger is None and not way.startswith("enlarger:"):
+            return sizer_of(way, device)
+        if way != named.way:
+            name = "FOLDER" if way.startswith("enlarger:") else way
+            raise ConfigError(
+                f"--again {path}: was brought to its size by {way[:21]}; give that with --enlarger {name}, or another --size"
+            )
+    return named
 
 
 def _started(model: "Model", paths: list[Path], look: "Look") -> tuple[list["Point"], list[str]]:

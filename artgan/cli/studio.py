@@ -34,6 +34,9 @@ def studio(
     osc: Annotated[
         int | None, typer.Option(help="UDP port for controllers (OSC), on this machine alone; has a --stream.")
     ] = None,
+    enlarger: Annotated[
+        str | None, typer.Option(help="What Save enlarges with: a fitted enlarger's folder, lanczos (default) or edge.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
@@ -54,13 +57,15 @@ def studio(
     except ImportError:
         raise ConfigError("the studio needs two small libraries: pip install 'artgan[studio]'") from None
     from artgan.devices import choose_device
+    from artgan.refine.enlarging.sizes import sizer_of
     from artgan.studio.door import Door
     from artgan.studio.live import Live
     from artgan.studio.serve import is_alone, open_server
     from artgan.studio.session import Session
 
     door = Door(workspace, alone=is_alone(listen, allow_host or ())) if workspace else None
-    session = Session(found, choose_device(device), door)
+    held = choose_device(device)
+    session = Session(found, held, door, sizer_of(enlarger, held))
     session.warm_up()
     live = Live() if stream or osc is not None else None
     server = open_server(session, port, listen, allow_host or (), live)

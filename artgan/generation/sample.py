@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 import artgan
-from artgan.enlarging import WAY, resized
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.file_names import distinct_names, join_names, quoted
 from artgan.generation.model_folder import Model
@@ -19,6 +18,7 @@ from artgan.generation.space import Space
 from artgan.images import SUFFIX_OF, captioned_grid, save_picture, tiles_of, to_uint8
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
+from artgan.refine.enlarging.sizes import LANCZOS, Sizer
 from artgan.tables import nearest
 from artgan.targets import check_replaceable
 
@@ -154,6 +154,7 @@ def save_samples(
     columns: int | None = None,
     names: Sequence[str] | None = None,
     sizes_px: Sequence[int | None] | None = None,
+    sizer: Sizer = LANCZOS,
     heads: Sequence[Point] = (),
     on_progress: Listener = silent,
 ) -> list[Path]:
@@ -170,7 +171,8 @@ def save_samples(
         captions: write under each picture of the grid what makes it.
         columns: of the sheets.
         names: stems of the files, by default of the seeds; a second file of a name gets a number.
-        sizes_px: the longer side of each file's picture, None for the model's own (`artgan.enlarging`), which sheets have.
+        sizes_px: the longer side of each file's picture, None for the model's own, which sheets have.
+        sizer: what brings pictures to these sizes.
         heads: points whose pictures stand above the columns of each sheet, from the second column on.
         on_progress: told after each picture.
 
@@ -189,8 +191,8 @@ def save_samples(
 
     def saved(count: int) -> Iterator[np.ndarray]:
         for index, pixels in itertools.islice(pictures, count):
-            metadata = picture_metadata(model, points[index], sizes[index])
-            save_picture(paths[index], resized(pixels, sizes[index]), metadata)
+            metadata = picture_metadata(model, points[index], sizes[index], sizer.way)
+            save_picture(paths[index], sizer(pixels, sizes[index]), metadata)
             on_progress(Progress("sampling", index + 1, len(points), "pictures"))
             yield pixels
 
@@ -223,7 +225,7 @@ def caption(model: Model, point: Point) -> str:
     return ", ".join(words)
 
 
-def picture_metadata(model: Model, point: Point, size_px: int | None = None) -> dict[str, Any]:
+def picture_metadata(model: Model, point: Point, size_px: int | None = None, size_way: str = LANCZOS.way) -> dict[str, Any]:
     """Return what makes a picture again: the point, the model's hash, the versions used, and, if it was resized, how."""
     classes = model.card.classes
     named = [classes[label] for label, _ in point.classes] if classes else []
@@ -237,7 +239,7 @@ def picture_metadata(model: Model, point: Point, size_px: int | None = None) -> 
         "model_hash": model.sha256,
         "version": artgan.__version__,
         "torch": str(torch.__version__),
-        **({} if size_px is None else {"size_px": size_px, "size_way": WAY}),
+        **({} if size_px is None else {"size_px": size_px, "size_way": size_way}),
     }
 
 

@@ -154,7 +154,7 @@ class _Api:
 
     async def export(self, request: Request) -> Response:
         content = await self.intake.json(request)
-        given = (content.get("model"), content.get("point"), content.get("format", "png"))
+        given = (content.get("model"), content.get("point"), content.get("format", "png"), content.get("size"))
         return _download(await self.do(request, lambda: self.session.export(*given)))
 
     async def upload(self, request: Request) -> Response:

@@ -31,6 +31,7 @@ from artgan.images import SUFFIX_OF, encode_picture
 from artgan.metadata import TRAINED
 from artgan.metrics import in_unit, label
 from artgan.progress import Listener, track
+from artgan.refine.enlarging.sizes import LANCZOS, Sizer
 from artgan.studio import refining
 from artgan.studio.door import Door
 from artgan.studio.watching import Watch
@@ -40,6 +41,7 @@ MAX_POINTS = 64
 MAX_UPLOADS = 12
 MAX_UPLOAD_PIXELS = 50_000_000
 _UPLOAD_SIDE_PX = 1024
+_SAVED_SIZES_PX = (1080, 2160)  # what is posted; and four times the model's own
 _MAX_FRAMES = 1200
 _OPEN_MODELS = 2
 
@@ -60,13 +62,15 @@ class Session:
         targets: runs and model folders.
         device: where pictures are made.
         door: the front door, whose runs are shown as well; None has none.
+        sizer: what brings saved pictures to a size.
 
     Raises:
         CheckpointError: none of the targets holds a model or is a run, and there is no door.
     """
 
-    def __init__(self, targets: Sequence[Path], device: torch.device, door: Door | None = None) -> None:
+    def __init__(self, targets: Sequence[Path], device: torch.device, door: Door | None = None, sizer: Sizer = LANCZOS) -> None:
         self.device = device
+        self.sizer = sizer
         self.door = door
         self.folders: list[Path] = []
         self.watches: list[Watch] = []
@@ -136,6 +140,7 @@ class Session:
             "architecture": card.architecture,
             "images_seen": card.images_seen,
             "collection": {key: card.collection.get(key) for key in ("name", "count")},
+            "sizes": [[px, self.sizer.told(model.space.height_px, model.space.width_px, px)] for px in _saved_sizes(model)],
             "metrics": {label(name): in_unit(name, entry["value"]) for name, entry in metrics.items()},
             "directions": [{"name": name, "share": direction.share} for name, direction in model.space.directions.items()],
         }
@@ -169,13 +174,15 @@ class Session:
         """Return the picture of a point, uint8 `[H, W, 3]`."""
         return next(render(self.model(index).space, [point]))
 
-    def export(self, index: Any, content: Any, image_format: Any) -> File:
+    def export(self, index: Any, content: Any, image_format: Any, size_px: Any = None) -> File:
         """Return one picture with what makes it again: the bytes that `artgan sample` writes."""
         if image_format not in SUFFIX_OF:
             raise DataError(f"format: expected one of {', '.join(SUFFIX_OF)}")
         model, point = self.model(index), point_from(content)
-        pixels = next(render(model.space, [point]))
-        data = encode_picture(pixels, image_format, picture_metadata(model, point))
+        if size_px is not None and size_px not in _saved_sizes(model):
+            raise DataError(f"size: expected one of {', '.join(map(str, _saved_sizes(model)))}; artgan sample --size makes any")
+        pixels = self.sizer(next(render(model.space, [point])), size_px)
+        data = encode_picture(pixels, image_format, picture_metadata(model, point, size_px, self.sizer.way))
         return File(data, f"image/{image_format}", f"{_stem(point)}{SUFFIX_OF[image_format]}")
 
     def upload(self, data: bytes) -> dict[str, Any]:
@@ -267,6 +274,10 @@ class Session:
         found = project(model.space, target, settings, listen)
         point = Point(styles=pack_styles(found.styles), classes=found.classes)
         return {"point": point.as_dict(), "loss": found.losses[-1], "start_loss": found.losses[0]}
+
+
+def _saved_sizes(model: Model) -> list[int]:
+    return sorted({4 * max(model.space.height_px, model.space.width_px), *_SAVED_SIZES_PX})
 
 
 def _stem(point: Point) -> str:

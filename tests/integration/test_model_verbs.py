@@ -181,8 +181,11 @@ def test_a_projection_starts_in_the_best_class_or_in_the_one_asked_for(trained_m
     assert other.classes == ((1, 1.0),)
     Image.fromarray(target).save(tmp_path / "mine.png")
     words = ("--steps", "1", "--backbone", "random", "--video", "none", "--class", trained_model.card.classes[2])
+    words += ("--size", "64", "--enlarger", "edge")
     assert artgan("project", trained_model.folder, tmp_path / "mine.png", "--out", tmp_path / "found", *words) == 0
-    assert read_metadata(tmp_path / "found" / "projection.png")["point"]["classes"] == [[2, 1.0]]
+    metadata = read_metadata(tmp_path / "found" / "projection.png")
+    assert metadata["point"]["classes"] == [[2, 1.0]]
+    assert (metadata["size_px"], metadata["size_way"]) == (64, "edge")
 
 
 def test_directions_of_a_class_are_those_of_its_own_styles(trained_model, tmp_path):

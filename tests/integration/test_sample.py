@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from artgan.generation.bands import effects
@@ -12,7 +13,14 @@ from artgan.generation.paths import band_layers
 from artgan.generation.point import Point
 from artgan.generation.sample import Look, points_of_seeds, render
 from artgan.metadata import read_metadata
+from artgan.refine.encode import to_eight_bits
+from artgan.refine.enlarging.apply import classical, load_enlarge
+from artgan.refine.enlarging.folder import save_enlarger
+from artgan.refine.enlarging.network import EnlargingNetwork
+from artgan.refine.fit_state import seed_weights
 from tests.integration.test_cli import artgan, refused
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("image_format", ["png", "jpeg", "webp", "tiff"])
@@ -83,6 +91,43 @@ def test_pictures_of_a_size_are_the_models_own_enlarged_and_made_again(trained_m
     assert artgan("sample", trained_model.folder, "--out", tmp_path / "again", "--again", tmp_path / "large/seed-0003.png") == 0
     assert (tmp_path / "again/seed-0003.png").read_bytes() == (tmp_path / "large/seed-0003.png").read_bytes()
     refused(capsys, 2, "--size", *words, "--out", tmp_path / "none", "--size", "8")
+
+
+@pytest.fixture
+def enlarger(tmp_path):
+    """An enlarger twice the size whose weights are drawn, not fitted: it enlarges, and not as a filter does."""
+    network = EnlargingNetwork(2, 4, 1)
+    seed_weights(network, 0, "tests", keep="nothing")
+    score = {"psnr_db": 20.0, "patch_fd": 1.0}
+    works = {"name": "none", "origin": "none", "fitted": 0, "held_out": 0}
+    about = {"factor": 2, "texture": 1.0, "steps": 0, "version": "0", "judge": "none", "works": works, "fit": {"crop_px": 32}}
+    (tmp_path / "net").mkdir()
+    state = network.state_dict()
+    fidelity = {name: value.clone() for name, value in state.items()}
+    save_enlarger(tmp_path / "net", fidelity, state, about | {"scores": {"1": score, "lanczos": score}})
+    return tmp_path / "net"
+
+
+def test_an_enlarger_that_is_named_makes_the_size_and_is_made_again(trained_model, enlarger, tmp_path, capsys):
+    """32 px to 100: twice, as the way says, and the rest by the filter; what was made says by what."""
+    words = ("sample", trained_model.folder, "--seeds", "3")
+    assert artgan(*words, "--out", tmp_path / "own") == 0
+    own = np.asarray(Image.open(tmp_path / "own" / "seed-0003.png"))
+    for way, enlarge in (("edge", classical("edge", 2, CPU)), (enlarger, load_enlarge(enlarger, CPU))):
+        folder = tmp_path / f"large-{getattr(way, 'name', way)}"
+        assert artgan(*words, "--size", "100", "--enlarger", way, "--out", folder) == 0
+        assert "times in a row" in capsys.readouterr().out
+        wanted = to_eight_bits(enlarge(enlarge(own)), dither=False)
+        wanted = np.asarray(Image.fromarray(wanted).resize((100, 100), Image.Resampling.LANCZOS))
+        made = folder / "seed-0003.png"
+        assert np.array_equal(np.asarray(Image.open(made)), wanted)
+        assert read_metadata(made)["size_way"].split(":")[0] == ("edge" if way == "edge" else "enlarger")
+        again = ("sample", trained_model.folder, "--out", folder / "again", "--again", made)
+        assert artgan(*again, *(() if way == "edge" else ("--enlarger", way))) == 0
+        assert (folder / "again" / "seed-0003.png").read_bytes() == made.read_bytes()
+    refused(capsys, 2, "brought to its size by enlarger:", *again, "--force")
+    refused(capsys, 2, "--enlarger goes with --size", *words, "--out", tmp_path / "none", "--enlarger", "edge")
+    refused(capsys, 4, "no enlarger", *words, "--out", tmp_path / "none", "--size", "100", "--enlarger", tmp_path / "own")
 
 
 def test_a_band_that_does_nothing_is_said_with_what_works(trained_model, tmp_path, capsys):

@@ -98,6 +98,14 @@ def test_a_seed_is_the_same_picture_everywhere(client, trained_model, tmp_path):
     assert np.array_equal(shown, sampled)
     exported = client.post("/api/export", json={"model": 0, "point": points[0].as_dict(), "format": "png"}).content
     assert exported == (tmp_path / "seed-0005.png").read_bytes()
+    wanted = {"model": 0, "point": points[0].as_dict(), "format": "png", "size": 128}
+    (tmp_path / "large").mkdir()
+    save_samples(trained_model, tmp_path / "large", points[:1], sizes_px=[128])
+    assert client.post("/api/export", json=wanted).content == (tmp_path / "large" / "seed-0005.png").read_bytes()
+    facts = client.get("/api/models/0").json()
+    assert facts["sizes"][0] == [128, "128 px along the longer side, from 32x32 px by a Lanczos filter, which adds no detail"]
+    refused = client.post("/api/export", json=wanted | {"size": 100_000})
+    assert "expected one of 128, 1080, 2160" in refused.json()["error"]
     film = Image.open(io.BytesIO(encode_video(render(trained_model.space, points), "webp", 30)))
     assert np.array_equal(np.asarray(film.convert("RGB")), sampled)
     journey = {

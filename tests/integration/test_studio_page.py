@@ -149,6 +149,13 @@ def test_what_is_saved_carries_what_makes_it(visit, trained_model, tmp_path):
         assert path.name == f"seed-0007{suffix}"
         metadata = read_metadata(path)
         assert (metadata["point"]["seed"], metadata["model_hash"]) == (7, trained_model.sha256)
+    page.select_option("#size", "1080")
+    with page.expect_download() as saved:
+        page.click("#export")
+    with Image.open(saved.value.path()) as image:
+        assert image.size == (1080, 1080)
+    page.locator("#messages", has_text="1080 px along the longer side, from 32x32 px").wait_for(timeout=WAIT)
+    page.select_option("#size", "")
 
 
 def test_kept_pictures_stay_mix_and_move(visit):

@@ -54,6 +54,7 @@ async function openModel(index) {
   $("facts").textContent = `${architecture}, ${width} \u00d7 ${height} px, ${(seen / 1000).toFixed(0)} thousand images of ${collection.name || name}${measured}`;
   $("classes").hidden = !classes.length;
   for (const id of ["class-a", "class-b"]) options($(id), classes.map((title, label) => [label, title]));
+  options($("size"), [["", "own size"], ...state.facts.sizes.map(([side]) => [side, `${side} px`])]);
   drawDirections();
   state.moves = {};
   showValues();
@@ -95,8 +96,9 @@ function wirePanel() {
   for (const id of ["truncation", "centers", "class-a", "class-b", "class-share"]) $(id).oninput = changed;
   $("reset").onclick = () => { state.moves = {}; showValues(); guarded(refresh)(); };
   $("export").onclick = guarded(async () => {
-    const name = await download("/api/export", { model: state.model, point: chosen(), format: $("format").value });
-    say(`saved ${name}, with what makes it again inside`);
+    const size = Number($("size").value) || null;
+    const name = await download("/api/export", { model: state.model, point: chosen(), format: $("format").value, size });
+    say(`saved ${name}, with what makes it again inside${size ? `; ${new Map(state.facts.sizes).get(size)}` : ""}`);
   });
   $("share").onclick = share;
   $("recipe-open").onclick = guarded(async () => {
