@@ -54,6 +54,7 @@ def pytest_collection_modifyitems(config, items):
 def private_cache(tmp_path_factory):
     """Keep fetched weights and cached features of tests away from the user's."""
     os.environ["ARTGAN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["ARTGAN_DATA"] = str(tmp_path_factory.mktemp("data"))
     os.environ["ARTGAN_OFFLINE"] = "1"
 
 

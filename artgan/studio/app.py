@@ -37,7 +37,11 @@ _STATIC = {
     "drop.js": "text/javascript",
     "explore.js": "text/javascript",
     "journey.js": "text/javascript",
+    "kept.css": "text/css",
+    "kept.js": "text/javascript",
+    "mix.js": "text/javascript",
     "refine.js": "text/javascript",
+    "tiles.js": "text/javascript",
     "watch.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -99,6 +103,8 @@ def _routes(api: "_Api") -> list[Route]:
         Route("/static/{name}", answered(static)),
         Route("/api/studio", answered(api.studio)),
         Route("/api/models/{number:int}", answered(api.model)),
+        Route("/api/models/{number:int}/kept", answered(api.kept)),
+        Route("/api/models/{number:int}/kept", answered(api.keep), methods=["POST"]),
         Route("/api/render", answered(api.render), methods=["POST"]),
         Route("/api/export", answered(api.export), methods=["POST"]),
         Route("/api/uploads", answered(api.upload), methods=["POST"]),
@@ -141,6 +147,15 @@ class _Api:
     async def model(self, request: Request) -> Response:
         return JSONResponse(await self.do(request, lambda: self.session.model_facts(request.path_params["number"])))
 
+    async def kept(self, request: Request) -> Response:
+        session, number = self.session, request.path_params["number"]
+        return JSONResponse(await self.do(request, lambda: session.shelf.facts(session.model(number))))
+
+    async def keep(self, request: Request) -> Response:
+        content = await self.intake.json(request)
+        session, number = self.session, request.path_params["number"]
+        return JSONResponse(await self.do(request, lambda: session.shelf.change(session.model(number), content)))
+
     async def render(self, request: Request) -> Response:
         content = await self.intake.json(request)
         left = threading.Event()
@@ -171,6 +186,7 @@ class _Api:
             "refine": self.session.refine,
             "film": self.session.film,
             "project": self.session.project,
+            "export-kept": self.session.kept_archive,
         }
         if self.session.door is not None:
             door = self.session.door

@@ -21,6 +21,7 @@ import artgan
 from artgan.decode import decode
 from artgan.enlarging import enlarged
 from artgan.errors import CheckpointError, DataError
+from artgan.file_names import plain_name
 from artgan.generation.model_folder import Model, find_model, load_model
 from artgan.generation.paths import EASINGS, journey
 from artgan.generation.point import Point, pack_styles, point_from
@@ -34,6 +35,7 @@ from artgan.progress import Listener, track
 from artgan.refine.enlarging.sizes import LANCZOS, Sizer
 from artgan.studio import refining
 from artgan.studio.door import Door
+from artgan.studio.shelf import Shelf
 from artgan.studio.watching import Watch
 from artgan.studio.workspace import is_run
 
@@ -72,6 +74,7 @@ class Session:
         self.device = device
         self.sizer = sizer
         self.door = door
+        self.shelf = Shelf()
         self.folders: list[Path] = []
         self.watches: list[Watch] = []
         for target in targets:
@@ -258,6 +261,13 @@ class Session:
         note = json.dumps({"keys": [key.as_dict() for key in keys], "model_hash": model.sha256, "version": artgan.__version__})
         data = encode_video(enlarged(frames, 256), video_format, fps, note)
         return File(data, MEDIA_TYPES[video_format], f"journey.{video_format}")
+
+    def kept_archive(self, request: dict[str, Any], listen: Listener) -> File:
+        """Return kept pictures as a zip; see `Shelf.archive`."""
+        model = self.model(request.get("model"))
+        return File(
+            self.shelf.archive(model, request, listen), "application/zip", f"{plain_name(model.name, 'model')}-kept.zip"
+        )
 
     def project(self, request: dict[str, Any], listen: Listener) -> dict[str, Any]:
         """Return the point whose picture is most like an upload, and how far it is.

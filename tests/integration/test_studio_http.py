@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from artgan.generation.favourites import favourites_path
 from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata, points_of_seeds, render, save_samples
 from artgan.generation.video import encode_video
@@ -169,6 +170,17 @@ def test_refining_and_projecting(client, trained_model, tmp_path):
     assert job["result"]["loss"] <= job["result"]["start_loss"]
     again = client.post("/api/render", json={"model": 0, "points": [job["result"]["point"]]})
     assert again.status_code == 200
+
+
+def test_what_is_kept_is_asked_for_and_changed(client, trained_model):
+    favourites_path(trained_model.folder).unlink(missing_ok=True)
+    kept = client.post("/api/models/0/kept", json={"do": "keep", "points": [{"seed": 4}]}).json()["kept"]
+    assert client.get("/api/models/0/kept").json()["kept"] == kept
+    refused = client.post("/api/models/0/kept", json={"do": "drop", "ids": ["../x"]})
+    assert (refused.status_code, "no longer kept" in refused.json()["error"]) == (422, True)
+    assert client.post("/api/models/9/kept", json={"do": "keep", "points": [{"seed": 4}]}).status_code == 422
+    _, job = finished(client, {"kind": "export-kept", "model": 0, "ids": "all"})
+    assert job["error"].startswith("ids: expected a list")
 
 
 def test_a_job_can_be_stopped_and_renders_go_before_it(client):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from artgan.datasets.synthetic import draw_work
+from artgan.generation.favourites import favourites_path, read_favourites
 from artgan.metadata import read_metadata
 from artgan.refine.recipe import load_recipe, shipped_looks
 from tests.integration.studio_server import studio
@@ -78,7 +80,9 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser, server):
+def visit(browser, server, trained_model, run):
+    for folder in (trained_model.folder, run):
+        favourites_path(folder).unlink(missing_ok=True)
     made = Visit(browser, server)
     yield made
     foreign = [url for url in made.asked if not url.startswith("blob:") and urlsplit(url).netloc != made.host]
@@ -180,6 +184,42 @@ def test_kept_pictures_stay_mix_and_move(visit):
     page.locator("#kept-count", has_text="1").wait_for()
     page.click("#forget")
     page.locator("#kept-count", has_text="0").wait_for()
+    page.locator("#messages button", has_text="Undo").last.click()
+    page.locator("#kept .tile img").wait_for(timeout=WAIT)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_kept_pictures_have_notes_tags_and_an_order_in_a_file(visit, browser, server, trained_model, tmp_path, width):
+    page = visit.page
+    keep(page, 3, 8, 5)
+    path = favourites_path(trained_model.folder)
+    page.set_viewport_size({"width": width, "height": 860})
+    page.click("#tab-kept")
+    page.fill(".kept-row .note >> nth=1", "for the wall")
+    page.fill(".kept-row .tags >> nth=1", "sky, red")
+    page.keyboard.press("Tab")
+    page.locator("#kept-tag option", has_text="sky").wait_for(state="attached", timeout=WAIT)
+    page.locator(".kept-row .tile img").nth(2).wait_for(timeout=WAIT)
+    page.get_by_label("Earlier: seed 5").click()
+    page.locator(".kept-row:nth-child(2) .tile[aria-label='seed 5']").wait_for(timeout=WAIT)
+    (page.locator("#kept > div").nth(2)).drag_to(page.locator("#kept > div").nth(0))
+    page.locator(".kept-row:nth-child(1) .tile[aria-label='seed 8']").wait_for(timeout=WAIT)
+    listed = read_favourites(path)
+    assert [item.point.seed for item in listed] == [8, 3, 5]
+    assert (listed[0].note, listed[0].tags) == ("for the wall", ("sky", "red"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.select_option("#kept-tag", "sky")
+    page.locator("#kept-count", has_text="1 of 3").wait_for()
+    with page.expect_download() as saved:
+        page.click("#kept-export")
+    saved.value.save_as(tmp_path / "kept.zip")
+    with zipfile.ZipFile(tmp_path / "kept.zip") as archive:
+        assert archive.namelist() == ["kept-0001-seed-0008.png", "sheet.png", "favourites.json"]
+    page.select_option("#kept-tag", "")
+    page.get_by_label("Drop seed 3").last.click()
+    page.locator("#kept-count", has_text="2").wait_for()
+    page.locator("#messages button", has_text="Undo").last.click()
+    page.locator(".kept-row:nth-child(2) .tile[aria-label='seed 3']").wait_for(timeout=WAIT)
 
 
 DRAWN = """async picture => {
@@ -352,7 +392,7 @@ def test_tabs_by_keyboard_and_models_by_name(visit):
 @pytest.mark.parametrize("width", [400, 1280])
 def test_every_view_fits_and_is_not_blank(browser, server, width, scheme):
     made = Visit(browser, server, width, 860, scheme)
-    names = {"explore", "mix", "journey", "refine", "project", "watch"}
+    names = {"explore", "kept", "mix", "journey", "refine", "project", "watch"}
     for name in names:
         made.page.click(f"#tab-{name}")
         made.page.wait_for_timeout(300)

@@ -10,8 +10,10 @@ from artgan.errors import CheckpointError, DataError
 from artgan.generation.favourites import (
     NAME,
     Favourite,
+    data_dir,
     favourites_path,
     liked_points,
+    lineage_of,
     nearest_order,
     read_favourites,
     write_favourites,
@@ -28,17 +30,23 @@ def model_with_likes(trained_model, tmp_path):
     folder = shutil.copytree(trained_model.folder, tmp_path / "liked-model")
     points = [Point(12, truncation=0.5, classes=((1, 1.0),)), Point(3, toward=Point(4), amount=0.5), Point(12)]
     likes = [Favourite(point, trained_model.name, trained_model.sha256) for point in points]
-    write_favourites(favourites_path(folder), [*likes, Favourite(Point(99), "another-9k", "f" * 64)])
+    write_favourites(folder.with_name(f"{folder.name}.{NAME}"), [*likes, Favourite(Point(99), "another-9k", "f" * 64)])
     return folder, points
 
 
-def test_what_is_written_is_read(model_with_likes, trained_model):
+def test_what_is_written_is_read(model_with_likes, trained_model, tmp_path):
     folder, points = model_with_likes
     path = favourites_path(folder)
-    assert path == folder.parent / f"liked-model.{NAME}"  # beside the folder, whose files are sealed
+    assert path == folder.parent / f"liked-model.{NAME}"  # beside the folder, whose files are sealed, where there is one
     assert [item.point for item in read_favourites(path)] == [*points, Point(99)]
     assert liked_points(trained_model, path) == points
     assert favourites_path(folder / "run" / "model" / "best") == folder / "run" / NAME
+    path.unlink()
+    kept = Favourite(Point(5), "drawn-2k", "0" * 64, lineage_of(trained_model), "a note", ("sky", "red"))
+    write_favourites(tmp_path / NAME, [kept])
+    assert read_favourites(tmp_path / NAME) == [kept]
+    assert liked_points(trained_model, tmp_path / NAME) == [Point(5)]  # of another checkpoint of this lineage
+    assert favourites_path(folder) == data_dir() / "favourites" / f"{lineage_of(trained_model)}.json"
 
 
 def test_samples_and_a_film_of_favourites(model_with_likes, trained_model, tmp_path):

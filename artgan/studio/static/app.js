@@ -2,13 +2,15 @@
 import { download, get } from "./api.js";
 import { $, choose, chosen, drawDirections, guarded, make, on, options, refresh, say, showValues, state, tell } from "./controls.js";
 import { modelOf, startDoor } from "./door.js";
-import { loadKept, redraw, restart, startExplore } from "./explore.js";
 import { catchStrays } from "./drop.js";
+import { redraw, restart, startExplore } from "./explore.js";
 import { startJourney } from "./journey.js";
+import { emptyShelf, loadKept, startKept } from "./kept.js";
+import { startMix } from "./mix.js";
 import { startRefine } from "./refine.js";
 import { startWatch } from "./watch.js";
 
-const VIEWS = { door: "Start", explore: "Explore", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
+const VIEWS = { door: "Start", explore: "Explore", kept: "Kept", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
 
 function show(view) {
   for (const name of Object.keys(VIEWS)) {
@@ -49,6 +51,7 @@ async function openModel(index) {
   state.model = index;
   state.facts = await get(`/api/models/${index}`);
   const { name, width, height, classes, architecture, images_seen: seen, collection, metrics } = state.facts;
+  emptyShelf();
   document.documentElement.style.setProperty("--aspect", `${width} / ${height}`);
   const measured = Object.entries(metrics).slice(0, 2).map(([key, value]) => `, ${key} ${value.toPrecision(3)}`).join("");
   $("facts").textContent = `${architecture}, ${width} \u00d7 ${height} px, ${(seen / 1000).toFixed(0)} thousand images of ${collection.name || name}${measured}`;
@@ -59,7 +62,7 @@ async function openModel(index) {
   state.moves = {};
   showValues();
   tell("model");
-  loadKept();
+  await guarded(loadKept)();
   await choose(fromAddress() || { seed: state.base.seed || 0 });
   restart();
 }
@@ -126,7 +129,9 @@ async function startModels() {
   document.querySelector("footer").hidden = document.querySelector(".model").hidden = false;
   $("model").onchange = guarded(() => openModel(Number($("model").value)));
   wirePanel();
+  startKept();
   startExplore();
+  startMix();
   startJourney();
   startRefine();
   if (matchMedia("(max-width: 820px)").matches) for (const id of ["look", "directions"]) $(id).open = false;

@@ -15,6 +15,15 @@ export function say(text, bad = false) {
   setTimeout(() => line.remove(), bad ? 9000 : 3500);
 }
 
+// Say something, with a button for what can be done about it.
+export function offer(text, title, act) {
+  const button = make("button", { type: "button", className: "small", textContent: title });
+  const line = make("p", {}, `${text} `, button);
+  button.onclick = () => { line.remove(); act(); };
+  $("messages").append(line);
+  setTimeout(() => line.remove(), 12000);
+}
+
 // Run a handler; what goes wrong becomes a line on the page.
 export const guarded = (handler) => async (event) => {
   try {
@@ -79,6 +88,9 @@ export async function refresh() {
     busy = false;
   }
 }
+
+// A stored point leaves out what is at its default; here it is said, so that it moves the controls.
+export const whole = (point) => ({ truncation: 1, centers: 0, ...(state.facts.classes.length ? { classes: [[0, 1]] } : {}), ...point });
 
 // Choose a point: its own settings move the controls.
 export function choose(point) {

@@ -1,13 +1,18 @@
 // Films from kept picture to kept picture, and the search for a picture of one's own.
 import { file, render, work } from "./api.js";
 import { $, choose, choosePicture, guarded, make, options, say, state } from "./controls.js";
+import { keptPoints } from "./kept.js";
+
+const MOST = 64;
 
 const makeFilm = guarded(async () => {
-  if (state.kept.length < 2) { say("keep two pictures or more first"); return; }
+  const points = keptPoints();
+  if (points.length < 2) { say("keep two pictures or more first"); return; }
+  if (points.length > MOST) { say(`a film takes up to ${MOST} kept pictures: choose some by a tag, under Kept`, true); return; }
   $("film").disabled = true;
   try {
     const done = await work({
-      kind: "film", model: state.model, points: state.kept, steps: Number($("steps").value), fps: Number($("fps").value),
+      kind: "film", model: state.model, points, steps: Number($("steps").value), fps: Number($("fps").value),
       easing: $("easing").value, loop: $("loop").checked, format: $("video-format").value,
     }, $("film-job"));
     if (!done) return;
