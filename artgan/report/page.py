@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+_MARGINS_INCHES = (0.8, 0.5, 0.25, 0.25)  # left, bottom, right, top
+
 
 def render(template: str, context: Mapping[str, Any]) -> str:
     """Fill a template of `artgan/report/templates`; text is escaped, a missing value is an error."""
@@ -67,15 +69,18 @@ def bars(values: Sequence[float], label: str) -> Markup:
 
 
 def _figure(size_inches: tuple[float, float]) -> tuple[Any, Any]:
+    """Return a figure and its axes, within margins that are wide enough for numbers: a layout that measures them draws twice."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size_inches, layout="constrained")
+    figure = Figure(figsize=size_inches)
     FigureCanvasSVG(figure)
-    return figure, figure.add_subplot()
+    (width, height), (left, bottom, right, top) = size_inches, _MARGINS_INCHES
+    return figure, figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height))
 
 
 def _svg(figure: Any, axes: Any) -> Markup:
+    axes.ticklabel_format(axis="y", scilimits=(-3, 5))  # long numbers have their power of ten above the axis
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.StringIO()
