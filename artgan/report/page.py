@@ -69,7 +69,7 @@ def bars(values: Sequence[float], label: str) -> Markup:
 
 
 def _figure(size_inches: tuple[float, float]) -> tuple[Any, Any]:
-    """Return a figure and its axes, within margins that are wide enough for numbers: a layout that measures them draws twice."""
+    """Return a figure and its axes, within margins wide enough for numbers: a layout that measures them draws twice."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

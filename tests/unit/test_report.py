@@ -106,8 +106,13 @@ def test_an_evaluation_page_has_every_number_picture_and_curve(collection):
 def test_an_evaluation_page_without_pictures_has_no_empty_rooms():
     html = evaluation_page("x", metrics_line() | {"classes": {}})
     assert not {"img", "svg"} & set(parsed(html).seen)
-    for heading in ("Does it copy", "Most real", "The whole run", "Class by class"):
+    for heading in ("Does it copy", "Most real", "The whole run", "Class by class", "In other spaces"):
         assert heading not in html
+
+
+def test_an_evaluation_page_has_the_distances_in_other_spaces():
+    html = evaluation_page("x", metrics_line() | {"spaces": {"drawn": {"fd": 5.553}}})
+    assert re.search(r"In other spaces.*<td>drawn</td><td>fd</td><td class=\"number\">5.55</td>", html, re.DOTALL)
 
 
 def test_curves_are_inline_and_name_themselves():
