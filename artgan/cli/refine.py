@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color match --out refined"
 _LISTED_FAILURES = 8
+_AGAIN = "once they can be read, the same command makes them alone, from what is kept in .unfinished"
 
 Text = str | None
 Number = float | None
@@ -324,4 +325,4 @@ def _made_with(picture: Path) -> str:
 def _report_failures(result: "Result") -> None:
     if result.failed:
         shown = [f"{path}: {reason}" for path, reason in list(result.failed.items())[:_LISTED_FAILURES]]
-        raise DataError("\n".join([f"{len(result.failed)} of the inputs failed, the rest is done:", *shown]))
+        raise DataError("\n".join([f"{len(result.failed)} of the inputs failed, the rest is done:", *shown, _AGAIN]))

@@ -266,12 +266,13 @@ def _second_pass(
     keys = tuple(item.key for item in items)
     said = applied(passes.recipe, passes.materials)
     signer = [] if signature is None else [signature.chain]
-    journal = _Journal(out / WORK_FOLDER / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *keys, *signer]))
+    series = keys if passes.recipe.color.acts else ()  # without a color step a result does not depend on the others
+    journal = _Journal(out / WORK_FOLDER / "finished.jsonl", _digest([json.dumps(said, sort_keys=True), *series, *signer]))
     result = Result(color_map=passes.color_map(keys))
     writings = []
     for item in items:
         target = out / item.file_name
-        if journal.has(item.file_name) and target.is_file():
+        if journal.has(item) and target.is_file():
             result.written[item.path] = target
             continue
         try:
@@ -283,7 +284,7 @@ def _second_pass(
         item, written = writings[index].item, _Written(_LOST) if isinstance(outcome, Lost) else outcome
         if written.error is None:
             result.written[item.path] = writings[index].target
-            journal.add(item.file_name, written.lost)
+            journal.add(item, written.lost)
         else:
             result.failed[item.path] = written.error
         on_progress(Progress("color and detail", len(result.written) + len(result.failed), len(items), "pictures"))
@@ -304,21 +305,23 @@ def _writing(item: Item, target: Path, said: dict[str, Any]) -> _Writing:
 
 
 class _Journal:
-    """Names of finished files and what they lack, one a line; another run's journal does not count."""
+    """Finished files and what they lack, one a line; another run's journal does not count, nor another picture's file."""
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         entries = [json.loads(entry) for line in lines for mark, _, entry in [line.partition(" ")] if mark == identity]
         self.lost: dict[str, list[str]] = {entry["name"]: entry["lost"] for entry in entries}
+        self._keys = {entry["name"]: entry.get("key") for entry in entries}
 
-    def has(self, name: str) -> bool:
-        return name in self.lost
+    def has(self, item: Item) -> bool:
+        return self._keys.get(item.file_name) == item.key
 
-    def add(self, name: str, lost: Sequence[str]) -> None:
-        self.lost[name] = list(lost)
+    def add(self, item: Item, lost: Sequence[str]) -> None:
+        self.lost[item.file_name], self._keys[item.file_name] = list(lost), item.key
+        entry = {"name": item.file_name, "key": item.key, "lost": list(lost)}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{self.identity} {json.dumps({'name': name, 'lost': list(lost)})}\n")
+            file.write(f"{self.identity} {json.dumps(entry)}\n")
 
 
 def _make(folder: Path) -> None:

@@ -74,7 +74,8 @@ class RefineRequest:
 def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress: Listener = silent) -> Result:
     """Refine files as one series, and write `refine.json`, `sheet.png` and perhaps a color table beside them.
 
-    A stopped run goes on where it was; what it kept for that is removed at the end. A failed picture does not stop the others.
+    A stopped run goes on where it was; what it kept for that is removed at the end. A failed picture does not stop the others;
+    what was kept stays then, so that the same run refines the failed ones once they can be read.
 
     Returns:
         what was written and what failed; with other shards' pictures still waiting nothing is written yet.
@@ -108,7 +109,8 @@ def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress
     report = write_report(out, result, recipe, materials, device, time.monotonic() - started, films.lines, on_progress)
     if request.cube is not None and result.color_map is not None:
         write_cube(request.cube, result.color_map, recipe.description or "artgan")
-    forget_run(out)
+    if not result.failed:
+        forget_run(out)
     say(summary(report))
     kinds = {"pictures": len(result.written), "films": len(films.lines)}
     made = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)

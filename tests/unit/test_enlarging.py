@@ -287,6 +287,36 @@ def test_the_command_line_fits_and_enlarges_and_says_by_what(works, tmp_path, ca
         assert text in error
 
 
+def test_finished_pictures_stay_when_an_input_is_broken(works, tmp_path, capsys):
+    """A picture that breaks off in the middle: the others are done and stay; when it is whole, it alone is made."""
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "in" / f"{name}.png").write_bytes((works / "0.png").read_bytes())
+    Image.fromarray(work(1)).save(tmp_path / "in" / "c.png")
+    whole = (works / "1.png").read_bytes()
+    (tmp_path / "in" / "b.png").write_bytes(whole[: len(whole) // 2])
+    words = ["refine", str(tmp_path / "in"), "--enlarge", "2", "--enlarger", "edge", "--out", str(tmp_path / "out")]
+
+    def artgan():
+        with pytest.raises(SystemExit) as caught:
+            main([*words, "--quiet"])
+        return caught.value.code or 0, capsys.readouterr().err
+
+    code, error = artgan()
+    assert code == 3
+    assert "1 of the inputs failed, the rest is done" in error
+    assert "b.png: damaged or truncated" in error
+    made = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "out").glob("?.png")}
+    assert sorted(made) == ["a.png", "c.png"]
+    (tmp_path / "in" / "b.png").write_bytes(whole)
+    assert artgan() == (0, "")
+    now = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "out").glob("?.png")}
+    assert {name: now[name] for name in made} == made
+    with Image.open(tmp_path / "out" / "b.png") as image:
+        assert image.size == (96, 96)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png", "refine.json", "sheet.png"]
+
+
 def test_frames_of_a_film_grow_as_well(tmp_path):
     first, second = Image.fromarray(work(0)), Image.fromarray(work(1))
     first.save(tmp_path / "a.gif", save_all=True, append_images=[second], duration=50)
