@@ -4,9 +4,11 @@ Anything may send a datagram to an open port. What is no OSC is dropped, values 
 times in bundles are not waited for.
 """
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from artgan.errors import ConfigError
@@ -46,6 +48,7 @@ class OscServer:
         self.port: int = self._socket.getsockname()[1]
         self.dropped = 0
         self._closing = threading.Event()
+        logging.getLogger().addFilter(_is_no_stranger)
         self._thread = threading.Thread(target=self._run, name="osc", daemon=True)
         self._thread.start()
 
@@ -54,6 +57,7 @@ class OscServer:
         self._closing.set()
         self._thread.join(timeout=5)
         self._socket.close()
+        logging.getLogger().removeFilter(_is_no_stranger)
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -75,3 +79,8 @@ class OscServer:
             return
         for timed in messages[:_MAX_MESSAGES]:
             self._order(timed.message.address, list(timed.message.params))
+
+
+def _is_no_stranger(record: logging.LogRecord) -> bool:
+    """Return whether a line may go to the terminal: python-osc's have bytes of the datagram in them, thousands at will."""
+    return "pythonosc" not in Path(record.pathname).parts

@@ -138,16 +138,18 @@ def test_what_cannot_be_made_is_said_and_the_picture_stays(running, trained_mode
     watcher.close()
 
 
-def test_hostile_datagrams_are_dropped(running, trained_model):
+def test_hostile_datagrams_are_dropped(running, trained_model, caplog):
     server, _, client, osc = running
     client.send_message("/artgan/reset", [])
     client.send_message("/artgan/seed", 6)
     before = osc.dropped
     late = b"#bundle\0" + b"\xff" * 8 + (20).to_bytes(4, "big") + b"/artgan/seed\0\0\0\0,i\0\0" + (7).to_bytes(4, "big")
     random = np.random.default_rng(0)
+    unknown = b"/artgan/seed\0\0\0\0," + b"\x1b[2J" * 1500 + b"\0\0\0\0"  # types that there are not, as text for a terminal
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for data in (b"", b"\0" * 20, b"/artgan/seed", b"#bundle\0" * 500, b"/" + b"a" * 8300, b"/artgan/seed\0\0\0\0,i\0\0"):
             sender.sendto(data, ("127.0.0.1", osc.port))
+        sender.sendto(unknown, ("127.0.0.1", osc.port))
         for _ in range(200):
             sender.sendto(random.bytes(int(random.integers(1, 200))), ("127.0.0.1", osc.port))
         sender.sendto(late[:16] + (24).to_bytes(4, "big") + late[20:], ("127.0.0.1", osc.port))
@@ -157,6 +159,7 @@ def test_hostile_datagrams_are_dropped(running, trained_model):
     watcher.close()
     assert osc.dropped > before
     assert osc._thread.is_alive()
+    assert not [record for record in caplog.records if "pythonosc" in record.pathname]
 
 
 def test_a_flood_leaves_the_newest(running, trained_model):
