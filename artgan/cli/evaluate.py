@@ -10,6 +10,7 @@ from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.terminal import hearing
+from artgan.cli.workers import CLUSTER_HELP, JOBS_HELP, chosen_workers
 from artgan.errors import ConfigError, DataError
 from artgan.metrics import groups
 
@@ -36,6 +37,8 @@ def evaluate(
     ] = "collection",
     truncation: Annotated[float, typer.Option(help="1 is the model's whole variety.")] = 1.0,
     resize: Annotated[str, typer.Option(help="clean, or as older tools do: legacy-torch, legacy-tf.")] = "clean",
+    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = 1,
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the metrics line to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML page with pictures to this file.")] = None,
@@ -86,13 +89,17 @@ def evaluate(
     check_independent_of(features, target)
     with join_world() as world, hearing(quiet=context.obj.quiet or not world.is_first) as listen:
         chosen = choose_device(device, world.local_rank)
+        workers = chosen_workers(context.obj, jobs if chosen.type == "cpu" else 1, cluster)
+        if workers.are_elsewhere and world.size > 1:
+            raise ConfigError("several processes of torchrun share the work already: leave out --jobs and --cluster")
         if is_model_or_run(target):
             model = load_model(target, chosen)
             count = num_generated or NUM_JUDGED
-            subject = generator_subject(opened, model.generator, count, truncation, conditional=bool(model.card.classes))
+            conditional = bool(model.card.classes)
+            subject = generator_subject(opened, model.generator, count, truncation, conditional, model.folder)
         else:
             subject = folder_subject(opened, target, num_generated, as_collection=fit == "collection")
-        judge = Judge(features, opened, chosen, resize_mode=resize, world=world)
+        judge = Judge(features, opened, chosen, resize_mode=resize, world=world, workers=workers)
         say = _say_quick_look if world.is_first else _say_nothing  # all processes look, as they share what it takes
         quick = None if context.obj.quiet else say
         verdict = judge_pictures(judge, subject, asked, on_progress=listen, on_quick_look=quick)

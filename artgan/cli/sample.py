@@ -12,6 +12,7 @@ from artgan.cli.app import EPILOG, app
 from artgan.cli.signing import Sign, signature_of
 from artgan.cli.sizes import Enlarger, check_size
 from artgan.cli.terminal import hearing
+from artgan.cli.workers import CLUSTER_HELP, JOBS_HELP, chosen_workers
 from artgan.errors import ConfigError
 from artgan.progress import Listener, format_rate
 
@@ -57,6 +58,8 @@ def sample(
     liked: Annotated[bool, typer.Option("--liked", help="The run's favourites, in place of seeds.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Another file of favourites, in place of seeds.")] = None,
     sign: Sign = None,
+    jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = 1,
+    cluster: Annotated[str | None, typer.Option(help=CLUSTER_HELP)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
@@ -92,7 +95,9 @@ def sample(
     from artgan.generation.sample import Look, picture_metadata, points_of_seeds, save_samples
     from artgan.refine.enlarging.sizes import sizer_of
 
-    model = load_model(target, choose_device(device))
+    chosen = choose_device(device)
+    workers = chosen_workers(context.obj, jobs if chosen.type == "cpu" else 1, cluster)
+    model = load_model(target, chosen)
     sizer = sizer_of(enlarger, model.space.device)
     look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
     points, names = points_of_seeds(model, numbers, look), None
@@ -119,7 +124,7 @@ def sample(
             assert collection is not None
             points = _selected(context, model, points, select, by, collection, features, listen)
         sizes = [size] * len(points) if size is not None or not sizes else sizes
-        options |= {"names": names, "sizes_px": sizes, "sizer": sizer, "on_progress": listen}
+        options |= {"names": names, "sizes_px": sizes, "sizer": sizer, "workers": workers, "on_progress": listen}
         paths = save_samples(model, out, points, image_format=image_format, **options)
         if signature is not None:
             from artgan.progress import track

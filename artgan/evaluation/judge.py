@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from artgan.backbones import DEFAULT_FEATURES, FEATURE_SPACES, check_features
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.config import RunConfig, load_config
-from artgan.datasets.collection import Collection
+from artgan.datasets.collection import Collection, open_collection
 from artgan.devices import Pieces, place
 from artgan.errors import ConfigError
 from artgan.evaluation.protocol import FeatureProtocol, Protocol, digest, with_reference
@@ -21,11 +22,19 @@ from artgan.metrics.features import FeatureBank
 from artgan.metrics.thumbnails import thumbnails_of
 from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener, Progress
+from artgan.workers.tasks import ALONE, Lost, Workers, over_workers
 from artgan.world import World
 
 BATCH = 32  # whole chunks of `artgan.generation.sample`
 _CPU_PIECE = 8  # the feature maps of so few pictures stay in the cache
 _DEFAULT_SIDE_PX = 224
+
+_FEWEST_SHARED = 16 * BATCH  # fewer are judged sooner than processes have started
+
+
+class Portable:
+    """Pictures that another process can make: a dataclass of plain values, called as `Pictures` are."""
+
 
 # Gives the pictures of some indices, uint8 `[H, W, 3]`, in their order: of seeds, of files, of rows.
 Pictures = Callable[[Sequence[int]], Iterator[np.ndarray]]
@@ -88,6 +97,7 @@ class Judge:
             x / 127.5 - 1, for the Inception network.
         world: the processes that judge together, by default this one alone. All of them must judge the same things in the
             same order.
+        workers: processes on a CPU, or a cluster, that share long extractions of `Portable` pictures; with one process alone.
 
     Raises:
         ConfigError: unknown features, or not the same in all processes.
@@ -102,6 +112,7 @@ class Judge:
         *,
         resize_mode: str = "clean",
         world: World | None = None,
+        workers: Workers = ALONE,
     ) -> None:
         network, self.layer = backbone_and_layer(features)
         self.features = features
@@ -109,6 +120,7 @@ class Judge:
         self.device = device
         self.resize_mode = resize_mode
         self.world = world or World()
+        self.workers = workers
         self.backbone: Backbone = place(load_backbone(network, (self.layer,)), device)
         if resize_mode == "legacy-torch" and network == "inception_fid_2015":
             self.backbone.mean.fill_(0.5)
@@ -162,16 +174,38 @@ class Judge:
             first: how many pictures' rows, `[n, d]`, are handed to the function as soon as they are there.
         """
         bank = FeatureBank()
-        for start in range(0, count, BATCH * self.world.size):
-            mine = range(start + BATCH * self.world.rank, min(start + BATCH * (self.world.rank + 1), count))
-            rows = self._run(list(pictures(mine)) if mine else [], thumbnails)
-            gathered = torch.cat(self.world.gather(rows))[: count - start]
+        for rows in self._batches(pictures, count, thumbnails):
             known = len(bank)
-            bank.append(gathered.cpu().numpy())
+            bank.append(rows)
             if first is not None and known < first[0] <= len(bank):
                 first[1](bank[: first[0]])
             on_progress(Progress(task, len(bank), count, "images"))
         return bank
+
+    def _batches(self, pictures: Pictures, count: int, thumbnails: bool) -> Iterator[np.ndarray]:
+        """Yield the rows of each batch, `[n, d]`, in order."""
+        shared = self.workers.are_elsewhere and self.world.size == 1 and isinstance(pictures, Portable)
+        if shared and count >= _FEWEST_SHARED:
+            yield from self._batches_elsewhere(pictures, count, thumbnails)
+            return
+        for start in range(0, count, BATCH * self.world.size):
+            mine = range(start + BATCH * self.world.rank, min(start + BATCH * (self.world.rank + 1), count))
+            rows = self._run(list(pictures(mine)) if mine else [], thumbnails)
+            yield torch.cat(self.world.gather(rows))[: count - start].cpu().numpy()
+
+    def _batches_elsewhere(self, pictures: Pictures, count: int, thumbnails: bool) -> Iterator[np.ndarray]:
+        judging = (self.features, self.collection.folder, str(self.device), self.resize_mode)
+        tasks = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
+        make = partial(_judge_elsewhere, judging, pictures, thumbnails)
+        sees, threads = [self.collection.folder], torch.get_num_threads()
+        for _, rows in over_workers(make, tasks, self.workers, in_order=True, threads=threads, sees=sees):
+            if isinstance(rows, Lost):
+                raise ConfigError("a process that judges was ended, most likely for want of memory: give fewer --jobs")
+            yield rows
+
+    def rows_of(self, pictures: Pictures, thumbnails: bool, places: range) -> np.ndarray:
+        """Return the rows of one batch, `[n, d]`."""
+        return self._run(list(pictures(places)), thumbnails)[: len(places)].cpu().numpy()
 
     @torch.inference_mode()
     def _run(self, batch: list[np.ndarray], thumbnails: bool) -> torch.Tensor:
@@ -187,6 +221,14 @@ class Judge:
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         return self.backbone(images)[self.layer].mean((2, 3))
+
+
+def _judge_elsewhere(
+    judging: tuple[str, Path, str, str], pictures: Pictures, thumbnails: bool
+) -> Callable[[range], np.ndarray]:
+    features, collection, device, resize_mode = judging
+    judge = Judge(features, open_collection(collection), torch.device(device), resize_mode=resize_mode)
+    return partial(judge.rows_of, pictures, thumbnails)
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from artgan.datasets.sources import SourceFile, find_files
 from artgan.decode import SUFFIXES
 from artgan.errors import CheckpointError, DataError
 from artgan.evaluation.copying import Judged, Matches, find_matches
-from artgan.evaluation.judge import Judge, Pictures
+from artgan.evaluation.judge import Judge, Pictures, Portable
 from artgan.evaluation.reference import COPIES, Reference
 from artgan.evaluation.tally import Tally
 from artgan.evaluation.words import warnings_about
+from artgan.generation.model_folder import load_model
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
 from artgan.metrics import METRICS, MetricRow, groups, rows_of
@@ -94,7 +95,12 @@ def evaluate_generator(
 
 
 def generator_subject(
-    collection: Collection, generator: GeneratorNetwork, num_generated: int, truncation: float = 1.0, conditional: bool = False
+    collection: Collection,
+    generator: GeneratorNetwork,
+    num_generated: int,
+    truncation: float = 1.0,
+    conditional: bool = False,
+    folder: Path | None = None,
 ) -> Subject:
     """Return the pictures of seeds 0..num_generated-1; classes are drawn in the proportions of the training split.
 
@@ -103,6 +109,7 @@ def generator_subject(
         generator: in evaluation mode.
         num_generated: how many.
         truncation: 1 is the whole variety.
+        folder: of the model, if its pictures may be made by several processes.
         conditional: whether the generator heeds classes, so that it can be judged class by class.
 
     Raises:
@@ -115,10 +122,9 @@ def generator_subject(
         raise CheckpointError(f"the generator's '{name}' holds NaN or infinity; judge an earlier checkpoint's model")
     labels = _labels_like(collection, num_generated)
     space = Space(generator, len(collection.classes))
-
-    def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-        return generate(space, indices, [int(labels[index]) for index in indices], truncation)
-
+    pictures: Pictures = _drawn(space, labels, truncation)
+    if folder is not None:
+        pictures = _Generated(folder, space, len(collection.classes), space.device, labels, truncation)
     return Subject(
         pictures=pictures,
         count=num_generated,
@@ -127,6 +133,30 @@ def generator_subject(
         labels=labels if conditional else None,
         warnings=_other_size(space, collection),
     )
+
+
+def _drawn(space: Space, labels: np.ndarray, truncation: float) -> Pictures:
+    return lambda seeds: generate(space, seeds, [int(labels[seed]) for seed in seeds], truncation)
+
+
+@dataclass
+class _Generated(Portable):
+    """The pictures of seeds; in another process the model is loaded from its folder."""
+
+    folder: Path
+    space: Space | None
+    num_classes: int
+    device: torch.device
+    labels: np.ndarray
+    truncation: float
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"space": None}
+
+    def __call__(self, seeds: Sequence[int]) -> Iterator[np.ndarray]:
+        if self.space is None:
+            self.space = Space(load_model(self.folder, self.device).generator, self.num_classes)
+        return _drawn(self.space, self.labels, self.truncation)(seeds)
 
 
 def _other_size(space: Space, collection: Collection) -> tuple[str, ...]:
@@ -182,21 +212,29 @@ def folder_subject(collection: Collection, folder: Path, num_generated: int | No
     label_of = [next((places[part] for part in _folders(file) if part in places), -1) for file in files]
     chosen = _spread([label if label >= 0 else file.label for label, file in zip(label_of, files, strict=True)], count)
 
-    def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-        return (_made_alike(files[chosen[index]], recipe) for index in indices)
-
     labels = [label_of[index] for index in chosen]
     prepared = f"fit {recipe.fit}, focus {recipe.focus}, borders {'cut' if recipe.trim else 'kept'}, matte {recipe.matte}"
     if count < len(files):
         prepared += f"; {count} of {len(files)} pictures, from all classes in their shares, drawn by seed 0"
     return Subject(
-        pictures=pictures,
+        pictures=_Files(tuple(files[index] for index in chosen), recipe),
         count=count,
         names=[files[index].name for index in chosen],
         about={"from": "folder", "files": len(files)},
         labels=np.array(labels) if labels and min(labels) >= 0 else None,
         prepared=prepared,
     )
+
+
+@dataclass(frozen=True)
+class _Files(Portable):
+    """The pictures of files, made alike."""
+
+    files: tuple[SourceFile, ...]
+    recipe: Recipe
+
+    def __call__(self, places: Sequence[int]) -> Iterator[np.ndarray]:
+        return (_made_alike(self.files[place], self.recipe) for place in places)
 
 
 def _folders(file: SourceFile) -> tuple[str, ...]:

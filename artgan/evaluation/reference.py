@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from artgan.evaluation.judge import Judge
+from artgan.datasets.collection import Collection, open_collection
+from artgan.evaluation.judge import Judge, Portable
 from artgan.evaluation.protocol import digest
 from artgan.metrics import METRICS
 from artgan.metrics.frechet import Gaussian
@@ -47,6 +48,28 @@ _log = logging.getLogger(__name__)
 Arrays = dict[str, np.ndarray]
 Facts = dict[str, Any]
 View = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass
+class _Works(Portable):
+    """Rows of a collection, seen whole, mirrored or in part; in another process it is opened again."""
+
+    collection: Collection
+    rows: np.ndarray
+    view: View
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"collection": self.collection.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state | {"collection": open_collection(state["collection"])})
+
+    def __call__(self, places: Sequence[int]) -> Iterator[np.ndarray]:
+        return (self.view(self.collection.images[self.rows[place]]) for place in places)
+
+
+def _mirrored(image: np.ndarray) -> np.ndarray:
+    return image[:, ::-1]
 
 
 class Reference:
@@ -101,7 +124,7 @@ class Reference:
             unseen = self._thumbnails_of(rows, ())[0]
 
             def mirrored(places: Sequence[int]) -> np.ndarray:
-                return self._extract(rows[list(places)], _stage("unseen works, mirrored"), lambda image: image[:, ::-1])
+                return self._extract(rows[list(places)], _stage("unseen works, mirrored"), _mirrored)
 
             return find_matches(Judged(self.holdout, unseen, mirrored), self).ratios
 
@@ -180,12 +203,8 @@ class Reference:
             _write(path, arrays, facts)
         return arrays, facts
 
-    def _extract(self, rows: np.ndarray, task: str, view: View = lambda image: image) -> np.ndarray:
-        images = self.judge.collection.images
-
-        def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:
-            return (view(images[rows[index]]) for index in indices)
-
+    def _extract(self, rows: np.ndarray, task: str, view: View = np.asarray) -> np.ndarray:
+        pictures = _Works(self.judge.collection, rows, view)
         return self.judge.extract(pictures, len(rows), task, self.on_progress)[:]
 
     def _thumbnails_of(self, rows: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:

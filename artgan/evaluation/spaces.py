@@ -47,7 +47,7 @@ def add_spaces(
     lines = {judge.features: line}
     for space in spaces:
         if space not in lines:
-            other = Judge(space, collection, judge.device, resize_mode=judge.resize_mode, world=world)
+            other = Judge(space, collection, judge.device, resize_mode=judge.resize_mode, world=world, workers=judge.workers)
             lines[space] = evaluate(other, subject, (DISTANCES,), on_progress=on_progress).line
     line["spaces"] = {space: ratios_of(found) for space, found in lines.items()}
     if warning := pleased(line["spaces"]):

@@ -1,8 +1,9 @@
 """Pictures of points: rendered in chunks of one size, written with what makes them again."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import torch
 import artgan
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.file_names import distinct_names, join_names, quoted
-from artgan.generation.model_folder import Model
+from artgan.generation.model_folder import Model, load_model
 from artgan.generation.point import Point, point_from
 from artgan.generation.space import Space
 from artgan.images import SUFFIX_OF, captioned_grid, save_picture, tiles_of, to_uint8
 from artgan.overview import save_sheet
 from artgan.progress import Listener, Progress, silent
-from artgan.refine.enlarging.sizes import LANCZOS, Sizer
+from artgan.refine.enlarging.sizes import LANCZOS, Sizer, sizer_of
 from artgan.tables import nearest
 from artgan.targets import check_replaceable
+from artgan.workers.tasks import ALONE, Lost, Workers, over_workers
 
 # Pixels that a chunk may have: what activations need is in proportion to them.
 _CHUNK_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 23}
@@ -62,17 +64,23 @@ def render(space: Space, points: Iterable[Point]) -> Iterator[np.ndarray]:
         DataError: a point does not fit the model.
     """
     size = chunk_size(space)
+    for chunk in _chunks(points, size):
+        yield from _run(space, chunk, size)
+
+
+def _chunks(points: Iterable[Point], size: int) -> Iterator[list[Point]]:
+    """Yield points in groups that run at once."""
     chunk: list[Point] = []
     for point in points:
         if chunk and (chunk[0].noise is None) != (point.noise is None):  # a batch has noise keys for all, or for none
-            yield from _run(space, chunk, size)
+            yield chunk
             chunk = []
         chunk.append(point)
         if len(chunk) == size:
-            yield from _run(space, chunk, size)
+            yield chunk
             chunk = []
     if chunk:
-        yield from _run(space, chunk, size)
+        yield chunk
 
 
 @torch.inference_mode()
@@ -156,6 +164,7 @@ def save_samples(
     sizes_px: Sequence[int | None] | None = None,
     sizer: Sizer = LANCZOS,
     heads: Sequence[Point] = (),
+    workers: Workers = ALONE,
     on_progress: Listener = silent,
 ) -> list[Path]:
     """Write each point's picture, with what reproduces it inside, and sheets of them; return the pictures' paths.
@@ -174,10 +183,11 @@ def save_samples(
         sizes_px: the longer side of each file's picture, None for the model's own, which sheets have.
         sizer: what brings pictures to these sizes.
         heads: points whose pictures stand above the columns of each sheet, from the second column on.
+        workers: processes on a CPU, or a cluster, which must see the model and `out`.
         on_progress: told after each picture.
 
     Raises:
-        ConfigError: a file in the folder is in the way that artgan did not make.
+        ConfigError: a file in the folder is in the way that artgan did not make; or a process was ended.
     """
     sizes = sizes_px or [None] * len(points)
     per_sheet = _SHEET_PICTURES // columns * columns if columns else _SHEET_PICTURES
@@ -187,12 +197,10 @@ def save_samples(
     taken = [path.name for path in sheets]
     paths = [out / name for name in distinct_names(stems, SUFFIX_OF[image_format], taken)]
     check_replaceable([*paths, *sheets])
-    pictures = enumerate(render(model.space, points))
+    pictures = enumerate(_saved(model, list(zip(points, paths, sizes, strict=True)), sizer, workers, out))
 
     def saved(count: int) -> Iterator[np.ndarray]:
         for index, pixels in itertools.islice(pictures, count):
-            metadata = picture_metadata(model, points[index], sizes[index], sizer.way)
-            save_picture(paths[index], sizer(pixels, sizes[index]), metadata)
             on_progress(Progress("sampling", index + 1, len(points), "pictures"))
             yield pixels
 
@@ -204,6 +212,43 @@ def save_samples(
         tiles = tiles_of(itertools.chain(above, saved(len(here))), len(above) + len(here))
         save_sheet(sheet, captioned_grid(tiles, texts, columns), "samples")
     return paths
+
+
+_Wanted = tuple[Point, Path, int | None]
+
+
+def _saved(model: Model, wanted: Sequence[_Wanted], sizer: Sizer, workers: Workers, out: Path) -> Iterator[np.ndarray]:
+    """Make and save pictures, chunk by chunk; yield each, uint8 `[H, W, 3]`, in order."""
+    places = iter(wanted)
+    chunks = [
+        list(itertools.islice(places, len(chunk)))
+        for chunk in _chunks((point for point, *_ in wanted), chunk_size(model.space))
+    ]
+    workers = workers.for_tasks(len(chunks))
+    if workers.are_elsewhere:
+        make: Callable[[], _Saver] = partial(_saver_of, model.folder, str(model.space.device), sizer.enlarger)
+    else:
+        make = partial(partial, _save_chunk, model, sizer)
+    for _, pictures in over_workers(
+        make, chunks, workers, in_order=True, threads=torch.get_num_threads(), sees=[model.folder, out]
+    ):
+        if isinstance(pictures, Lost):
+            raise ConfigError("a process that makes pictures was ended, most likely for want of memory: give fewer --jobs")
+        yield from pictures
+
+
+_Saver = Callable[[Sequence[_Wanted]], np.ndarray]
+
+
+def _saver_of(folder: Path, device: str, enlarger: str | None) -> _Saver:
+    return partial(_save_chunk, load_model(folder, device), sizer_of(enlarger, torch.device(device)))
+
+
+def _save_chunk(model: Model, sizer: Sizer, chunk: Sequence[_Wanted]) -> np.ndarray:
+    pictures = np.stack(list(render(model.space, [point for point, *_ in chunk])))
+    for pixels, (point, path, size_px) in zip(pictures, chunk, strict=True):
+        save_picture(path, sizer(pixels, size_px), picture_metadata(model, point, size_px, sizer.way))
+    return pictures
 
 
 def _head_row(space: Space, heads: Sequence[Point]) -> list[np.ndarray]:

@@ -8,15 +8,22 @@ import sys
 import textwrap
 import threading
 
+import numpy as np
 import pytest
+import torch
 
 from artgan.datasets import prepare as preparing
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import ConfigError
+from artgan.evaluation.judge import Judge
+from artgan.evaluation.measure import generator_subject
+from artgan.evaluation.reference import Reference, _mirrored
+from artgan.generation.sample import Look, points_of_seeds, save_samples
+from artgan.progress import silent
 from artgan.workers.address import announcement, scheduler_address
-from artgan.workers.tasks import Workers, over_workers
+from artgan.workers.tasks import ALONE, Workers, over_workers
 from tests.conftest import ROOT
 
 pytest.importorskip("distributed", reason="needs the cluster extra")
@@ -87,6 +94,33 @@ def test_a_cluster_gives_the_bytes_of_one_process(cluster, sources, tmp_path, mo
     assert alone.count == shared.count
     for name in ("index.jsonl", "images.npy", "collection.json", "contact_sheet.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_samples_are_the_same_from_a_cluster(cluster, trained_model, tmp_path):
+    """Also torch works in one thread on each side: networks may round differently for other numbers of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    points = points_of_seeds(trained_model, range(17), Look())
+    try:
+        for name, workers in {"here": ALONE, "cluster": Workers(cluster=cluster[1])}.items():
+            (tmp_path / name).mkdir()
+            save_samples(trained_model, tmp_path / name, points, workers=workers)
+    finally:
+        torch.set_num_threads(threads)
+    for file in (tmp_path / "here").iterdir():
+        assert (tmp_path / "cluster" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_features_are_the_same_from_a_cluster(cluster, trained_model, collection, monkeypatch):
+    monkeypatch.setattr("artgan.evaluation.judge._FEWEST_SHARED", 1)
+    subject = generator_subject(collection, trained_model.generator, 70, folder=trained_model.folder)
+    rows = []
+    for workers in (ALONE, Workers(cluster=cluster[1])):
+        judge = Judge("random", collection, torch.device("cpu"), workers=workers)
+        rows.append(judge.extract(subject.pictures, subject.count, "judging", silent, thumbnails=True)[:])
+        train = Reference(judge)._extract(collection.train_rows, "train", _mirrored)
+        rows[-1] = np.concatenate([rows[-1][:, : train.shape[1]], train])
+    np.testing.assert_array_equal(*rows)
 
 
 def failing(task):

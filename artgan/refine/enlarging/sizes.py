@@ -22,11 +22,13 @@ class Sizer:
         way: as it stands in metadata: `lanczos`, `edge`, or `enlarger:` and the sha256 of an enlarger's weights.
         name: in words.
         enlarge: what enlarges; None for the Lanczos filter alone.
+        enlarger: as it was named, for other processes.
     """
 
     way: str = WAY
     name: str = _PLAIN
     enlarge: Enlarge | None = None
+    enlarger: str | None = None
 
     def __call__(self, pixels: np.ndarray, longer_side_px: int | None) -> np.ndarray:
         """Return uint8 `[h, w, 3]` with a longer side of so many pixels; None leaves it as it is.
@@ -66,7 +68,7 @@ def sizer_of(enlarger: str | None, device: torch.device) -> Sizer:
     if enlarger is None or enlarger == WAY:
         return LANCZOS
     if enlarger == "edge":
-        return Sizer("edge", "edge, which adds no texture", classical("edge", 2, device))
+        return Sizer("edge", "edge, which adds no texture", classical("edge", 2, device), enlarger)
     folder = Path(enlarger)
     held = load_enlarge(folder, device)
-    return Sizer(f"enlarger:{enlarger_sha256(folder)}", f"the enlarger {folder} ({held.factor} times)", held)
+    return Sizer(f"enlarger:{enlarger_sha256(folder)}", f"the enlarger {folder} ({held.factor} times)", held, enlarger)
