@@ -83,7 +83,6 @@ class Drops:
         if what is not None:
             raise DataError(f"{own}: no picture, but {what}")
         opened.files += 1
-        free_at_start = shutil.disk_usage(opened.folder).free
         (free_name,) = distinct_names([Path(own).stem], Path(own).suffix, opened.taken[folder])
         opened.taken[folder].append(free_name)
         with _writing(folder / free_name) as partial, partial.open("wb") as file:
@@ -93,7 +92,7 @@ class Drops:
                     head = part[:_HEAD_BYTES]
                     _check_kind(own, head)
                 file.write(part)
-                if free_at_start - file.tell() < KEPT_FREE_BYTES:
+                if shutil.disk_usage(opened.folder).free < KEPT_FREE_BYTES:
                     raise StorageError(f"less than {KEPT_FREE_BYTES >> 30} GB would be free on the disk of {opened.folder}")
             if not head:
                 raise DataError(f"{own}: is empty")

@@ -91,9 +91,14 @@ class Session:
 
     def warm_up(self) -> None:
         """Open the first model and make one picture, so that the first visitor waits for neither."""
-        if self.folders:
+        if not self.folders:
+            return
+        try:
             self.model_facts(0)
             self.pictures(0, [{"seed": 0}])
+        except CheckpointError:
+            if self.door is None:
+                raise  # of a whole workspace, one damaged model keeps nobody out: the page says what is wrong with it
 
     def _look_for_models(self) -> None:
         """Add runs that have begun, and models that runs have made by now, behind those that are known: an index stays."""

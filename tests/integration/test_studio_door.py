@@ -60,6 +60,10 @@ class Tab:
             self.complaints.append(line.text)
 
 
+UNNAMED = """() => [...document.querySelectorAll("#view-door :is(button, input, select)")].filter(
+  (e) => !(e.textContent || e.labels?.length || e.getAttribute("aria-label") || e.title)).map((e) => e.outerHTML)"""
+
+
 def prepare_and_train(page, paintings: Path) -> None:
     assert page.locator("[role=tab]").all_inner_texts() == ["Start"]
     shoot(page, "1-empty")
@@ -82,6 +86,7 @@ def prepare_and_train(page, paintings: Path) -> None:
     page.click("#door-run-train")
     page.locator(".run", has_text="starting").wait_for(timeout=WAIT)
     assert page.is_disabled("#door-run-train")
+    assert page.evaluate(UNNAMED) == []
 
 
 def watch_and_explore(page, saved_as: Path) -> None:

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+import torch
 
 from artgan.datasets.collection import open_collection
 from artgan.datasets.synthetic import draw_work
-from artgan.errors import ConfigError, DataError
+from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.progress import silent
 from artgan.storage import only_one
 from artgan.studio import drops, trainer
 from artgan.studio.door import Door
+from artgan.studio.session import Session
 from artgan.studio.workspace import default_workspace, open_workspace
 from tests.integration.studio_server import address, studio
 from tests.integration.test_studio_http import bomb, finished, request, status
@@ -236,6 +238,16 @@ def test_a_training_that_cannot_begin_says_why_where_the_studio_finds_it(door, t
     (shown,) = door.describe()["runs"]
     assert (shown["state"], shown["busy"]) == ("failed", False)
     assert "collections/gone does not exist" in shown["log"][-1]
+
+
+def test_a_damaged_model_of_a_workspace_keeps_nobody_out(door):
+    run = door.workspace.runs / "broken"
+    (run / "model" / "best").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    (run / "model" / "best" / "config.json").write_text("{")
+    Session([], torch.device("cpu"), door).warm_up()
+    with pytest.raises(CheckpointError):
+        Session([run], torch.device("cpu")).warm_up()
 
 
 def test_where_a_studio_works(tmp_path, monkeypatch):
