@@ -173,8 +173,8 @@ class _Api:
         return _download(await self.do(request, lambda: self.session.export(*given)))
 
     async def upload(self, request: Request) -> Response:
-        data = await self.intake.body(request, MAX_UPLOAD_BYTES)
-        return JSONResponse(await self.do(request, lambda: self.session.upload(data)))
+        async with self.intake.body(request, MAX_UPLOAD_BYTES) as data:
+            return JSONResponse(await self.do(request, lambda: self.session.upload(data)))
 
     async def uploaded(self, request: Request) -> Response:
         data = await self.do(request, lambda: self.session.uploaded_png(request.path_params["number"]))

@@ -1,6 +1,7 @@
 """Requests as they come in: bodies bounded in size, in time and in what all of them hold; failures as one line for the page."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -62,7 +63,8 @@ class Intake:
 
     async def json(self, request: Request) -> dict[str, Any]:
         """Return a body that is a JSON object."""
-        data = await self.body(request, MAX_JSON_BYTES)
+        async with self.body(request, MAX_JSON_BYTES) as data:
+            pass
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
             raise RefusedError(415, "expected application/json")
         try:
@@ -73,8 +75,9 @@ class Intake:
             raise RefusedError(400, "expected a JSON object")
         return content
 
-    async def body(self, request: Request, limit: int) -> bytes:
-        """Return a body of up to `limit` bytes; of a longer one, no more than that is ever held.
+    @contextlib.asynccontextmanager
+    async def body(self, request: Request, limit: int) -> AsyncIterator[bytes]:
+        """Yield a body of up to `limit` bytes, and count it as held until the block ends; of a longer one, no more is read.
 
         Raises:
             RefusedError: it is longer, or too slow.
@@ -89,7 +92,7 @@ class Intake:
                 if self._held > MAX_HELD_BYTES:
                     raise BusyError
                 parts.append(part)
-            return b"".join(parts)
+            yield b"".join(parts)
         finally:
             self._held -= total
 

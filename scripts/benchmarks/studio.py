@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 KINDS = {"page": 0.25, "facts": 0.2, "grid": 0.25, "save": 0.15, "upload": 0.15}
-BAD = ("slow head", "slow body", "cut upload", "cut answer", "no picture", "too long", "stranger")
+BAD = {"slow head": 5, "slow body": 5, "cut upload": 1, "cut answer": 1, "no picture": 1, "too long": 1, "stranger": 1}
 MAX_GROWTH_MB = 1000
 PATIENCE_SECONDS = 120
 
@@ -148,7 +148,7 @@ class Visitors:
 def run(visitors: Visitors, process: int, clients: int, requests: int) -> float:
     """Let all come, and return the largest resident memory of the studio in MB."""
     kinds = visitors.draw.choices(list(KINDS), list(KINDS.values()), k=requests)
-    bad = [threading.Thread(target=visitors.misbehave, args=(kind,), daemon=True) for kind in BAD for _ in range(3)]
+    bad = [threading.Thread(target=visitors.misbehave, args=(kind,), daemon=True) for kind in BAD for _ in range(BAD[kind])]
     peak = memory_mb(process)
     with ThreadPoolExecutor(clients) as pool:
         for thread in bad:
