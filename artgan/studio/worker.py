@@ -10,7 +10,7 @@ from typing import Any
 from artgan.errors import ArtganError
 from artgan.progress import Listener, Progress
 
-MAX_WAITING_RENDERS = 48
+MAX_WAITING_RENDERS = 24
 MAX_WAITING_JOBS = 4
 _KEPT_JOBS = 16
 
