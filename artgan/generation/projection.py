@@ -23,6 +23,7 @@ from artgan.images import to_float, to_uint8
 from artgan.progress import Listener, Progress, silent
 
 _NUM_STARTS = 256  # of all classes together, or one of each
+_LEAST_STARTS, _START_PIXELS = 64, 256 * 512 * 512  # of large models, whose pictures take the time
 _STARTS_AT_ONCE = 8
 _FEATURE_SIDE_PX = 128
 _START_SIDE_PX = 256
@@ -129,11 +130,12 @@ def _best_start(space: Space, distance: "_Distance", label: int | None, on_progr
     """Return the seed's point, among the first of each class, whose picture is nearest.
 
     Distances are those of small pictures: at 1024 px the features of the whole ones took most of the time, and a start is a
-    start.
+    start. What is left is making the pictures (1.1 s of one core each there), so large models have fewer starts.
     """
+    starts = min(_NUM_STARTS, max(_LEAST_STARTS, _START_PIXELS // (space.height_px * space.width_px)))
     labels = [label] if label is not None else list(range(space.num_classes))
     classes: list[tuple[tuple[int, float], ...]] = [((at, 1.0),) for at in labels] or [()]
-    seeds = range(-(-_NUM_STARTS // len(classes)))
+    seeds = range(-(-starts // len(classes)))
     points = [Point(seed, classes=chosen) for seed in seeds for chosen in classes]
     found: list[Tensor] = []
     for first in range(0, len(points), _STARTS_AT_ONCE):

@@ -18,9 +18,11 @@ from artgan.generation.model_folder import load_model
 from artgan.generation.point import Point, pack_styles
 from artgan.generation.projection import Settings, fitted, project
 from artgan.generation.sample import Look, picture_metadata, points_of_seeds, render
+from artgan.generation.space import Space
 from artgan.generation.video import encode_video
 from artgan.images import save_png
 from artgan.metadata import read_metadata
+from artgan.models.fastgan_generator import Generator
 from artgan.storage import seal
 from tests.integration.hub_server import hub
 from tests.integration.test_cli import artgan, refused
@@ -168,6 +170,25 @@ def test_an_input_and_a_picture_of_the_users_are_never_replaced(trained_model, t
     assert (tmp_path / "s" / "grid.png").read_bytes() == mine
     assert (tmp_path / "s" / "seed-0003.png").read_bytes() == held
     assert not (tmp_path / "s" / "seed-0000.png").exists()
+
+
+def test_a_large_model_is_searched_for_a_start_in_sight_and_among_fewer(trained_model):
+    """At 1024 px progress is told after eight pictures of 64, where there was silence for those of 256."""
+    large = Generator(height_px=1024, width_px=1024, width=1, latent_dim=4, mapping_layers=1, num_classes=0)
+
+    def told(space, size):
+        heard = []
+
+        def listen(event):
+            heard.append((event.task, event.done, event.total))
+            raise StopIteration
+
+        with pytest.raises(StopIteration):
+            project(space, np.zeros((size, size, 3), np.uint8), Settings(backbone="random"), listen)
+        return heard
+
+    assert told(Space(large.eval().requires_grad_(False)), 1024) == [("looking for a start", 8, 64)]
+    assert told(trained_model.space, 32) == [("looking for a start", 8, 260)]  # 52 of each of five classes
 
 
 def test_a_projection_starts_in_the_best_class_or_in_the_one_asked_for(trained_model, tmp_path):
