@@ -1,8 +1,8 @@
 """Which device, which precision, which memory layout."""
 
+import ctypes
 import gc
 import logging
-import resource
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -137,8 +137,26 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
 
 def peak_host_bytes() -> int:
     """Return the peak resident memory of this process so far."""
+    if sys.platform == "win32":
+        counters = _MemoryCounters(ctypes.sizeof(_MemoryCounters))
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.K32GetProcessMemoryInfo(ctypes.c_void_p(-1), ctypes.byref(counters), counters.size)  # -1: this process
+        return int(counters.peak_working_set)
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _MemoryCounters(ctypes.Structure):
+    """`PROCESS_MEMORY_COUNTERS` of Windows."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("page_faults", ctypes.c_uint32),
+        ("peak_working_set", ctypes.c_size_t),
+        ("others", ctypes.c_size_t * 7),
+    )
 
 
 def describe_device(device: torch.device) -> str:

@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -125,7 +126,9 @@ def share(source: Path, target: Path) -> None:
 
 def flush_to_disk(path: Path) -> None:
     """Make a written file or a renamed entry of a folder survive a power cut; some drives cannot flush a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if sys.platform == "win32" and path.is_dir():
+        return  # it has no such thing
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -178,7 +181,8 @@ def only_one(lock_file: Path, busy: ArtganError) -> Iterator[None]:
     try:
         yield
     finally:
-        lock_file.unlink(missing_ok=True)
+        with suppress(PermissionError):  # Windows removes no file that is open; an unheld one is no hindrance
+            lock_file.unlink(missing_ok=True)
         lock.release()
 
 

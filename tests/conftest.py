@@ -2,6 +2,7 @@
 
 import io
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def _stay(event, arguments):
     else:
         return
     host = host.decode() if isinstance(host, bytes) else host
-    if host not in (*_OF_THIS_MACHINE, os.uname().nodename):
+    if host not in (*_OF_THIS_MACHINE, platform.node()):
         raise OSError(f"no test leaves this machine, and this one asked for {host}")
 
 

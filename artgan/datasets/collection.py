@@ -157,7 +157,7 @@ def _map_images(path: Path, shape: tuple[int, int, int, int]) -> np.ndarray:
     try:
         # Copy-on-write: torch wants writable memory, the file must never change.
         images = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a damaged file makes the reader raise
         raise DataError(f"{path} cannot be read ({error}); prepare the collection again") from error
     if images.dtype != np.uint8 or images.shape != shape:
         raise DataError(f"{path}: expected uint8 {shape}, got {images.dtype} {images.shape}; prepare the collection again")

@@ -11,7 +11,6 @@ since even a harmless-looking file may ask for terabytes.
 import io
 import json
 import pickle
-import resource
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -145,7 +144,18 @@ def _plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
-if __name__ == "__main__":
+def _live_under_limits() -> None:
+    """Bound memory, time and what is written.
+
+    Raises:
+        Refused: this system has no such limits.
+    """
+    if sys.platform == "win32":
+        raise Refused(
+            "this system cannot bound what a reader takes; import the file on Linux or macOS, the model works everywhere"
+        )
+    import resource
+
     for kind, limit in (
         (resource.RLIMIT_AS, _MEMORY_BYTES),
         (resource.RLIMIT_CPU, _SECONDS),
@@ -154,7 +164,11 @@ if __name__ == "__main__":
         allowed = resource.getrlimit(kind)[1]  # a job system may have set a lower one
         lower = limit if allowed == resource.RLIM_INFINITY else min(limit, allowed)
         resource.setrlimit(kind, (lower, lower))
+
+
+if __name__ == "__main__":
     try:
+        _live_under_limits()
         main(Path(sys.argv[1]), Path(sys.argv[2]))
     except Exception as error:  # whatever a hostile file brings about, the parent gets one line
         print(_plain(str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"), file=sys.stderr)

@@ -1,6 +1,6 @@
 """What a run will take, before it starts: the sum of what its steps say."""
 
-import resource
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,6 @@ def forecast(
 def _resident_bytes() -> float:
     """Return the resident memory of this process now; where the system does not tell, its peak."""
     try:
-        return float(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        return float(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
     except OSError:
         return peak_host_bytes()

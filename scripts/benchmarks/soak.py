@@ -106,10 +106,10 @@ def kill_once(collection: Path, run: Path, moments: random.Random) -> dict[str, 
 
 
 def soak(folder: Path, kills: int, seed: int = 0) -> list[dict[str, float]]:
-    """Kill a run so often, let it end, and compare it with one that was left alone.
+    """Kill a run so often, and return what each kill cost.
 
     Raises:
-        AssertionError: something was lost that a checkpoint held, a line stands twice, or a tensor differs.
+        AssertionError: something was lost that a checkpoint held.
     """
     write_collection_sources(folder / "sources", works_per_class=8)
     prepare([folder / "sources"], folder / "drawn", Recipe(32, 32, holdout=0.1))
@@ -117,6 +117,15 @@ def soak(folder: Path, kills: int, seed: int = 0) -> list[dict[str, float]]:
     for number in range(kills):
         found.append(kill_once(folder / "drawn", folder / "killed", moments))
         print(f"kill {number + 1}: {found[-1]}", file=sys.stderr, flush=True)
+    return found
+
+
+def compare(folder: Path) -> None:
+    """Let the run end, and compare it with one that is left alone.
+
+    Raises:
+        AssertionError: a line is missing or stands twice, a tensor differs, or something of a killed save is left.
+    """
     end = (saved(folder / "killed") // (BATCH * STEPS_A_CHECKPOINT) + 1) * BATCH * STEPS_A_CHECKPOINT
     for run in ("killed", "calm"):
         _, status = os.waitpid(start(folder / "drawn", folder / run, end), 0)
@@ -127,7 +136,6 @@ def soak(folder: Path, kills: int, seed: int = 0) -> list[dict[str, float]]:
     lines = [line["images_seen"] for line in read_metrics(folder / "killed") if line["kind"] == "train"]
     assert lines == list(range(BATCH, end + 1, BATCH)), "a log line is missing or stands twice"
     assert not [path for path in (folder / "killed" / "checkpoints").iterdir() if path not in list_checkpoints(path.parent)]
-    return found
 
 
 def main() -> None:
@@ -139,6 +147,7 @@ def main() -> None:
     torch.set_num_threads(1)  # a pool of threads does not survive a fork
     with tempfile.TemporaryDirectory() as folder:
         found = soak(Path(folder), words.kills, words.seed)
+        compare(Path(folder))
     lost = [kill["lost"] for kill in found]
     summary = {
         "kills": len(found),

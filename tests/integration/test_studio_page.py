@@ -407,3 +407,23 @@ def test_every_view_fits_and_is_not_blank(browser, server, width, scheme):
     assert unnamed == []
     assert made.complaints == []
     made.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_view_reads_aloud_and_has_contrast(browser, server, scheme):
+    """By axe, within WCAG 2.1 A and AA: names and roles for screen readers, contrast, labels, order of headings and focus."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
+    visit, found, passed = Visit(browser, server, scheme=scheme), {}, set()
+    for tab in visit.page.get_by_role("tab").all():
+        tab.click()
+        name = tab.inner_text()
+        answer = axe.run(visit.page, options=rules).response
+        passed |= {rule["id"] for rule in answer["passes"]}
+        for problem in answer["violations"]:
+            found[f"{name}: {problem['id']}"] = [(node["target"], node["failureSummary"][:300]) for node in problem["nodes"]][
+                :3
+            ]
+    visit.context.close()
+    assert found == {}
+    assert {"color-contrast", "button-name"} <= passed  # it did look
