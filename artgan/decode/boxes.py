@@ -157,6 +157,23 @@ def jp2_facts(data: bytes) -> Jp2Facts:
     return Jp2Facts(x1 - x0, y1 - y0, bits, any(v & 0x80 for v in depths), profile, enumerated, alpha, has_palette)
 
 
+def is_whole_codestream(data: bytes) -> bool:
+    """Return whether the tile-parts of a JPEG 2000 file lie end to end up to its end marker (ISO/IEC 15444-1, A.4)."""
+    place = data.find(_CODESTREAM) + 2
+    while 2 <= place <= len(data) - 12:
+        marker, length = struct.unpack_from(">HH", data, place)
+        is_part = marker == 0xFF90
+        step = struct.unpack_from(">I", data, place + 6)[0] if is_part else 2 + length
+        if is_part and step == 0:  # the last one: up to the end marker
+            return data.endswith(b"\xff\xd9")
+        if step < (14 if is_part else 4):
+            return False
+        place += step
+        if is_part and data[place : place + 2] == b"\xff\xd9":
+            return True
+    return False
+
+
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _SIDE_BITS = (9, 13, 18, 30)
 

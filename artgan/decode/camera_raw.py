@@ -36,8 +36,9 @@ def read(data: bytes, preview: Page | None, wish: Wish) -> Raster:
             pixels = np.asarray(raw.postprocess(use_camera_wb=True, no_auto_bright=True, gamma=_SRGB_CURVE))
             flipped = sizes.flip
     except (rawpy.LibRawError, MemoryError) as error:
-        words = str(error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error)
-        raise DataError(f"camera raw that LibRaw cannot open ({words}): it {held}; develop it first") from error
+        raise DataError(
+            f"camera raw that this LibRaw ({'.'.join(map(str, rawpy.libraw_version))}) cannot open: it {held}; develop it first"
+        ) from error
     height, width = pixels.shape[:2]
     if flipped in (5, 6):
         height, width = width, height

@@ -36,7 +36,7 @@ def read_tiff(data: bytes, page: Page, little: bool) -> Raster:
             values = np.asarray(first.asarray(maxworkers=1))
             tags = {tag: first.tags[tag].value for tag in (_PROFILE_TAG, _COLORMAP_TAG, _ORIENTATION_TAG) if tag in first.tags}
     except tifffile.TiffFileError as error:
-        raise DataError(f"damaged or truncated: {error}") from error
+        raise ValueError("tifffile finds no page") from error
     values = _with_channels_last(values, page)
     raster = _tiff_raster(values, page, tags.get(_COLORMAP_TAG))
     raster.profile = tags.get(_PROFILE_TAG) or None
@@ -163,7 +163,7 @@ def read_psd(data: bytes, facts: PsdFacts) -> Raster:
         try:
             planes: Any = composite.get_data(header, max_output_bytes=row * facts.height * facts.channels)
         except PSDDecompressionWarning as error:
-            raise DataError(f"damaged or truncated: {error}") from error
+            raise ValueError("the composite is shorter than its header says, truncated") from error
     wanted = facts.num_colors + facts.is_transparent
     stack = np.stack([_plane(planes[k], facts) for k in range(wanted)], -1)
     colors, alpha = stack[..., : facts.num_colors], stack[..., facts.num_colors] if facts.is_transparent else None

@@ -7,6 +7,7 @@ from artgan.errors import DataError
 
 EXTRA = "pip install 'artgan[formats]'"
 _UNKNOWN = "not a picture of a known format"
+ELSEWHERE = f"{_UNKNOWN}: open it in the program that made it, and save it as PNG or TIFF"
 _HEAD = 1024
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"MM*\0", b"II\0*")
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
@@ -40,6 +41,15 @@ _NO_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf", "a 7z archive: unpack it"),
     (b"\0\x05\x16\x07", "an AppleDouble file, which holds only what a Mac knows about its neighbour"),
     (b"\0\0\x01\0", "an icon (ICO): save it as PNG"),
+    (b"icns", "a Mac's icon (ICNS): save it as PNG"),
+    (b"\x59\xa6\x6a\x95", "a Sun raster: save it as PNG"),
+    (b"\x01\xda\0\x01", "an SGI picture: save it as PNG"),
+    (b"\x01\xda\x01\x01", "an SGI picture: save it as PNG"),
+    (b"\x01\xda\x01\x02", "an SGI picture of 16 bits: save it as PNG"),
+    *((b"\n" + version + b"\x01", "PCX: save it as PNG") for version in (b"\0", b"\x02", b"\x03", b"\x04", b"\x05")),
+    (b"/* XPM */", "an X pixmap (XPM): save it as PNG"),
+    (b"#define ", "an X bitmap (XBM), or a program's text: save it as PNG"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF): save it as a picture"),
     (b"qoif", "QOI: save it as PNG"),
     (b"DDS ", "a DirectDraw surface: save it as PNG"),
     (b"gimp xcf", "a GIMP file (XCF): export it as PNG or TIFF"),

@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from artgan.decode.color import to_srgb
 from artgan.decode.kinds import kind_of
 from artgan.decode.raster import FULL, Raster, Wish
 from artgan.decode.readers import read
-from artgan.decode.with_pillow import UNREADABLE
+from artgan.decode.reasons import refusal
+from artgan.decode.with_pillow import REFUSED
 from artgan.errors import DataError
 
 WHITE = (255, 255, 255)
@@ -102,16 +103,15 @@ def decode(
             message names the reason but not the file, which the caller knows.
     """
     if not data:
-        raise DataError("the file is empty")
+        raise DataError("the file is empty: copy or download it again")
     kind = kind_of(data)
+    wish = Wish(enough_px, max_pixels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a reader warns of is noted here, or is an error
         try:
-            return _finished(read(data, kind, Wish(enough_px, max_pixels)), matte)
-        except Image.DecompressionBombError as error:
-            raise DataError(f"too many pixels: {error}") from error
-        except (UnidentifiedImageError, *UNREADABLE) as error:
-            raise DataError(f"damaged or truncated: {error}") from error
+            return _finished(read(data, kind, wish), matte)
+        except REFUSED as error:
+            raise DataError(refusal(data, kind, error, wish)) from error
 
 
 def _finished(raster: Raster, matte: tuple[int, int, int]) -> Picture:

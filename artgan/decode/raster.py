@@ -67,11 +67,11 @@ def check_size(width: int, height: int, wish: Wish, channels: int = 3) -> None:
         DataError: no pixels, too many of them, or too many channels.
     """
     if width <= 0 or height <= 0:
-        raise DataError(f"damaged or truncated: its size is {width}x{height}")
+        raise DataError(f"damaged or truncated: its size is {width}x{height}; copy or download it again")
     if width * height > wish.max_pixels:
         raise too_many_pixels(width, height, wish)
     if channels > _MAX_CHANNELS:
-        raise DataError(f"{channels} channels: no picture has more than {_MAX_CHANNELS}")
+        raise DataError(f"{channels} channels: no picture has more than {_MAX_CHANNELS}; save its colors alone")
 
 
 def too_many_pixels(width: int, height: int, wish: Wish) -> DataError:

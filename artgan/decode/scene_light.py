@@ -68,7 +68,7 @@ def _read_exr(data: bytes, wish: Wish) -> Raster:
     header = _exr_header(data)
     window = header.get(b"dataWindow", b"")
     if len(window) != 16:
-        raise DataError("damaged or truncated: the EXR has no data window")
+        raise DataError("damaged or truncated: the EXR has no data window; save it again")
     left, top, right, bottom = struct.unpack("<4i", window)
     check_size(right - left + 1, bottom - top + 1, wish, _num_channels(header.get(b"channels", b"")))
     reader = from_extra("OpenEXR", "OpenEXR")
@@ -76,10 +76,13 @@ def _read_exr(data: bytes, wish: Wish) -> Raster:
         part = reader.File(io.BytesIO(data), separate_channels=True, num_threads=0).parts[0]
         channels = {name: np.asarray(channel.pixels) for name, channel in part.channels.items()}
     except (RuntimeError, ValueError, TypeError, LookupError) as error:  # it prints why, and gives no part
-        raise DataError("damaged or truncated: the EXR's pixels cannot be read") from error
+        raise DataError("damaged or truncated: the EXR's pixels cannot be read; save it again") from error
     names = next((names for names in (("R", "G", "B"), ("Y",), ("r", "g", "b")) if set(names) <= set(channels)), None)
     if names is None or {channels[name].shape for name in names} != {(bottom - top + 1, right - left + 1)}:
-        raise DataError(f"the EXR's first part has no plain R, G and B: its channels are {', '.join(sorted(channels)[:8])}")
+        raise DataError(
+            "the EXR's first part has no plain R, G and B: save the colors alone; "
+            f"its channels are {', '.join(sorted(channels)[:8])}"
+        )
     light = np.stack([channels[name] for name in names], -1)
     alpha = channels.get("A")
     mode = ("RGB" if len(names) == 3 else "L") + ("A" if alpha is not None else "") + f";{light.dtype.itemsize * 8}F"
@@ -130,7 +133,7 @@ def _exr_primaries(header: dict[bytes, bytes]) -> Chromaticities:
 def _read_radiance(data: bytes, wish: Wish) -> Raster:
     found = _RESOLUTION.search(data[:_HEADER_BYTES])
     if found is None:
-        raise DataError("damaged or truncated: the Radiance file has no resolution, or its rows run another way")
+        raise DataError("damaged or truncated: the Radiance file has no resolution, or its rows run another way; save it again")
     height, width = int(found[2]), int(found[3])
     check_size(width, height, wish)
     head = data[: found.start()]
@@ -139,7 +142,7 @@ def _read_radiance(data: bytes, wish: Wish) -> Raster:
     codecs = from_extra("imagecodecs", "Radiance HDR")
     light = np.asarray(codecs.rgbe_decode(data))
     if light.shape != (height, width, 3):
-        raise DataError("damaged or truncated: the Radiance file has other pixels than its header says")
+        raise DataError("damaged or truncated: the Radiance file has other pixels than its header says; save it again")
     if found[1] == b"+":
         light = light[::-1]
     return light_raster("HDR", "RGBE", light, None, associated=False)

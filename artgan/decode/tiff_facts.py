@@ -300,6 +300,8 @@ def extra_objection(page: Page) -> str | None:
         return "TIFF with inks that are not CMYK"
     if page.sample_format == _SIGNED and page.photometric not in (CIELAB, ICCLAB):
         return "TIFF with signed samples, whose white is unknown"
+    if 0 in page.bits:
+        return f"TIFF whose tags are damaged (samples of {' and '.join(map(str, page.bits))} bits)"
     if len(set(page.bits)) > 1:
         return f"TIFF with samples of {' and '.join(map(str, page.bits))} bits"
     if page.is_float and page.photometric == WHITE_IS_ZERO:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from artgan.decode.color import deep_to_srgb, to_srgb
 from artgan.decode.kinds import kind_of
 from artgan.decode.picture import MAX_PIXELS
 from artgan.decode.raster import Raster, Wish
 from artgan.decode.readers import read
-from artgan.decode.with_pillow import UNREADABLE
+from artgan.decode.reasons import refusal
+from artgan.decode.with_pillow import REFUSED
 from artgan.errors import DataError
 
 
@@ -48,19 +48,16 @@ def decode_whole(path: Path) -> WholePicture:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not data:
-        raise DataError(f"{path}: the file is empty")
-    kind = kind_of(data)
+        raise DataError(f"{path}: the file is empty: copy or download it again")
+    kind, wish = kind_of(data), Wish(None, MAX_PIXELS, keep_depth=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _whole(read(data, kind, Wish(None, MAX_PIXELS, keep_depth=True)))
+            return _whole(read(data, kind, wish))
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
-        except Image.DecompressionBombError as error:
-            raise DataError(f"{path}: too many pixels: {error}") from error
-        except (UnidentifiedImageError, *UNREADABLE) as error:
-            reason = "not a picture of a known format" if kind == "TGA" else f"damaged or truncated: {error}"
-            raise DataError(f"{path}: {reason}") from error
+        except REFUSED as error:
+            raise DataError(f"{path}: {refusal(data, kind, error, wish)}") from error
 
 
 def _whole(raster: Raster) -> WholePicture:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from artgan.decode import boxes
 from artgan.decode.encodings import Encoding, of_cicp, of_gamma
@@ -23,6 +23,7 @@ UNREADABLE = (
     *(OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError),
     *(RuntimeError, AssertionError, AttributeError, struct.error, zlib.error),
 )
+REFUSED = (Image.DecompressionBombError, UnidentifiedImageError, *UNREADABLE)
 _SHRINK_HEADROOM = 2
 _SHRINKABLE_TIMES = 8
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -62,10 +63,7 @@ def read_png(data: bytes, wish: Wish) -> Raster:
 def read_avif(data: bytes, wish: Wish) -> Raster:
     """Read an AVIF; its code points count where it has no profile."""
     image = opened(data, "AVIF", wish)
-    try:
-        raster = raster_of(image)
-    except UNREADABLE as error:
-        raise DataError(_header_fault("AVIF", error)) from error
+    raster = raster_of(image)
     use_cicp(raster, data)
     return raster
 
@@ -152,12 +150,10 @@ def opened(data: bytes, kind: str, wish: Wish) -> Image.Image:
     A JPEG over the limit is let through where its own transform can make it small enough.
 
     Raises:
-        DataError: its header cannot be read, or it is too large.
+        DataError: it is too large.
+        Exception: one of `REFUSED`, its header cannot be read.
     """
-    try:
-        image: Image.Image = _factories()[kind](io.BytesIO(data), "")
-    except UNREADABLE as error:
-        raise DataError(_header_fault(kind, error)) from error
+    image: Image.Image = _factories()[kind](io.BytesIO(data), "")
     if kind != "JPEG" or image.width * image.height <= wish.max_pixels:
         check_size(*image.size, wish)
         return image
@@ -166,14 +162,6 @@ def opened(data: bytes, kind: str, wish: Wish) -> Image.Image:
     if not streams or math.prod(small) > wish.max_pixels or math.prod(size) > _SHRINKABLE_TIMES * wish.max_pixels:
         raise too_many_pixels(*size, wish)
     return image
-
-
-def _header_fault(kind: str, error: Exception) -> str:
-    if kind == "TGA":  # which is what nothing else claimed
-        return "not a picture of a known format"
-    if kind == "AVIF":
-        return f"AVIF that this libavif ({features.version('avif') or 'none'}) cannot parse: {error}"
-    return f"damaged or truncated, not a picture that can be read: the header of its {kind} says nothing known ({error})"
 
 
 @cache
@@ -289,7 +277,7 @@ def _sixteen_bit(image: Image.Image, notes: list[str]) -> np.ndarray:
     values = np.asarray(image)
     lowest, highest = int(values.min()), int(values.max())
     if lowest < 0 or highest > FULL:
-        raise DataError(f"32-bit values from {lowest} to {highest}: only 0..{FULL} can be scaled")
+        raise DataError(f"values from {lowest} to {highest}: only 0 to {FULL} can be scaled; save it with 8 or 16 bits")
     notes.append("16-bit scaled to 8")
     return values.astype(np.uint16)
 

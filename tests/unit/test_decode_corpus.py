@@ -5,6 +5,7 @@ possible. What needs the `formats` extra is skipped without it; that it is refus
 """
 
 import io
+import re
 import struct
 import sys
 import zlib
@@ -482,12 +483,69 @@ def test_a_jpeg_over_the_limit_comes_reduced_and_others_name_the_way_out():
         (b"<?xml version='1.0'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
         (b"%PDF-1.7\n", "a PDF document"),
         (b"PK\x03\x04rest", "a zip archive"),
-        (files.box(b"ftyp", b"isom\0\0\0\0isommp41") + bytes(64), "a video"),
-        (b"RIFF\x10\0\0\0AVI LIST", "a video"),
+        (files.box(b"ftyp", b"isom\0\0\0\0isommp41") + bytes(64), "a film or sound"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a film or sound"),
     ],
 )
 def test_what_is_no_picture_is_named(data, reason):
     with pytest.raises(DataError, match=f"not a picture of a known format: it is {reason}"):
+        decode(data)
+
+
+def bmp(header: int, bits: int, compression: int, size: int = 4) -> bytes:
+    """Return a BMP with masks of four bits where its compression has some."""
+    info = struct.pack("<IiiHHIIiiII", header, size, size, 1, bits, compression, 0, 0, 0, 0, 0) + struct.pack(
+        "<3I", 0xF00, 0xF0, 0xF
+    )
+    pixels = bytes(size * size * 4)
+    return b"BM" + struct.pack("<IHHI", 14 + len(info) + len(pixels), 0, 0, 14 + len(info)) + info + pixels
+
+
+def frame_header(marker: int, bits: int, channels: int = 3) -> bytes:
+    frame = struct.pack(">HBHHB", 8 + 3 * channels, bits, 8, 8, channels) + b"\1\x11\0" * channels
+    return b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + bytes([0xFF, marker]) + frame + bytes(64) + b"\xff\xd9"
+
+
+def jp2_of(size: int) -> bytes:
+    return encoded(Image.fromarray(EIGHT[:size, :size]), "JPEG2000", no_jp2=True)
+
+
+REFUSED = {
+    "12-bit JPEG": (frame_header(0xC1, 12), "^JPEG of 12 bits cannot be read: save it again where it was made, as PNG$"),
+    "JPEG-LS": (frame_header(0xF7, 8), "^JPEG-LS cannot be read: save it"),
+    "lossless JPEG": (frame_header(0xC3, 8), "^lossless JPEG cannot be read: save it"),
+    "BMP of odd masks": (bmp(40, 16, 3), "^BMP of 16 bits with bit fields cannot be read: save it"),
+    "BMP with JPEG": (bmp(40, 0, 4), "^BMP with JPEG within cannot be read: save it"),
+    "BMP of no depth": (bmp(40, 66, 0), "^damaged or truncated: the BMP cannot be unpacked; copy or download it again"),
+    "cut PNG": (
+        encoded(Image.fromarray(np.tile(EIGHT, (9, 9, 1))), "PNG")[:80],
+        "^damaged or truncated: the PNG ends early; copy or download it again$",
+    ),
+    "cut JPEG": (encoded(Image.fromarray(EIGHT), "JPEG")[:400], "^damaged or truncated: the JPEG ends early; copy"),
+    "cut JPEG 2000": (jp2_of(32)[:-90], "^damaged or truncated: the JPEG 2000 cannot be unpacked; copy"),
+    "JPEG 2000 of 40 levels": (
+        re.sub(b"(\xff\x52.{7}).", b"\\1(", jp2_of(32), count=1, flags=re.DOTALL),
+        r"^JPEG 2000 that this OpenJPEG \(.+\) cannot parse: copy or download it again, or save it",
+    ),
+    "TIFF far away": (b"II*\0\xff\xff\xff\x7f", "^damaged or truncated: the TIFF cannot be unpacked; copy"),
+    "BigTIFF far away": (b"II+\0\x08\0\0\0" + b"\xff" * 8, "^damaged or truncated: the TIFF cannot be unpacked; copy"),
+    "TIFF of no bits": (
+        files.tiff((files.base_tags(4, 4, (8, 0), 1) | {277: (2,), 338: (2,)}, bytes(64))),
+        r"^TIFF whose tags are damaged \(samples of 8 and 0 bits\) cannot be read: save it",
+    ),
+    "text": (
+        b"this is no picture",
+        "^not a picture of a known format: open it in the program that made it, and save it as PNG or TIFF$",
+    ),
+    "PCX": (b"\n\x05\x01\x08" + bytes(124), "^not a picture of a known format: it is PCX: save it as PNG$"),
+    "nothing": (b"", "^the file is empty: copy or download it again$"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_the_reason_is_artgans_own_true_and_has_a_way_out(kind):
+    data, reason = REFUSED[kind]
+    with pytest.raises(DataError, match=reason):
         decode(data)
 
 
