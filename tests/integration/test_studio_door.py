@@ -17,7 +17,7 @@ from tests.integration.test_studio_page import CHROMIUM, QUIET, WAIT
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-LONG = 120_000
+LONG = 300_000  # a guard: what is waited for is a state
 SHOTS = os.environ.get("ARTGAN_SHOTS")
 
 
