@@ -39,18 +39,15 @@ def mix(
     if out.exists():
         targets.check_apart(out, [first, second])
         targets.check_former(out, targets.MODEL)
-    from artgan.generation.mixing import RELATED, Mixture, mix_models, relation
+    from artgan.generation.mixing import Mixture, mix_models, warning
     from artgan.generation.model_folder import load_model
 
     ours, theirs = load_model(first), load_model(second)
     if out.resolve() in (ours.folder.resolve(), theirs.folder.resolve()):
         raise ConfigError(f"--out {out}: is one of the models; choose another folder")
     made = mix_models(ours, theirs, Mixture(share, from_px), out)
-    common = relation(ours, theirs)
-    if common < RELATED:
-        context.obj.say(
-            f"likely to fail: the weights of {ours.name} and {theirs.name} have little in common (correlation {common:.2f}); "
-            "mix models that were trained on from one another (train --init)"
-        )
+    said = warning(ours, theirs)
+    if said:
+        context.obj.say(said)
     context.obj.say(f"{made.name} in {out}; look at {out / 'samples.png'}")
     print(f"model: {out}")

@@ -84,6 +84,14 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
     )
 
 
+def standing_of_lines(lines: Sequence[Mapping[str, Any]], images_seen: int) -> Standing:
+    """Return how a run stands, by its own lines: those under its newest protocol."""
+    judged = [line for line in lines if line["kind"] == "metrics"]
+    same = [line for line in judged if line["protocol_hash"] == judged[-1]["protocol_hash"]]
+    watched = [line["diversity"] for line in lines if line["kind"] == "watch"]
+    return standing_of_run(same, images_seen, watched[-1] if watched else None)
+
+
 def standing_of_line(line: Mapping[str, Any]) -> Standing:
     """Return how judged pictures stand: whether they copy, then how near they are to real art."""
     metrics = line["metrics"]

@@ -49,6 +49,17 @@ def relation(first: Model, second: Model) -> float:
     return float(np.median(cosines)) if cosines else 0.0
 
 
+def warning(first: Model, second: Model) -> str | None:
+    """Return why a mixture of two models is likely to fail; None where they have a common ancestor."""
+    common = relation(first, second)
+    if common >= RELATED:
+        return None
+    return (
+        f"likely to fail: the weights of {first.name} and {second.name} have little in common (correlation {common:.2f}); "
+        "mix models that were trained on from one another (train --init)"
+    )
+
+
 def _fits(tensor: Tensor, other: Tensor | None) -> bool:
     return other is not None and other.shape == tensor.shape
 

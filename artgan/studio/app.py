@@ -31,6 +31,7 @@ _STATIC = {
     "style.css": "text/css",
     "app.js": "text/javascript",
     "api.js": "text/javascript",
+    "blend.js": "text/javascript",
     "controls.js": "text/javascript",
     "door.js": "text/javascript",
     "door.css": "text/css",
@@ -42,6 +43,8 @@ _STATIC = {
     "mix.js": "text/javascript",
     "refine.js": "text/javascript",
     "tiles.js": "text/javascript",
+    "view.css": "text/css",
+    "view.js": "text/javascript",
     "watch.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -103,6 +106,7 @@ def _routes(api: "_Api") -> list[Route]:
         Route("/static/{name}", answered(static)),
         Route("/api/studio", answered(api.studio)),
         Route("/api/models/{number:int}", answered(api.model)),
+        Route("/api/models/{number:int}/bands", answered(api.bands)),
         Route("/api/models/{number:int}/kept", answered(api.kept)),
         Route("/api/models/{number:int}/kept", answered(api.keep), methods=["POST"]),
         Route("/api/render", answered(api.render), methods=["POST"]),
@@ -147,6 +151,10 @@ class _Api:
     async def model(self, request: Request) -> Response:
         return JSONResponse(await self.do(request, lambda: self.session.model_facts(request.path_params["number"])))
 
+    async def bands(self, request: Request) -> Response:
+        number = request.path_params["number"]
+        return JSONResponse({"bands": await self.do(request, lambda: self.session.bands(number))})
+
     async def kept(self, request: Request) -> Response:
         session, number = self.session, request.path_params["number"]
         return JSONResponse(await self.do(request, lambda: session.shelf.facts(session.model(number))))
@@ -186,6 +194,7 @@ class _Api:
             "refine": self.session.refine,
             "film": self.session.film,
             "project": self.session.project,
+            "mix-models": self.session.mix,
             "export-kept": self.session.kept_archive,
         }
         if self.session.door is not None:

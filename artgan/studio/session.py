@@ -22,18 +22,19 @@ from artgan.decode import decode
 from artgan.enlarging import enlarged
 from artgan.errors import CheckpointError, DataError
 from artgan.file_names import plain_name
+from artgan.generation.bands import effects
 from artgan.generation.model_folder import Model, find_model, load_model
 from artgan.generation.paths import EASINGS, journey
 from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.projection import Settings, project
-from artgan.generation.sample import picture_metadata, render
+from artgan.generation.sample import Look, picture_metadata, points_of_seeds, render
 from artgan.generation.video import MEDIA_TYPES, default_format, encode_video
 from artgan.images import SUFFIX_OF, encode_picture
 from artgan.metadata import TRAINED
 from artgan.metrics import in_unit, label
 from artgan.progress import Listener, track
 from artgan.refine.enlarging.sizes import LANCZOS, Sizer
-from artgan.studio import refining
+from artgan.studio import mixtures, refining
 from artgan.studio.door import Door
 from artgan.studio.shelf import Shelf
 from artgan.studio.watching import Watch
@@ -46,6 +47,7 @@ _UPLOAD_SIDE_PX = 1024
 _SAVED_SIZES_PX = (1080, 2160)  # what is posted; and four times the model's own
 _MAX_FRAMES = 1200
 _OPEN_MODELS = 2
+_BAND_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Session:
         self.sizer = sizer
         self.door = door
         self.shelf = Shelf()
+        self._bands: dict[str, list[dict[str, Any]]] = {}
         self.folders: list[Path] = []
         self.watches: list[Watch] = []
         for target in targets:
@@ -105,6 +108,8 @@ class Session:
         if self.door is not None:
             runs = [self.door.workspace.runs / name for name in reversed(self.door.workspace.run_names())]
             self.watches += [Watch(run) for run in runs if run not in [watch.run for watch in self.watches]]
+            mixtures = [self.door.workspace.models / name for name in self.door.workspace.model_names()]
+            self.folders += [folder for folder in mixtures if folder not in self.folders]
         for watch in self.watches:
             found = [watch.run / "model" / name for name in ("best", "latest")]
             new = [folder for folder in found if folder not in self.folders and (folder / "config.json").is_file()]
@@ -266,6 +271,24 @@ class Session:
         note = json.dumps({"keys": [key.as_dict() for key in keys], "model_hash": model.sha256, "version": artgan.__version__})
         data = encode_video(enlarged(frames, 256), video_format, fps, note)
         return File(data, MEDIA_TYPES[video_format], f"journey.{video_format}")
+
+    def bands(self, index: Any) -> list[dict[str, Any]]:
+        """Return what mixing each band of a model's styles does: `band`, `seen` and a sentence; nothing without layers."""
+        model = self.model(index)
+        if model.generator.num_styles < 2:
+            return []
+        if model.sha256 not in self._bands:
+            points = points_of_seeds(model, range(2 * _BAND_SEEDS), Look())
+            found = effects(model.space, points[:_BAND_SEEDS], points[_BAND_SEEDS:])
+            self._bands = {model.sha256: [{"band": one.band, "seen": one.is_seen, "says": str(one)} for one in found]}
+        return self._bands[model.sha256]
+
+    def mix(self, request: dict[str, Any], listen: Listener) -> dict[str, Any]:
+        """Mix two models and return the index of the mixture, where it is, and what there is to say; see `mixtures.mix`."""
+        pair = self.model(request.get("first")), self.model(request.get("second"))
+        folder, said = mixtures.mix(*pair, request, mixtures.mixtures_of(self.door), listen)
+        self.folders.append(folder)
+        return {"model": self.folders.index(folder), "folder": str(folder), "warning": said}
 
     def kept_archive(self, request: dict[str, Any], listen: Listener) -> File:
         """Return kept pictures as a zip; see `Shelf.archive`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
+from artgan.evaluation.verdict import standing_of_lines
 from artgan.metrics import in_unit, label
 from artgan.training.status import read_status
 
@@ -29,10 +30,12 @@ class Watch:
     def facts(self) -> dict[str, Any]:
         """Return status, curves, evaluations, notes of the watchdog and where there are sheets of samples."""
         lines = self._lines()
+        status = self._status()
         training = [line for line in lines if line.get("kind") == "train"]
         return {
             "name": self.name,
-            "status": self._status(),
+            "status": status,
+            "standing": _standing(lines, status.get("images_seen")),
             "curves": _curves(training),
             "evaluations": [_evaluation(line) for line in lines if line.get("kind") == "metrics"],
             "notes": [_note(line) for line in lines if line.get("kind") not in ("train", "metrics")][-50:],
@@ -78,6 +81,17 @@ class Watch:
             if isinstance(line, dict) and isinstance(line.get("images_seen"), int):
                 lines.append(line)
         return lines
+
+
+def _standing(lines: list[dict[str, Any]], images_seen: Any) -> dict[str, str] | None:
+    """Return how the run stands and what to do next; None where its files do not say."""
+    if not isinstance(images_seen, int) or not images_seen:
+        return None
+    try:
+        stands = standing_of_lines([line for line in lines if "kind" in line], images_seen)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a run folder may hold anything
+        return None
+    return {"kind": stands.kind, "sentence": stands.sentence, "advice": stands.advice}
 
 
 def _curves(lines: list[dict[str, Any]]) -> dict[str, list[list[float]]]:

@@ -1,4 +1,4 @@
-"""A workspace: one folder with `pictures/`, `collections/` and `runs/`, made when something goes in."""
+"""A workspace: one folder with `pictures/`, `collections/`, `runs/` and `models/`, made when something goes in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +36,11 @@ class Workspace:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    @property
+    def models(self) -> Path:
+        """What was mixed of models."""
+        return self.root / "models"
+
     def collection_names(self) -> list[str]:
         """Return the names of its collections, the newest last."""
         return _names(self.collections, is_collection)
@@ -43,6 +48,10 @@ class Workspace:
     def run_names(self) -> list[str]:
         """Return the names of its runs, those that are about to start among them, the newest last."""
         return _names(self.runs, lambda folder: is_run(folder) or (folder / ORDER_FILE).is_file())
+
+    def model_names(self) -> list[str]:
+        """Return the names of its mixtures of models, the newest last."""
+        return _names(self.models, lambda folder: (folder / "config.json").is_file())
 
     def drop_names(self) -> list[str]:
         """Return the names of what was dropped, the newest last."""

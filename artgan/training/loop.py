@@ -175,13 +175,15 @@ def _log_point(session: Session, log: RunLog, clock: Stopwatch, minutes: float |
     if session.device.type == "cuda":
         extra["gpu_memory_gb"] = torch.cuda.max_memory_allocated(session.device) / 1e9
     scalars = log.flush(state.images_seen, extra)
-    log.status(TRAINING, state.images_seen, total_images)
+    in_time = math.inf if minutes is None else state.images_seen + rate * max(0.0, minutes * 60 - spent)
+    reachable = min(total_images, in_time)
+    left = (reachable - state.images_seen) / rate / 60 if rate else None
+    log.status(TRAINING, state.images_seen, total_images, left, round(reachable))
     if scalars:
         skipped = scalars["skipped/discriminator"] + scalars["skipped/generator"]
         losses = [scalars.get(f"loss/{name}", math.nan) for name in ("discriminator", "generator")]
         note = f"loss D {losses[0]:.2f} G {losses[1]:.2f}, {rate:.0f} images/s"
         note += f", {skipped:.0%} of steps skipped: gradients were not finite" if skipped else ""
-        reachable = total_images if minutes is None else state.images_seen + rate * max(0.0, minutes * 60 - spent)
         if minutes is not None and reachable < total_images:  # the bar counts what was asked for and ends first
             note = f"{state.images_seen / 1000:,.1f} kimg, {note}"
             on_progress(Progress("training", spent / 60, minutes, MINUTES, note))

@@ -17,7 +17,7 @@ from artgan.devices import describe_device
 from artgan.errors import CheckpointError
 from artgan.evaluation import Judge, evaluate_generator
 from artgan.evaluation.reference import Reference
-from artgan.evaluation.verdict import Standing, standing_of_run
+from artgan.evaluation.verdict import Standing, standing_of_lines
 from artgan.generation.model_folder import ModelCard, load_model, save_model
 from artgan.generation.sample import generate
 from artgan.generation.space import Space
@@ -250,12 +250,8 @@ class Outputs:
 
 
 def standing(run: Path, images_seen: int) -> Standing:
-    """Return how a run stands, by its own lines: those under its newest protocol."""
-    lines = read_metrics(run)
-    judged = [line for line in lines if line["kind"] == "metrics"]
-    same = [line for line in judged if line["protocol_hash"] == judged[-1]["protocol_hash"]]
-    watched = [line["diversity"] for line in lines if line["kind"] == "watch"]
-    return standing_of_run(same, images_seen, watched[-1] if watched else None)
+    """Return how a run stands, by its own lines."""
+    return standing_of_lines(read_metrics(run), images_seen)
 
 
 def kid_bound(line: dict[str, Any]) -> float:

@@ -131,12 +131,14 @@ class RunLog:
             save_sheet(self.run / "samples" / f"images-{images_seen:012d}.png", sheet, "samples")
             self._events.image("samples", sheet, images_seen)
 
-    def status(self, state: str, images_seen: int, total_images: int) -> None:
+    def status(
+        self, state: str, images_seen: int, total_images: int, minutes_left: float | None = None, ends_at: int | None = None
+    ) -> None:
         """Write `status.json`, the truth about a run for whoever watches it."""
         if not self.world.is_first:
             return
         with self._sparing("status files"):
-            write_status(self.run, state, images_seen, total_images)
+            write_status(self.run, state, images_seen, total_images, minutes_left, ends_at)
 
     def close(self) -> None:
         """Close the files."""

@@ -16,8 +16,20 @@ NOT_STARTED, TRAINING, FAILED, INTERRUPTED = "not started", "training", "failed"
 _FRESH_SECONDS = 30.0  # a trainer that has just written is not asked whether it lives
 
 
-def write_status(run: Path, state: str, images_seen: int, total_images: int) -> None:
-    """Write what a run is doing, in one step."""
+def write_status(
+    run: Path, state: str, images_seen: int, total_images: int, minutes_left: float | None = None, ends_at: int | None = None
+) -> None:
+    """Write what a run is doing, in one step.
+
+    Args:
+        run: its folder.
+        state: in a word or two.
+        images_seen: up to now.
+        total_images: of its config.
+        minutes_left: of training in this session, at its pace; None where it does not train, or has not measured it yet.
+        ends_at: images that will be seen when this session ends.
+    """
+    left = {} if minutes_left is None else {"minutes_left": minutes_left, "ends_at": ends_at}
     content = {
         "format": FORMAT_VERSION,
         "state": state,
@@ -25,6 +37,7 @@ def write_status(run: Path, state: str, images_seen: int, total_images: int) -> 
         "total_images": total_images,
         "updated": time.time(),
         "host": socket.gethostname(),
+        **left,
     }
     write_whole(run / STATUS_FILE, json.dumps(content) + "\n")
 

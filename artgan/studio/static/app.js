@@ -8,6 +8,7 @@ import { startJourney } from "./journey.js";
 import { emptyShelf, loadKept, startKept } from "./kept.js";
 import { startMix } from "./mix.js";
 import { startRefine } from "./refine.js";
+import { startView } from "./view.js";
 import { startWatch } from "./watch.js";
 
 const VIEWS = { door: "Start", explore: "Explore", kept: "Kept", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
@@ -132,6 +133,8 @@ async function startModels() {
   startKept();
   startExplore();
   startMix();
+  startView();
+  on("mixed", guarded(async (place) => { drawModels(); $("model").value = place; await openModel(place); }));
   startJourney();
   startRefine();
   if (matchMedia("(max-width: 820px)").matches) for (const id of ["look", "directions"]) $(id).open = false;

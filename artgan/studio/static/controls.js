@@ -60,6 +60,7 @@ export function chosen() {
 export const titleOf = (point) => {
   const start = point.styles ? "projection" : `seed ${point.seed}`;
   if (point.mixed) return `${start} with styles of ${point.mixed.styles ? "projection" : point.mixed.seed}`;
+  if (point.toward && point.amount) return `${start} towards ${point.toward.styles ? "projection" : point.toward.seed}`;
   return start;
 };
 

@@ -1,6 +1,7 @@
 // The matrix of mixed styles of kept pictures.
 import { render } from "./api.js";
 import { $, choose, guarded, make, on, state, titleOf, whole } from "./controls.js";
+import { drawBands, startBlend } from "./blend.js";
 import { keptPoints } from "./kept.js";
 import { begin, release, same, show } from "./tiles.js";
 
@@ -47,6 +48,8 @@ const drawMatrix = guarded(async () => {
 
 export function startMix() {
   document.querySelectorAll("input[name=band]").forEach((radio) => { radio.onchange = drawMatrix; });
+  startBlend();
   on("kept", drawMatrix);
-  on("view", drawMatrix);
+  on("view", (view) => { drawMatrix(); if (view === "mix") drawBands(); });
+  on("model", () => { if (!$("view-mix").hidden) drawBands(); });
 }

@@ -53,11 +53,13 @@ function charts(facts) {
   const drawn = [...metrics].slice(0, 3).map(([name, values]) => chart(name, [[name, values]]));
   drawn.push(...[...groups].map(([name, series]) => chart(name, series)));
   $("curves").replaceChildren(...drawn.filter(Boolean));
+  $("run-curves").hidden = !drawn.some(Boolean);
 }
 
 function evaluations(facts) {
   const lines = facts.evaluations.slice(-12).reverse();
-  if (!lines.length) { $("evaluations").replaceChildren(make("caption", { className: "quiet", textContent: "none yet" })); return; }
+  $("evaluations-title").hidden = !lines.length;
+  if (!lines.length) { $("evaluations").replaceChildren(); return; }
   const names = Object.keys(lines[0].metrics);
   const head = make("tr", {}, make("th", { textContent: "kimg" }), ...names.map((name) => make("th", { textContent: name })));
   const rows = lines.map((line) => make("tr", {}, make("td", { textContent: line.kimg.toFixed(0) }), ...names.map((name) => {
@@ -77,18 +79,27 @@ function showSheet() {
   $("sheet").alt = $("sheet-value").textContent = `${Math.round(sheets[place] / 1000)} thousand images`;
 }
 
+const timeLeft = (minutes) => (minutes < 1 ? "less than a minute left" : minutes < 90 ? `about ${Math.round(minutes)} minutes left` : `about ${(minutes / 60).toFixed(1)} hours left`);
+
 const look = guarded(async () => {
   clearTimeout(timer);
   if ($("view-watch").hidden) return;
   const facts = await get(`/api/runs/${$("run").value}`);
   const { state: phase, images_seen: seen = 0, total_images: total = 0 } = facts.status;
   $("run-status").textContent = `${phase}: ${(seen / 1000).toFixed(1)} of ${(total / 1000).toFixed(0)} thousand images`;
-  $("run-meter").style.width = `${total ? Math.min(100, (100 * seen) / total) : 0}%`;
+  const { minutes_left: left, ends_at: end = total } = facts.status, trains = phase === "training" && left !== undefined;
+  if (trains) $("run-status").textContent += `; ${timeLeft(left)}`;
+  $("run-meter").style.width = `${end ? Math.min(100, (100 * seen) / (trains ? end : total)) : 0}%`;
+  for (const [id, text] of [["run-standing", facts.standing?.sentence], ["run-advice", facts.standing?.advice]]) {
+    $(id).hidden = !text;
+    if (text && $(id).textContent !== text) $(id).textContent = text;
+  }
   charts(facts);
   evaluations(facts);
   $("run-notes").replaceChildren(...facts.notes.map((note) => make("p", { textContent: `${note.kimg.toFixed(1)} kimg, ${note.kind}: ${note.text}` })));
   const more = facts.sheets.length !== sheets.length;
   sheets = facts.sheets;
+  $("sheet").closest("figure").hidden = !sheets.length;
   $("sheet-slider").max = Math.max(0, sheets.length - 1);
   if (more && newest) $("sheet-slider").value = sheets.length - 1;
   if (more) showSheet();
