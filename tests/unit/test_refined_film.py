@@ -138,6 +138,20 @@ def test_films_of_a_folder_are_in_the_report_with_their_flicker(tmp_path, capsys
     assert moving.exists()
 
 
+def test_what_a_film_cannot_have_is_refused_before_the_work(tmp_path, capsys):
+    path = saved(tmp_path / "a.gif", frames(2))
+    words = ["refine", str(path), "--engine", "none", "--color", "match", "--palette", "#803010,#204080"]
+    for more, text in (
+        (["--shard", "1/2"], "--shard divides pictures, and there are films among the inputs"),
+        (["--cube", str(tmp_path / "a.cube")], "is of a series of pictures, and the inputs are films"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main([*words, *more, "--out", str(tmp_path / "out")])
+        assert stop.value.code == 2
+        assert text in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def mean_change(pictures):
     changes = [np.abs(one.astype(np.float32) - other).mean() for one, other in pairwise(pictures)]
     return float(np.mean(changes))
