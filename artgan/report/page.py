@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+_Named = tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...]
 _MARGINS_INCHES = (0.8, 0.5, 0.25, 0.25)  # left, bottom, right, top
 
 
@@ -47,11 +49,19 @@ def curves(
         x_label, y_label: axis titles.
         bands: name -> (low, high), drawn behind the curve of that name.
     """
+    drawn = tuple((name, tuple(x), tuple(y)) for name, (x, y) in lines.items())
+    behind = tuple((name, tuple(low), tuple(high)) for name, (low, high) in (bands or {}).items())
+    return _curves(drawn, x_label, y_label, behind)
+
+
+@lru_cache(maxsize=64)  # a run's page is written anew at its end, most often with the numbers of a moment ago
+def _curves(lines: _Named, x_label: str, y_label: str, bands: _Named) -> Markup:
     figure, axes = _figure((6.4, 2.8))
-    for name, (x, y) in lines.items():
+    behind = {name: (low, high) for name, low, high in bands}
+    for name, x, y in lines:
         (line,) = axes.plot(x, y, label=name, linewidth=1.6, marker="." if len(x) < 30 else None)
-        if bands and name in bands:
-            axes.fill_between(x, *bands[name], color=line.get_color(), alpha=0.18, linewidth=0)
+        if name in behind:
+            axes.fill_between(x, *behind[name], color=line.get_color(), alpha=0.18, linewidth=0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     if len(lines) > 1:

@@ -12,7 +12,8 @@ from tests.conftest import ROOT
 
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="sessions are forked")
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kills", [3, 100])
 def test_a_run_that_is_killed_again_and_again_loses_only_the_time_since_its_checkpoint(kills, tmp_path):
     """The command itself asserts that tensors and lines are those of a run that nobody killed."""
     words = ["--kills", str(kills), "--json", str(tmp_path / "kills.jsonl")]

@@ -145,7 +145,6 @@ def test_wrong_words_are_one_clear_line(picture, style, tmp_path, capsys):
             capsys, 2, "the originals are never overwritten", "refine", inputs, "--out", tmp_path, "--force", "--engine", "none"
         )
     refused(capsys, 2, "this look has no color map", *base, "--engine", "none", "--cube", tmp_path / "map.cube")
-    refused(capsys, 2, "choose png, or profile srgb", *base, "--engine", "none", "--profile", "source", "--format", "tiff16")
     refused(capsys, 2, "--set style.patience=-1: expected", *base, "--engine", "none", "--set", "style.patience=-1")
     refused(capsys, 2, "--set patience: expected key=value", *base, "--engine", "none", "--set", "patience")
     refused(capsys, 2, "--style-loss grams (did you mean 'gram'?)", *base, "--engine", "none", "--style-loss", "grams")

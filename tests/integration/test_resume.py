@@ -76,9 +76,17 @@ def assert_same(first, second):
     assert not different
 
 
+# Every discriminator under both precisions, with and without classes; the other half of the combinations is for --long.
 @pytest.mark.parametrize("discriminator", DISCRIMINATORS)
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize(
+    ("precision", "conditional"),
+    [
+        ("float32", False),
+        ("bfloat16", True),
+        pytest.param("float32", True, marks=pytest.mark.long),
+        pytest.param("bfloat16", False, marks=pytest.mark.long),
+    ],
+)
 def test_train_2n_equals_train_n_stop_train_n(collection, tmp_path, discriminator, precision, conditional):
     config = tiny(model__discriminator=discriminator, training__precision=precision, model__conditional=conditional)
     whole, outcome = run(config, collection, tmp_path / "whole")
@@ -119,6 +127,7 @@ COMBINATIONS = [
 
 def combined(values, **more):
     shorter = {"training.batch_size": 8, "objective.penalty_every": 2, "training.total_kimg": 0.096}
+    shorter |= {"training.evaluate_every_kimg": 0.048}
     return tiny(**more | shorter | values)
 
 
