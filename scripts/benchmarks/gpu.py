@@ -130,7 +130,7 @@ def _memory(place: Place) -> list[Words]:
 def _judge(place: Place) -> list[Words]:
     words = ["--collection", place.collection, "--device", place.scale.device, "--num-generated", place.scale.judged]
     words += ["--metrics", place.scale.metrics]
-    space = artgan("evaluate", place.run, *words, "--features", place.features, "--json", place.out / "judge.json")
+    space = artgan("evaluate", place.run, *words, "--features", place.features, "--json", place.out / "judge-metrics.json")
     return [space, own(__file__, "--picked", place.scale.refined, "--out", place.out), _refine(place)]
 
 
@@ -170,7 +170,7 @@ PARTS = {
     ),
     "memory": Part("memory: what preflight foresees beside the peak of the same steps", _memory, ("memory-found.json",)),
     "speed-512": Part("the same at 512 px", _speed(512)),
-    "judge": Part("judging and refining in batches", _judge, ("judge.json",), ("refined/sheet.png",)),
+    "judge": Part("judging and refining in batches", _judge, ("judge-metrics.json",), ("refined/sheet.png",)),
     "enlarger": Part("fitting an enlarger", _enlarger),
     "tests": Part("the tests that need a GPU", _tests),
 }
