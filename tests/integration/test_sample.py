@@ -1,6 +1,7 @@
 """The verb sample: every way of making pictures, and every wrong turn."""
 
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -156,3 +157,11 @@ def test_effects_are_differences_of_pictures(trained_model):
         kept, given, mixed = (picture.astype(float) for picture in render(trained_model.space, points))
         assert effect.changes == pytest.approx(np.abs(mixed - kept).mean(), abs=1e-3)
         assert effect.leaves == pytest.approx(np.abs(mixed - given).mean(), abs=1e-3)
+
+
+def test_a_film_that_needs_a_missing_library_is_refused_before_the_work(trained_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "av", None)
+    words = ("video", trained_model.folder, "--seeds", "0,1", "--steps", "2", "--out")
+    refused(capsys, 2, "mp4 needs PyAV: pip install 'artgan.video.'; webp and gif work without it", *words, tmp_path / "a.mp4")
+    assert not list(tmp_path.iterdir())
+    assert artgan(*words, tmp_path / "a.gif") == 0
