@@ -222,6 +222,28 @@ def test_kept_pictures_have_notes_tags_and_an_order_in_a_file(visit, browser, se
     page.locator(".kept-row:nth-child(2) .tile[aria-label='seed 3']").wait_for(timeout=WAIT)
 
 
+def test_a_late_answer_takes_no_newer_change_off_the_page(visit):
+    page = visit.page
+    keep(page, 3)
+    page.click("#tab-kept")
+    page.evaluate("""() => {
+      const ask = window.fetch;
+      window.fetch = async (path, options) => {
+        const answer = await ask(path, options);
+        if (options?.body?.includes?.('"note":"first"')) {
+          await new Promise((done) => setTimeout(done, 700));
+          setTimeout(() => { document.body.dataset.late = "yes"; }, 200);
+        }
+        return answer;
+      };
+    }""")
+    page.fill(".kept-row .note", "first")
+    page.fill(".kept-row .tags", "sky")
+    page.keyboard.press("Tab")
+    page.locator("body[data-late]").wait_for(timeout=WAIT)
+    page.locator("#kept-tag option", has_text="sky").wait_for(state="attached", timeout=WAIT)
+
+
 DRAWN = """async picture => {
   await picture.decode();
   const canvas = Object.assign(document.createElement("canvas"), { width: 32, height: 32 });

@@ -3,7 +3,7 @@ import { file, get, post, work } from "./api.js";
 import { $, choose, chosen, guarded, make, offer, on, options, say, state, tell, titleOf, whole } from "./controls.js";
 import { fillInSight, release, tile } from "./tiles.js";
 
-let tag = "", watcher = null, dragged = null;
+let tag = "", watcher = null, dragged = null, turns = Promise.resolve();
 
 const place = () => `/api/models/${state.model}/kept`;
 const shown = () => state.kept.filter(({ tags }) => !tag || tags.includes(tag));
@@ -16,9 +16,18 @@ function take(answer) {
   return answer.step;
 }
 
+// One request after another: an answer holds the whole shelf, so an older one that came later would take a newer change off
+// the page. An answer for a model that is no longer open changes nothing.
+function inTurn(ask) {
+  const at = place();
+  const turn = turns.then(() => ask(at)).then((answer) => (at === place() ? take(answer) : answer.step));
+  turns = turn.catch(() => {});
+  return turn;
+}
+
 // Change what is kept; listeners learn the step, by which the change is undone.
 export async function change(content) {
-  const step = take(await post(place(), content));
+  const step = await inTurn((at) => post(at, content));
   if (!["undo", "redo"].includes(content.do)) tell("kept-step", step);
   return step;
 }
@@ -29,7 +38,7 @@ const undo = (step) => guarded(() => change({ do: "undo", step }))();
 export const emptyShelf = () => take({ kept: [] });
 
 export async function loadKept() {
-  take(await get(place()));
+  await inTurn(get);
   await adopt();
 }
 
