@@ -21,6 +21,8 @@ _SMALL_PX, _HASH_PX, _HASH_SIDE = 64, 32, 8
 PROXY_PX = 16
 _MAX_DIFFERENCE, _MAX_CONTRAST_SHARE, _ROUNDING, _EVEN = 6.0, 0.15, 0.5, 8  # in levels of 255
 _BANDS, _BAND_BITS = 4, 16
+_PROBES = np.array([0, *(1 << bit for bit in range(_BAND_BITS))])
+_QUERIES_AT_ONCE = 1 << 16
 _CANDIDATES_AT_ONCE = 1 << 21
 
 
@@ -68,8 +70,9 @@ def alike_pairs(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]
             yield earlier, index
     kept = np.array(list(first.values()), dtype=np.int64)
     hashes = np.array([fingerprints[index].hash for index in kept], dtype=np.uint64)
+    known = HashIndex(hashes)
     for symmetry, variants in enumerate(symmetries(hashes)):
-        for i, j in kept[close_pairs(variants, hashes)]:
+        for i, j in kept[known.close_pairs(variants)]:
             if i == j or (symmetry == 0 and i > j):
                 continue
             if _same_colors(_apply(fingerprints[i].proxy, symmetry), fingerprints[j].proxy):
@@ -150,30 +153,40 @@ def _pack(signs: np.ndarray) -> np.ndarray:
     return (signs.reshape(-1, HASH_BITS) * weights).sum(1, dtype=np.uint64)
 
 
-def close_pairs(queries: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """Return all (i, j) with Hamming distance of queries[i] to hashes[j] of at most 6, int64 `[P, 2]`.
+class HashIndex:
+    """Hashes, uint64 `[N]`, by four bands of 16 bits each."""
 
-    Of four bands of 16 bits, 6 differences leave one band with at most 1: each band is looked up with 0 or 1 bit changed.
-    """
-    found = [np.empty((0, 2), dtype=np.int64)]
-    probes = [0, *(1 << bit for bit in range(_BAND_BITS))]
+    def __init__(self, hashes: np.ndarray) -> None:
+        self._hashes = hashes
+        self._orders, self._starts = [], []
+        for keys in _bands(hashes):
+            self._orders.append(np.argsort(keys, kind="stable").astype(np.int32))
+            self._starts.append(np.cumsum(np.bincount(keys + 1, minlength=(1 << _BAND_BITS) + 1)))
+
+    def close_pairs(self, queries: np.ndarray) -> np.ndarray:
+        """Return all (i, j) with Hamming distance of queries[i] to hashes[j] of at most 6, ascending, int64 `[P, 2]`.
+
+        Of four bands of 16 bits, 6 differences leave one band with at most 1: each band is looked up with 0 or 1 bit changed.
+        """
+        found = [np.empty((0, 2), dtype=np.int64)]
+        for order, starts, keys in zip(self._orders, self._starts, _bands(queries), strict=True):
+            for first in range(0, len(queries), _QUERIES_AT_ONCE):
+                buckets = (keys[first : first + _QUERIES_AT_ONCE, None] ^ _PROBES).ravel()
+                start = starts[buckets]
+                count = starts[buckets + 1] - start
+                for part in _parts(count):
+                    probe = np.repeat(np.arange(part.start, part.stop), count[part])
+                    within = np.arange(len(probe)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
+                    i, j = first + probe // len(_PROBES), order[start[probe] + within]
+                    near = np.bitwise_count(queries[i] ^ self._hashes[j]) <= MAX_DISTANCE
+                    found.append(np.stack([i[near], j[near]], 1))
+        return np.unique(np.concatenate(found), axis=0)
+
+
+def _bands(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield each 16 bits of hashes, int64 `[N]`."""
     for band in range(_BANDS):
-        shift, mask = np.uint64(band * _BAND_BITS), np.uint64((1 << _BAND_BITS) - 1)
-        keys = ((hashes >> shift) & mask).astype(np.int64)
-        order = np.argsort(keys, kind="stable")
-        ends = np.cumsum(np.bincount(keys, minlength=1 << _BAND_BITS))
-        query_keys = ((queries >> shift) & mask).astype(np.int64)
-        for probe in probes:
-            bucket = query_keys ^ probe
-            stop = ends[bucket]
-            count = stop - np.where(bucket > 0, ends[bucket - 1], 0)
-            for part in _parts(count):
-                i = np.repeat(np.arange(len(queries))[part], count[part])
-                within = np.arange(len(i)) - np.repeat(np.cumsum(count[part]) - count[part], count[part])
-                j = order[np.repeat(stop[part] - count[part], count[part]) + within]
-                near = np.bitwise_count(queries[i] ^ hashes[j]) <= MAX_DISTANCE
-                found.append(np.stack([i[near], j[near]], 1))
-    return np.unique(np.concatenate(found), axis=0)
+        yield ((hashes >> np.uint64(band * _BAND_BITS)) & np.uint64((1 << _BAND_BITS) - 1)).astype(np.int64)
 
 
 def _parts(counts: np.ndarray) -> Iterator[slice]:

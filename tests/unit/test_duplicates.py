@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artgan.datasets.duplicates import alike_pairs, close_pairs, fingerprint, symmetries
+from artgan.datasets.duplicates import HashIndex, alike_pairs, fingerprint, symmetries
 from artgan.datasets.synthetic import MANNERS, draw_work
 
 WORKS = [
@@ -63,7 +63,9 @@ def test_close_pairs_equal_brute_force():
         near ^= np.uint64(1) << rng.integers(0, 63, 100, dtype=np.uint64)
     everything = np.concatenate([hashes, near])
     distance = np.bitwise_count(everything[:, None] ^ everything[None])
-    assert {tuple(pair) for pair in close_pairs(everything, everything)} == set(zip(*np.nonzero(distance <= 6), strict=True))
+    assert {tuple(pair) for pair in HashIndex(everything).close_pairs(everything)} == set(
+        zip(*np.nonzero(distance <= 6), strict=True)
+    )
 
 
 def test_the_hash_of_a_turned_picture_follows_from_the_hash():
