@@ -54,7 +54,7 @@ function pressed(event) {
   const typing = event.target.matches("input:not([type=range], [type=radio], [type=checkbox]), textarea, select");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const act = KEYS.find(([key]) => key === event.key.toLowerCase())?.[2];
-  if (!act || $("panel").offsetParent === null && event.key !== "?") return;
+  if (!act || $("focus").offsetParent === null && event.key !== "?") return;
   event.preventDefault();
   act();
 }
