@@ -138,9 +138,15 @@ def radiance(light: np.ndarray) -> bytes:
     return head + rgbe.astype(np.uint8).tobytes()
 
 
-def camera_raw(level: int, width: int = 96, height: int = 64) -> bytes:
-    """Return a DNG with an even 16-bit mosaic, and a small preview beside it."""
-    mosaic = np.full((height, width), level, "<u2").tobytes()
+def camera_raw(color: tuple[int, int, int], neutral: tuple[float, ...] = (1.0, 1.0, 1.0)) -> bytes:
+    """Return a DNG of 96 x 64 px with a 16-bit mosaic of one color, red at the top left, and a small preview beside it.
+
+    The camera's colors are linear sRGB times `neutral`, which is what it sees of white.
+    """
+    width, height = 96, 64
+    mosaic = np.empty((height, width), "<u2")
+    for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        mosaic[row::2, column::2] = color[channel]
     tags = {
         **base_tags(width, height, (16,), 32803),
         254: 0,
@@ -154,7 +160,7 @@ def camera_raw(level: int, width: int = 96, height: int = 64) -> bytes:
         50706: bytes([1, 4, 0, 0]),
         50708: b"Test Camera\0",
         50721: (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.204, 1.057),
-        50728: (1.0, 1.0, 1.0),
+        50728: neutral,
         50778: 21,
     }
-    return tiff((first, bytes(16 * 12 * 3)), within=[(tags, mosaic)])
+    return tiff((first, bytes(16 * 12 * 3)), within=[(tags, mosaic.tobytes())])

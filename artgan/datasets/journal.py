@@ -6,6 +6,7 @@ are written before their line, so a line that is whole has its pixels.
 """
 
 import hashlib
+import itertools
 import json
 import shutil
 import sys
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+AGAIN = "again"  # of a line: its file could not be reached, and perhaps can be the next time
 _REPEATED = ("status", "reason", "label", "format", "mode", "profile")
 Line = dict[str, Any]
 Entry = tuple[Line, np.ndarray | None]
@@ -71,7 +73,7 @@ def open_journal(folder: Path, plan: Mapping[str, Any], shape: tuple[int, int, i
 
     Args:
         folder: of the journal.
-        plan: all that the result depends on, as JSON values.
+        plan: all that the result depends on, as JSON values; `files` has an item for each file.
         shape: (H, W, 3) of a row.
     """
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
@@ -80,7 +82,7 @@ def open_journal(folder: Path, plan: Mapping[str, Any], shape: tuple[int, int, i
         folder.mkdir(parents=True)
         (folder / "plan.json").write_text(json.dumps({"plan": digest}) + "\n", encoding="utf-8")
         return Journal(folder, [], shape)
-    return Journal(folder, _lines_with_pixels(folder, int(np.prod(shape))), shape)
+    return Journal(folder, _lines_of(folder, plan, shape), shape)
 
 
 def first_of_file(line: Line) -> bool:
@@ -93,7 +95,7 @@ def files_done(folder: Path, plan: Mapping[str, Any], shape: tuple[int, int, int
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
     if _plan_of(folder) != digest:
         return 0
-    return sum(first_of_file(line) for line in _lines_with_pixels(folder, int(np.prod(shape))))
+    return sum(first_of_file(line) for line in _lines_of(folder, plan, shape))
 
 
 def write_header(images: BinaryIO, count: int, shape: tuple[int, int, int]) -> int:
@@ -108,6 +110,18 @@ def _plan_of(folder: Path) -> str | None:
         return json.loads((folder / "plan.json").read_text(encoding="utf-8"))["plan"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _lines_of(folder: Path, plan: Mapping[str, Any], shape: tuple[int, int, int]) -> list[Line]:
+    """Return the lines that count.
+
+    A journal of all files lies here because its collection was refused, mostly for too many rejected files: the user may have
+    mended what kept a file from being read, so that from the first of these on all are done again.
+    """
+    lines = _lines_with_pixels(folder, int(np.prod(shape)))
+    if sum(map(first_of_file, lines)) < len(plan["files"]):
+        return lines
+    return list(itertools.takewhile(lambda line: AGAIN not in line, lines))
 
 
 def _lines_with_pixels(folder: Path, row_bytes: int) -> list[Line]:

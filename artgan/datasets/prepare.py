@@ -22,14 +22,14 @@ from artgan.datasets import remote
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
 from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
-from artgan.datasets.journal import Entry, files_done, open_journal
+from artgan.datasets.journal import AGAIN, Entry, files_done, open_journal
 from artgan.datasets.labels import with_labels
 from artgan.datasets.recipe import Box, Recipe, cut_tile, fit_pixels, open_work, tile_boxes
 from artgan.datasets.rights import stated_rights
 from artgan.datasets.settle import Summary, settle
 from artgan.datasets.source_file import SourceFile
 from artgan.datasets.sources import Listing, Reading, list_files
-from artgan.decode import MAX_PIXELS
+from artgan.decode import MAX_PIXELS, installed
 from artgan.errors import DataError, StorageError
 from artgan.overview import SHEET_REASON, is_sheet
 from artgan.progress import Listener, Progress, silent
@@ -166,7 +166,7 @@ def _plan(files: Sequence[SourceFile], recipe: Recipe, max_pixels: int) -> dict[
     if max_pixels != MAX_PIXELS:
         look["max_pixels"] = max_pixels
     stamps = [[*file.stamp(), file.label] for file in files]
-    return {"format": FORMAT_VERSION, "lines": _LINES_VERSION, "recipe": look, "files": stamps}
+    return {"format": FORMAT_VERSION, "lines": _LINES_VERSION, "readers": installed(), "recipe": look, "files": stamps}
 
 
 def _check_space(out: Path, expected: Forecast) -> None:
@@ -184,12 +184,15 @@ def _prepare_file(file: SourceFile, recipe: Recipe, max_pixels: int) -> list[Ent
         return [(line | asdict(file.fate), None)]
     try:
         data = file.read()
-        line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        if is_sheet(data):
-            return [(line | {"status": PASSED_OVER, "reason": SHEET_REASON}, None)]
-        work = open_work(data, recipe, max_pixels)
     except OSError as error:
-        return _rejected(line, f"cannot be read: {error.strerror}")
+        return _rejected(line | {AGAIN: True}, f"cannot be read: {error.strerror}")
+    except DataError as error:
+        return _rejected(line | {AGAIN: True}, str(error))
+    line |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if is_sheet(data):
+        return [(line | {"status": PASSED_OVER, "reason": SHEET_REASON}, None)]
+    try:
+        work = open_work(data, recipe, max_pixels, file.suffix)
     except DataError as error:
         return _rejected(line, str(error))
     picture = work.picture
@@ -249,7 +252,7 @@ def _prepare_files(
             yield entries
             continue
         line = {"name": files[index].name, "source": files[index].where, "label": files[index].label}
-        yield _rejected(line, "kills the process that decodes it, or needs more memory than there is")
+        yield _rejected(line | {AGAIN: True}, "kills the process that decodes it, or needs more memory than there is")
 
 
 def _worker(recipe: Recipe, max_pixels: int) -> Callable[[SourceFile], list[Entry]]:

@@ -72,14 +72,14 @@ class Work:
     cut: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-def open_work(data: bytes, recipe: Recipe, max_pixels: int = MAX_PIXELS) -> Work:
-    """Decode a picture file as the recipe wants it.
+def open_work(data: bytes, recipe: Recipe, max_pixels: int = MAX_PIXELS, suffix: str = "") -> Work:
+    """Decode a picture file, with that suffix of its name, as the recipe wants it.
 
     Raises:
         DataError: as `artgan.decode.decode`.
     """
     enough_px = max(recipe.height, recipe.width) * recipe.tiles
-    picture = decode(data, matte=recipe.matte, enough_px=enough_px, max_pixels=max_pixels)
+    picture = decode(data, matte=recipe.matte, enough_px=enough_px, max_pixels=max_pixels, suffix=suffix)
     if not recipe.trim:
         return Work(picture, picture.grid, picture.box)
     pixels, cut = trim_borders(picture.grid)

@@ -17,7 +17,7 @@ from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pair
 from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED
 from artgan.datasets.films import film_of
 from artgan.datasets.hold_out import split
-from artgan.datasets.journal import Line, first_of_file, write_header
+from artgan.datasets.journal import AGAIN, Line, first_of_file, write_header
 from artgan.datasets.keypoints import Keypoints
 from artgan.datasets.recipe import Recipe
 from artgan.errors import DataError
@@ -67,7 +67,8 @@ def settle(
     kept = [line for line in lines if line["status"] == KEPT]
     old_rows = [line["row"] for line in kept]
     for line in lines:
-        line.pop("row", None)
+        for key in ("row", AGAIN):
+            line.pop(key, None)
     for row, line in enumerate(kept):
         line["row"] = row
     final = journal / "final"

@@ -46,6 +46,10 @@ class SourceFile:
         return place if self.member is None else f"{place}!{self.inner or as_text(str(self.member))}"
 
     @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.name).suffix
+
+    @property
     def is_row(self) -> bool:
         """Whether it is a row of a table, or a frame of a film."""
         return isinstance(self.member, int)

@@ -16,6 +16,9 @@ _SRGB_CURVE = (2.4, 12.92)  # power and slope at black
 def read(data: bytes, preview: Page | None, wish: Wish) -> Raster:
     """Develop a raw file: the camera's white balance, its own brightness, sRGB and its curve, upright.
 
+    White is the sensor's highest number, or LibRaw's remedy for cameras that state one which they never reach: the picture's
+    brightest sample, where that is above three quarters of it.
+
     Args:
         data: the file.
         preview: the picture beside the sensor's numbers, where the file shows it.

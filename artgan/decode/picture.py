@@ -77,7 +77,7 @@ def decode_file(path: Path, *, matte: tuple[int, int, int] = WHITE) -> Picture:
         DataError: as `decode`, with the file's name in front.
     """
     try:
-        return decode(path.read_bytes(), matte=matte)
+        return decode(path.read_bytes(), matte=matte, suffix=path.suffix)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except DataError as error:
@@ -85,18 +85,24 @@ def decode_file(path: Path, *, matte: tuple[int, int, int] = WHITE) -> Picture:
 
 
 def decode(
-    data: bytes, *, matte: tuple[int, int, int] = WHITE, enough_px: int | None = None, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    *,
+    matte: tuple[int, int, int] = WHITE,
+    enough_px: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    suffix: str = "",
 ) -> Picture:
     """Decode the bytes of one picture file.
 
     Args:
-        data: the whole file; its name and suffix do not matter.
+        data: the whole file.
         matte: the color under transparent pixels.
         enough_px: for a picture that will be reduced to this side: a JPEG may then be decoded at a half, a quarter or an
             eighth of its size, as long as its shorter side stays twice as long: in less than half the time, and 48 to 58 dB
             from the whole way (measured on works and waves). At odd sizes that holds by the picture's `box`; without it, it is
             up to 12 dB less (findings/jpeg_draft_shifts.sh). None decodes every pixel.
         max_pixels: a picture of more is refused by its header.
+        suffix: of its name. It matters in one case alone: a TIFF that is called .dng and begins with a preview is camera raw.
 
     Raises:
         DataError: not a picture of an allowed format, one that needs the `formats` extra, too large, truncated or damaged; the
@@ -105,7 +111,7 @@ def decode(
     if not data:
         raise DataError("the file is empty: copy or download it again")
     kind = kind_of(data)
-    wish = Wish(enough_px, max_pixels)
+    wish = Wish(enough_px, max_pixels, suffix=suffix)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a reader warns of is noted here, or is an error
         try:

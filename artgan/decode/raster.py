@@ -24,6 +24,7 @@ class Wish:
     enough_px: int | None
     max_pixels: int
     keep_depth: bool = False
+    suffix: str = ""
 
 
 @dataclass

@@ -1,5 +1,9 @@
 """Which reader for which file: one truth for every kind, chosen by what the file says of itself, not by what is installed."""
 
+import importlib.util
+
+import PIL
+
 from artgan.decode import with_pillow
 from artgan.decode.boxes import jp2_facts, jxl_size
 from artgan.decode.psd_facts import PsdFacts, psd_facts
@@ -11,6 +15,12 @@ SUFFIXES = frozenset(
     ".apng .avif .bmp .dib .gif .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .pbm .pgm .png .pnm .ppm .tga .tif "
     ".tiff .webp .heic .heif .hif .jxl .psd .psb .exr .hdr .arw .cr2 .cr3 .dng .nef .orf .pef .raf .rw2".split()
 )
+_EXTRA_READERS = ("tifffile", "imagecodecs", "pillow_heif", "pillow_jxl", "psd_tools", "OpenEXR", "rawpy", "av")
+
+
+def installed() -> list[str]:
+    """Return which readers there are: which files can be read, and what they become, depends on them."""
+    return [f"PIL {PIL.__version__}", *(name for name in _EXTRA_READERS if importlib.util.find_spec(name) is not None)]
 
 
 def read(data: bytes, kind: str, wish: Wish) -> Raster:
@@ -45,7 +55,7 @@ def read(data: bytes, kind: str, wish: Wish) -> Raster:
 def _read_tiff(data: bytes, wish: Wish) -> Raster:
     facts = tiff_facts(data)
     page = facts.work
-    if facts.is_raw or data[8:10] == b"CR":
+    if facts.is_raw(wish.suffix) or data[8:10] == b"CR":
         from artgan.decode import camera_raw
 
         return camera_raw.read(data, facts.preview, wish)

@@ -14,6 +14,7 @@ _SIZES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 _SENSOR = (32803, 34892)  # a color filter array, or what was made of one
+_DNG_VERSION = 50706
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _PILLOW_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000)
 _EXTRA_COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000, 50001)
@@ -139,9 +140,15 @@ class TiffFacts:
     def num_in_chain(self) -> int:
         return sum(page.number > 0 for page in self.pages)
 
-    @property
-    def is_raw(self) -> bool:
-        return any(page.is_sensor for page in self.pages)
+    def is_raw(self, suffix: str) -> bool:
+        """Return whether it is camera raw: it has a sensor's page, or is a DNG that begins with a preview.
+
+        The main page of a DNG is never a finished picture, whatever it says (DNG 1.7, NewSubFileType); other TIFFs may begin
+        with a preview and have a finished picture within, as cameras write that make TIFF themselves.
+        """
+        first = self.pages[0]
+        is_dng = _DNG_VERSION in first.tags or suffix.lower() == ".dng"
+        return any(page.is_sensor for page in self.pages) or (is_dng and first.is_reduced)
 
     @property
     def work(self) -> Page | None:
@@ -157,8 +164,8 @@ class TiffFacts:
 
     @property
     def preview(self) -> Page | None:
-        """The largest page that is not of a sensor."""
-        shown = [page for page in self.pages if not (page.is_mask or page.is_sensor)]
+        """The largest page that is a finished picture: within another, only one that is marked as reduced is."""
+        shown = [page for page in self.pages if not (page.is_mask or page.is_sensor) and (page.number or page.is_reduced)]
         return max(shown, key=lambda page: page.width * page.height, default=None)
 
     def beginning_with(self, data: bytes, page: Page) -> bytes:

@@ -49,7 +49,7 @@ def decode_whole(path: Path) -> WholePicture:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not data:
         raise DataError(f"{path}: the file is empty: copy or download it again")
-    kind, wish = kind_of(data), Wish(None, MAX_PIXELS, keep_depth=True)
+    kind, wish = kind_of(data), Wish(None, MAX_PIXELS, keep_depth=True, suffix=path.suffix)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -170,7 +170,7 @@ def _other_size(space: Space, collection: Collection) -> tuple[str, ...]:
 
 def _made_alike(file: SourceFile, recipe: Recipe) -> np.ndarray:
     try:
-        work = open_work(file.read(), recipe)
+        work = open_work(file.read(), recipe, suffix=file.suffix)
         return fit_pixels(work.pixels, recipe, work.extent)
     except DataError as error:
         raise DataError(f"{file.where}: {error}") from error

@@ -1,18 +1,21 @@
 """A preparation that was killed goes on where it was, to the same bytes."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from artgan.datasets import prepare as preparing
 from artgan.datasets.prepare import forecast, prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import SourceFile, find_files
-from artgan.errors import StorageError
+from artgan.errors import DataError, StorageError
 from artgan.storage import only_one
 from artgan.workers.tasks import Workers
 
@@ -89,6 +92,40 @@ def test_another_look_or_a_changed_file_starts_anew(sources, tmp_path):
     assert forecast(files, out, Recipe(32, 32, holdout=0.3, duplicates="keep")).num_done == 10
     assert forecast(files, out, Recipe(32, 32, fit="pad")).num_done == 0
     assert forecast(files[1:], out, LOOK).num_done == 0
+
+
+def test_what_could_not_be_reached_is_tried_again_by_the_same_command(sources, collection_folder, tmp_path, monkeypatch):
+    out, read, asked = tmp_path / "out", SourceFile.read, []
+
+    def refusing(file):
+        asked.append(file.name)
+        if len(asked) > 15:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(file)
+
+    monkeypatch.setattr(SourceFile, "read", refusing)
+    for _ in range(2):
+        del asked[15:]
+        with pytest.raises(DataError, match="27x cannot be read: Permission denied"):
+            prepare([sources], out, LOOK)
+        assert len(asked) == 42
+    monkeypatch.undo()
+    assert forecast(find_files([sources]), out, LOOK).num_done == 15
+    prepare([sources], out, LOOK)
+    assert_same(out, collection_folder)
+
+
+def test_files_are_read_anew_when_the_readers_that_they_lack_are_installed(tmp_path, monkeypatch):
+    heif = pytest.importorskip("pillow_heif", reason="needs artgan[formats]")
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+        heif.from_pillow(Image.fromarray(pixels)).save(tmp_path / f"{index}.heic")
+    out = tmp_path.with_name("heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match=r"3x HEIC needs more packages: pip install 'artgan\[formats\]'"):
+        prepare([tmp_path], out, LOOK)
+    monkeypatch.undo()
+    assert prepare([tmp_path], out, LOOK).count == 3
 
 
 def test_two_processes_never_make_one_collection(sources, tmp_path):

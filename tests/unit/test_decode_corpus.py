@@ -122,6 +122,12 @@ def test_what_holds_only_a_preview_says_so(extra, request):
     unknown = (files.base_tags(64, 48, (16,), 32803), bytes(48))  # a mosaic that ends early
     with pytest.raises(DataError, match="holds only a preview of 16x12; develop it first"):
         decode(files.tiff(rgb_page(EIGHT, t254=1), within=[unknown]))
+    main = rgb_page(np.kron(EIGHT, np.ones((2, 2, 1), np.uint8)), t254=0)  # a DNG's own numbers are a sensor's
+    with pytest.raises(DataError, match="holds only a preview of 16x12; develop it first"):
+        decode(files.tiff(rgb_page(EIGHT, t254=1), within=[main]), suffix=".DNG")
+    with pytest.raises(DataError, match="holds only a preview of 16x12; develop it first"):
+        decode(files.tiff(rgb_page(EIGHT, t254=1, t50706=bytes([1, 4, 0, 0])), within=[main]))
+    assert decode(files.tiff(main), suffix=".dng").width == 2 * W  # called so, and no camera's
 
 
 # TIFF: the extra

@@ -200,8 +200,22 @@ def light_of(values: np.ndarray) -> np.ndarray:
 # Camera raw
 
 
+@pytest.mark.parametrize(
+    ("mosaic", "neutral", "white"),
+    [
+        ((40000, 16000, 6000), (1.0, 1.0, 1.0), 65535),
+        ((20000, 16000, 6000), (0.5, 1.0, 0.6), 65535),
+        ((60000, 16000, 6000), (1.0, 1.0, 1.0), 60000),  # a brightest sample above 3/4 of the range counts as white
+    ],
+)
+def test_camera_raw_has_the_colors_of_its_light(mosaic, neutral, white):
+    pytest.importorskip("rawpy", reason="needs artgan[formats]")
+    light = np.array(mosaic) / neutral / white
+    assert_shows(decode(files.camera_raw(mosaic, neutral)), np.broadcast_to(encode_srgb(light) * 255, (64, 96, 3)))
+
+
 def test_camera_raw_is_developed_or_named(no_extra, monkeypatch):
-    data = files.camera_raw(20000)
+    data = files.camera_raw((20000, 20000, 20000))
     with pytest.raises(DataError, match=r"holds only a preview of 16x12; develop it first, or pip install 'artgan\[formats\]'"):
         decode(data)
     monkeypatch.undo()

@@ -183,7 +183,7 @@ def _read(
             found.add(identity)
             if split == HOLDOUT and len(works.held_out) >= _JUDGED_WORKS:
                 continue
-            work = _shrunk(decode(data).pixels, values.work_px)
+            work = _shrunk(decode(data, suffix=file.suffix).pixels, values.work_px)
         except (DataError, OSError) as error:
             unreadable.append(f"{file.where}: {error}")
             continue
