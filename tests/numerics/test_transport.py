@@ -66,6 +66,18 @@ def test_a_collapsed_direction_has_a_finite_map_that_the_ridge_bounds():
     assert np.isfinite(mapped(np.zeros((2, 2)), np.eye(2))).all()
 
 
+def test_in_float32_the_loss_is_the_distance_of_the_gaussians_also_where_few_directions_vary():
+    """E|f - T f|^2 is the squared distance; mixed features of a backbone have a spectrum like this one."""
+    term, dim, count = term_of(64).float(), 64, 2000
+    deviations = 10.0 ** -np.linspace(0, 5, dim)
+    basis = np.linalg.qr(RANDOM.normal(size=(dim, dim)))[0]
+    real, fake = ((RANDOM.normal(size=(count, dim)) * deviations * factor) @ basis for factor in (1.0, 0.8))
+    observe(term, "real", real)
+    observe(term, "fake", fake)
+    expected = distance(fake, *moments(real)) / dim
+    assert term.loss(judged(fake)).item() == pytest.approx(expected, rel=0.02)
+
+
 def test_its_gradient_is_that_of_the_frechet_distance_up_to_one_factor():
     term, dim, count = term_of(4), 4, 1200
     real, features = drawn(count, dim, shift=1.0), drawn(count, dim)
