@@ -34,6 +34,7 @@ FLOORS = [
         "enlarging",
         "decode",
         "weights",
+        "fetching",
         "world",
         "workers",
     },

@@ -74,15 +74,15 @@ def evaluate(
     for option, path, suffix in (("--json", json_file, ".json"), ("--report", report, ".html")):
         if path is not None:
             targets.output_file(option, path, (suffix,))
-    from artgan.api import NUM_JUDGED
+    from artgan.api.judging import NUM_JUDGED
     from artgan.datasets.collection import open_collection
 
     opened = open_collection(collection)
     from artgan.devices import choose_device
     from artgan.evaluation import Judge, check_independent_of, describe
     from artgan.evaluation.measure import evaluate as judge_pictures
-    from artgan.evaluation.measure import folder_subject, generator_subject
     from artgan.evaluation.spaces import add_spaces
+    from artgan.evaluation.subjects import folder_subject, generator_subject
     from artgan.generation.model_folder import is_model_or_run, load_model
     from artgan.world import join_world
 

@@ -1,10 +1,12 @@
 """The verb refine."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
@@ -26,9 +28,23 @@ _EXAMPLE = "Example: artgan refine samples/ --style starry_night.jpg --color mat
 _LISTED_FAILURES = 8
 _AGAIN = "once they can be read, the same command makes them alone, from what is kept in .unfinished"
 
+
 Text = str | None
 Number = float | None
 Whole = int | None
+
+
+class _Gives(OptionInfo):
+    """An option, and the value of the recipe that it gives."""
+
+    key: str
+
+
+def gives(key: str, help: str, *names: str) -> Any:
+    """Return an option that gives a value of the recipe; lists there are names with commas here."""
+    option = _Gives(default=None, param_decls=names, help=help)
+    option.key = key
+    return option
 
 
 @app.command(epilog=f"{_EXAMPLE}\n\n{EPILOG}")
@@ -45,53 +61,49 @@ def refine(
         Path | None, typer.Option(help="A look: a YAML file, or the name of one in configs/refine, such as painterly.")
     ] = None,
     recipe_from: Annotated[Path | None, typer.Option(help="A refined picture: take the look that it carries.")] = None,
-    strength: Annotated[Number, typer.Option(help="Strength of the style: 0 changes nothing, 1 is the full look.")] = None,
-    engine: Annotated[Text, typer.Option(help="optimize; feedforward: a fitted network; none: color and detail.")] = None,
-    backbone: Annotated[Text, typer.Option(help="vgg19 (default), vgg16, squeezenet1_1; drawn comes with artgan.")] = None,
-    style_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
-    content_layers: Annotated[str, typer.Option(help="Comma-separated; default: the backbone's.")] = "",
-    style_loss: Annotated[Text, typer.Option(help="moments (default), gram, wasserstein or sliced.")] = None,
-    content_loss: Annotated[Text, typer.Option(help="features (default) or self_similarity.")] = None,
-    content_weight: Annotated[Number, typer.Option(help="Higher keeps more of the picture.")] = None,
-    style_scale: Annotated[Number, typer.Option(help="Size of the strokes; 1 is the style at the picture's size.")] = None,
-    nearest: Annotated[Whole, typer.Option(help="With a collection as style: only the works nearest to each picture.")] = None,
-    optimizer: Annotated[Text, typer.Option(help="lbfgs (default) or adam.")] = None,
-    iterations: Annotated[Whole, typer.Option(help="Steps at each scale; default: 40.")] = None,
-    pooling: Annotated[Text, typer.Option(help="max (default) or average.")] = None,
-    start: Annotated[Text, typer.Option(help="content (default); style; noise: paint the picture anew.")] = None,
-    tile: Annotated[Whole, typer.Option(help="Work in tiles of so many pixels, for pictures over memory.")] = None,
-    size: Annotated[
-        Whole, typer.Option(help="Longer side of the result, before --enlarge; default: the picture's own.")
-    ] = None,
-    color: Annotated[Text, typer.Option(help="none (default); keep: the picture's own colors; match: the palette's.")] = None,
-    color_method: Annotated[Text, typer.Option(help="mkl (default), reinhard, sliced; histogram: lightness alone.")] = None,
-    color_strength: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
+    strength: Number = gives("style.strength", "Strength of the style: 0 changes nothing, 1 is the full look."),
+    engine: Text = gives("style.engine", "optimize; feedforward: a fitted network; none: color and detail."),
+    backbone: Text = gives("style.backbone", "vgg19 (default), vgg16, squeezenet1_1; drawn comes with artgan."),
+    style_layers: Text = gives("style.style_layers", "Comma-separated; default: the backbone's."),
+    content_layers: Text = gives("style.content_layers", "Comma-separated; default: the backbone's."),
+    style_loss: Text = gives("style.loss", "moments (default), gram, wasserstein or sliced."),
+    content_loss: Text = gives("style.content", "features (default) or self_similarity."),
+    content_weight: Number = gives("style.content_weight", "Higher keeps more of the picture."),
+    style_scale: Number = gives("style.style_scale", "Size of the strokes; 1 is the style at the picture's size."),
+    nearest: Whole = gives("style.nearest", "With a collection as style: only the works nearest to each picture."),
+    optimizer: Text = gives("style.optimizer", "lbfgs (default) or adam."),
+    iterations: Whole = gives("style.iterations", "Steps at each scale; default: 40."),
+    pooling: Text = gives("style.pooling", "max (default) or average."),
+    start: Text = gives("style.start", "content (default); style; noise: paint the picture anew."),
+    tile: Whole = gives("style.tile_px", "Work in tiles of so many pixels, for pictures over memory."),
+    size: Whole = gives("output.size_px", "Longer side of the result, before --enlarge; default: the picture's own."),
+    color: Text = gives("color.mode", "none (default); keep: the picture's own colors; match: the palette's."),
+    color_method: Text = gives("color.method", "mkl (default), reinhard, sliced; histogram: lightness alone."),
+    color_strength: Number = gives("color.strength", "From 0 to 1."),
     palette: Annotated[str, typer.Option(help="Picture, collection or #colors for match; default: the style.")] = "",
-    per_picture: Annotated[Number, typer.Option(help="0: one color map for the series; 1: one for each picture.")] = None,
-    white_balance: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
-    contrast: Annotated[Number, typer.Option(help="From 0 to 1.")] = None,
-    saturation: Annotated[Number, typer.Option(help="From -1 to 1.")] = None,
-    vibrance: Annotated[Number, typer.Option(help="From -1 to 1: for muted colors most.")] = None,
-    unsharp: Annotated[Number, typer.Option(help="Sharper edges, from 0 to 1.")] = None,
-    boost: Annotated[Number, typer.Option(help="Stronger texture, from 0 to 1.")] = None,
-    grain: Annotated[Number, typer.Option(help="Film grain, from 0 to 1.")] = None,
-    canvas: Annotated[Number, typer.Option(help="Canvas weave, from 0 to 1.")] = None,
-    file_format: Annotated[Text, typer.Option("--format", help="png (default), png16 or tiff16.")] = None,
-    profile: Annotated[Text, typer.Option(help="srgb (default), or source: the picture's own color profile.")] = None,
+    per_picture: Number = gives("color.per_picture", "0: one color map for the series; 1: one for each picture."),
+    white_balance: Number = gives("color.white_balance", "From 0 to 1."),
+    contrast: Number = gives("color.contrast", "From 0 to 1."),
+    saturation: Number = gives("color.saturation", "From -1 to 1."),
+    vibrance: Number = gives("color.vibrance", "From -1 to 1: for muted colors most."),
+    unsharp: Number = gives("detail.unsharp", "Sharper edges, from 0 to 1."),
+    boost: Number = gives("detail.boost", "Stronger texture, from 0 to 1."),
+    grain: Number = gives("detail.grain", "Film grain, from 0 to 1."),
+    canvas: Number = gives("detail.canvas", "Canvas weave, from 0 to 1."),
+    file_format: Text = gives("output.format", "png (default), png16 or tiff16.", "--format"),
+    profile: Text = gives("output.profile", "srgb (default), or source: the picture's own color profile."),
     cube: Annotated[Path | None, typer.Option(help="Also write the series' color map as a .cube table.")] = None,
     fit: Annotated[
         Path | None, typer.Option(help="Fit a network on these pictures or a model's samples, into this folder.")
     ] = None,
     fit_minutes: Annotated[float, typer.Option(help="How long to fit a network or an enlarger; a stopped fit goes on.")] = 20.0,
-    enlarge: Annotated[
-        Whole, typer.Option(help="Enlarge 2 or 4 times, after all else; with --fit-enlarger, what to fit for.")
-    ] = None,
+    enlarge: Whole = gives("enlarge.factor", "Enlarge 2 or 4 times, after all else; with --fit-enlarger, what to fit for."),
     enlarger: Annotated[
         Text, typer.Option(help="What enlarges: a fitted enlarger's folder; or lanczos or edge, which add no texture.")
     ] = None,
-    texture: Annotated[
-        Number, typer.Option(help="Of the enlarger: 0 is nearest to the picture, 1 has the works' texture; default: its own.")
-    ] = None,
+    texture: Number = gives(
+        "enlarge.texture", "Of the enlarger: 0 is nearest to the picture, 1 has the works' texture; default: its own."
+    ),
     fit_enlarger: Annotated[
         bool, typer.Option("--fit-enlarger", help="Fit an enlarger to these works (a collection, pictures), into --out.")
     ] = False,
@@ -101,7 +113,7 @@ def refine(
     network: Annotated[
         Path | None, typer.Option(help="A fitted network, for the engine feedforward; with --fit, one to begin from.")
     ] = None,
-    seed: Annotated[Whole, typer.Option(help="Seed of all noise; default: 0.")] = None,
+    seed: Whole = gives("seed", "Seed of all noise; default: 0."),
     override: Annotated[list[str] | None, typer.Option("--set", help="Any other value of the recipe: key=value.")] = None,
     sign: Sign = None,
     jobs: Annotated[int, typer.Option(help=JOBS_HELP)] = 1,
@@ -116,48 +128,15 @@ def refine(
     The style is that of a picture or of a whole collection, the colors are the picture's own or those of a palette; a folder
     becomes one series. A stopped run goes on where it was. Flags override the recipe.
     """
-    flags: dict[str, tuple[str, Any]] = {
-        "--seed": ("seed", seed),
-        "--engine": ("style.engine", engine),
-        "--strength": ("style.strength", strength),
-        "--backbone": ("style.backbone", backbone),
-        "--style-layers": ("style.style_layers", list(arguments.names(style_layers)) or None),
-        "--content-layers": ("style.content_layers", list(arguments.names(content_layers)) or None),
-        "--style-loss": ("style.loss", style_loss),
-        "--content-loss": ("style.content", content_loss),
-        "--content-weight": ("style.content_weight", content_weight),
-        "--style-scale": ("style.style_scale", style_scale),
-        "--nearest": ("style.nearest", nearest),
-        "--optimizer": ("style.optimizer", optimizer),
-        "--iterations": ("style.iterations", iterations),
-        "--pooling": ("style.pooling", pooling),
-        "--start": ("style.start", start),
-        "--tile": ("style.tile_px", tile),
-        "--color": ("color.mode", color),
-        "--color-method": ("color.method", color_method),
-        "--color-strength": ("color.strength", color_strength),
-        "--per-picture": ("color.per_picture", per_picture),
-        "--white-balance": ("color.white_balance", white_balance),
-        "--contrast": ("color.contrast", contrast),
-        "--saturation": ("color.saturation", saturation),
-        "--vibrance": ("color.vibrance", vibrance),
-        "--unsharp": ("detail.unsharp", unsharp),
-        "--boost": ("detail.boost", boost),
-        "--grain": ("detail.grain", grain),
-        "--canvas": ("detail.canvas", canvas),
-        "--enlarge": ("enlarge.factor", enlarge),
-        "--enlarger": ("enlarge.way", None if enlarger is None else enlarger if enlarger in CLASSICAL_WAYS else "network"),
-        "--texture": ("enlarge.texture", texture),
-        "--size": ("output.size_px", size),
-        "--format": ("output.format", file_format),
-        "--profile": ("output.profile", profile),
-    }
+    flags = _flags(context)
+    if enlarger is not None:
+        flags["--enlarger"] = ("enlarge.way", enlarger if enlarger in CLASSICAL_WAYS else "network")
     if sign and (fit is not None or fit_enlarger):
         raise ConfigError("--sign signs pictures and films; --fit and --fit-enlarger make networks: sign what these make")
     folder = None if enlarger is None or enlarger in CLASSICAL_WAYS else Path(enlarger)
-    if enlarge is not None and style is None and recipe is None and recipe_from is None:
-        wants_style = any(value is not None for key, value in flags.values() if key.startswith("style."))
-        flags["--engine"] = ("style.engine", engine if wants_style else "none")
+    about_style = style or recipe or recipe_from or any(key.startswith("style.") for key, _ in flags.values())
+    if enlarge is not None and not about_style:
+        flags["--engine"] = ("style.engine", "none")
     if fit_enlarger:
         if out is None:
             raise ConfigError("--fit-enlarger needs --out FOLDER, where the enlarger goes")
@@ -165,7 +144,9 @@ def refine(
             raise ConfigError(
                 "--fit-enlarger learns from works alone: leave out --style, --palette, --mask, --fit and networks"
             )
-        given = {flag: flags[flag] for flag in ("--seed", "--enlarge")} | {"--engine": ("style.engine", "none")}
+        given = {flag: flags[flag] for flag in ("--seed", "--enlarge") if flag in flags} | {
+            "--engine": ("style.engine", "none")
+        }
         look = _look(recipe, recipe_from, override or [], given, context.obj.say)
         fit_an_enlarger(context.obj, inputs, sources or [], out, look, device, fit_minutes, dry_run=dry_run, force=force)
         return
@@ -198,6 +179,18 @@ def refine(
     _run(context.obj, inputs, out, look, materials, share, workers, device, cube, sign, dry_run, force)
 
 
+def _flags(context: typer.Context) -> dict[str, tuple[str, Any]]:
+    """Return the options that were given and give a value of the recipe: flag -> (the recipe's key, the value)."""
+    flag_of = {option.name: option.opts[0] for option in context.command.params}
+    given = {}
+    for name, parameter in inspect.signature(refine).parameters.items():
+        value = context.params.get(name)
+        if isinstance(parameter.default, _Gives) and value is not None:
+            key = parameter.default.key
+            given[flag_of[name]] = (key, list(arguments.names(value)) if key.endswith("_layers") else value)
+    return given
+
+
 def _look(
     recipe: Path | None,
     recipe_from: Path | None,
@@ -205,14 +198,13 @@ def _look(
     flags: dict[str, tuple[str, Any]],
     say: Callable[[str], None],
 ) -> "Recipe":
-    """Return the look that was asked for; `flags` are those that there are, each with the key that it gives and its value."""
+    """Return the look that was asked for; `flags` are those that were given, each with the recipe's key and the value."""
     from artgan.refine.recipe import load_recipe, overrides_of, recipe_from_dict, shipped_looks
 
     values, typed = overrides_of(settings)
     for flag, (key, value) in flags.items():
-        if value is not None:
-            shown = ",".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else value
-            values[key], typed[key] = value, f"{flag} {shown}"
+        shown = ",".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else value
+        values[key], typed[key] = value, f"{flag} {shown}"
     if recipe_from is None:
         named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
         path, found = named or recipe, weights.first_found(STYLE_BACKBONES)

@@ -86,11 +86,11 @@ def fetch_weights(
     context: typer.Context, names: Annotated[list[str], typer.Argument(help="Names from `artgan weights list`.")]
 ) -> None:
     """Download networks, verify their sha256, keep the layers that are needed."""
-    from artgan import weights
+    from artgan import fetching
 
     for name in names:
         with hearing(quiet=context.obj.quiet) as listen:
-            print(f"{name}: {weights.fetch(name, listen)}")
+            print(f"{name}: {fetching.fetch(name, listen)}")
 
 
 @weights_app.command("verify", epilog=f"Example: artgan weights verify\n\n{EPILOG}")

@@ -216,8 +216,8 @@ def _styled(frames: "list[np.ndarray]", style: Path, recipe: object, device: str
     import torch
 
     from artgan.decode import decode_file
+    from artgan.refine.in_memory import Series, refine
     from artgan.refine.recipe import Recipe
-    from artgan.refine.run import Series, refine
 
     assert isinstance(recipe, Recipe)
     pixels = decode_file(style).pixels

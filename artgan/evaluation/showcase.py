@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from artgan.datasets.collection import Collection, read_index
-from artgan.evaluation.measure import Subject, Verdict
+from artgan.evaluation.measure import Verdict
+from artgan.evaluation.subjects import Subject
 
 NUM_SHOWN = 16
 NUM_PAIRS = 32

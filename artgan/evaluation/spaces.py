@@ -10,7 +10,8 @@ from typing import Any
 
 from artgan.datasets.collection import Collection
 from artgan.evaluation.judge import Judge
-from artgan.evaluation.measure import DISTANCES, Subject, evaluate
+from artgan.evaluation.measure import DISTANCES, evaluate
+from artgan.evaluation.subjects import Subject
 from artgan.metrics import METRICS
 from artgan.progress import Listener, silent
 from artgan.world import World

@@ -1,4 +1,4 @@
-"""The one front door of the room: a series of files with its report, or a series in memory."""
+"""A series of files, with its report."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,22 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from artgan.progress import Listener, Progress, silent
-from artgan.refine.canvas import Source, resized, scaled_alpha
-from artgan.refine.encode import to_eight_bits
+from artgan.progress import Listener, silent
 from artgan.refine.files import Result, forget_run, refine_files
-from artgan.refine.grading import pool, sample_pixels, write_cube
-from artgan.refine.materials import Materials, check_materials
+from artgan.refine.grading import write_cube
+from artgan.refine.materials import Materials
 from artgan.refine.plan import REPORT, SHEET
 from artgan.refine.recipe import Recipe
 from artgan.refine.report import summary, write_report
-from artgan.refine.sequence import Passes, batches_of
-from artgan.refine.steps.step import Size
-from artgan.refine.store import MemoryStore
-from artgan.refine.style_card import source_of_picture
 from artgan.signing import Signature
 from artgan.workers.tasks import ALONE, Workers
 
@@ -119,98 +112,3 @@ def run_refine(request: RefineRequest, *, say: Say = lambda _: None, on_progress
     sheet = f"before and after: {out / SHEET}; " if result.written else ""
     say(f"{made} in {out}; {sheet}numbers: {out / REPORT}")
     return result
-
-
-@dataclass(frozen=True)
-class Series:
-    """Pictures to refine and what they are refined towards.
-
-    Attributes:
-        pictures: uint8 `[H, W, 3]` each, or `[H, W, 4]` with opacity, of any sizes.
-        names: one for each, for messages and grain.
-        style: uint8 `[h, w, 3]`, or None without a style step.
-        palette: uint8 pictures whose pooled colors are the target of `match`; the style picture by default.
-    """
-
-    pictures: Sequence[np.ndarray]
-    names: Sequence[str]
-    style: np.ndarray | None
-    palette: Sequence[np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A picture in memory, as the sequence meets it."""
-
-    key: str
-    name: str
-    held: Source
-    start: None = None
-
-    @property
-    def size(self) -> Size:
-        return self.held.pixels.shape[0], self.held.pixels.shape[1]
-
-    def source(self) -> Source:
-        return self.held
-
-    def masks(self) -> list[np.ndarray]:
-        return []
-
-
-def refine(series: Series, recipe: Recipe, device: torch.device, on_progress: Listener = silent) -> list[np.ndarray]:
-    """Return the refined pictures, uint8 `[H, W, 3]`, in order; those with opacity, `[H, W, 4]`, keep it.
-
-    One color map is fitted to the pooled series and applied to every picture, so that the differences between pictures
-    stay. A picture that no step changes is returned as it came, bit for bit.
-
-    Raises:
-        ConfigError: the recipe needs a style or a palette, and there is none.
-        DataError: a picture is too small for style.
-    """
-    styles = [] if series.style is None else [source_of_picture("style", series.style)]
-    palette = pool([sample_pixels(picture) for picture in series.palette]) if series.palette else None
-    materials = Materials(styles, [1.0] * len(styles), palette=palette)
-    check_materials(recipe, materials)
-    return refine_pictures(series.pictures, series.names, recipe, materials, device, on_progress)
-
-
-def refine_pictures(
-    pictures: Sequence[np.ndarray],
-    names: Sequence[str],
-    recipe: Recipe,
-    materials: Materials,
-    device: torch.device,
-    on_progress: Listener = silent,
-) -> list[np.ndarray]:
-    """Return pictures refined as one series, uint8 `[H, W, 3]`, in order; `materials` fit the recipe.
-
-    Raises:
-        DataError: a picture is too small for style.
-    """
-    named = zip(pictures, names, strict=True)
-    originals = [
-        _Held(str(place), name, _source(picture, recipe.output.size_px)) for place, (picture, name) in enumerate(named)
-    ]
-    for original in originals:
-        for step in recipe.steps:
-            step.check_size(original.size, original.name)
-    passes = Passes(recipe, materials, str(device), MemoryStore())
-    first = passes.first(on_progress, 0, len(originals))
-    for batch in batches_of(originals, device):
-        for reason in first(batch).values():
-            raise MemoryError(reason)
-    second, results = passes.second([original.key for original in originals]), []
-    for original in originals:
-        finished = second(original)
-        pixels = finished.pixels
-        eight = pixels if pixels.dtype == np.uint8 else to_eight_bits(pixels, recipe.output.dither)
-        results.append(eight if finished.alpha is None else np.dstack([eight, finished.alpha]))
-        on_progress(Progress("color and detail", len(results), len(originals), "pictures"))
-    return results
-
-
-def _source(picture: np.ndarray, size_px: int | None) -> Source:
-    pixels = resized(np.ascontiguousarray(picture[..., :3]) if picture.shape[2] == 4 else picture, size_px)
-    alpha = np.ascontiguousarray(picture[..., 3]) if picture.shape[2] == 4 else None
-    return Source(pixels, scaled_alpha(alpha, (pixels.shape[0], pixels.shape[1])))

@@ -10,8 +10,8 @@ from artgan.backbones import LIGHT_BACKBONES
 from artgan.decode import Picture
 from artgan.errors import DataError
 from artgan.progress import Listener
+from artgan.refine.in_memory import Series, refine
 from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
-from artgan.refine.run import Series, refine
 
 _SHOWN = (
     "style.strength",

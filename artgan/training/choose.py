@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from artgan import weights
+from artgan import fetching, weights
 from artgan.backbones import DEFAULT_FEATURES, LIGHT_BACKBONES
 from artgan.backbones.backbone import load_backbone
 from artgan.config import RunConfig, load_config, with_values
@@ -132,7 +132,7 @@ def _fetch(name: str, say: Say, on_progress: Listener) -> None:
     size = f"{source.megabytes:.0f} MB, " if source.megabytes else ""
     say(f"fetching {name} ({size}{source.license}) from {source.url}")
     try:
-        weights.fetch(name, on_progress)
+        fetching.fetch(name, on_progress)
     except WeightsError as error:
         say(str(error))
 

@@ -20,8 +20,9 @@ from artgan.backbones.backbone import load_backbone
 from artgan.datasets.collection import Collection
 from artgan.devices import place
 from artgan.evaluation.judge import Judge
-from artgan.evaluation.measure import Subject, evaluate
+from artgan.evaluation.measure import evaluate
 from artgan.evaluation.reference import Reference
+from artgan.evaluation.subjects import Subject
 from artgan.images import to_float
 from artgan.metrics.features import FeatureBank
 from artgan.metrics.frechet import fit_gaussian, frechet, frechet_distance

@@ -18,8 +18,8 @@ from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import ConfigError
 from artgan.evaluation.judge import Judge
-from artgan.evaluation.measure import generator_subject
 from artgan.evaluation.reference import Reference, _mirrored
+from artgan.evaluation.subjects import generator_subject
 from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.progress import silent
 from artgan.workers.address import announcement, scheduler_address

@@ -23,9 +23,10 @@ from artgan.datasets.recipe import Recipe
 from artgan.datasets.synthetic import MANNERS, draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
 from artgan.evaluation.judge import Judge
-from artgan.evaluation.measure import Subject, evaluate, generator_subject
+from artgan.evaluation.measure import evaluate
 from artgan.evaluation.reference import CROPS, Reference
 from artgan.evaluation.spaces import add_spaces
+from artgan.evaluation.subjects import Subject, generator_subject
 from artgan.evaluation.words import describe, quick_look
 from artgan.metrics import frechet as frechet_module
 from artgan.metrics.estimates import NEAR_COPY

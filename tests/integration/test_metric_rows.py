@@ -10,8 +10,9 @@ import torch
 from artgan.errors import ConfigError
 from artgan.evaluation import Judge, describe
 from artgan.evaluation.compare import compare, describe_comparison
-from artgan.evaluation.measure import Subject, evaluate
+from artgan.evaluation.measure import evaluate
 from artgan.evaluation.protocol import Protocol
+from artgan.evaluation.subjects import Subject
 from artgan.generation.model_card import model_card
 from artgan.generation.model_folder import ModelCard
 from artgan.metrics import METRICS, MetricRow, joint_estimators, rows_of

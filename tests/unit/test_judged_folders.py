@@ -16,8 +16,8 @@ from artgan.datasets.recipe import FITS, Recipe
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import DataError
 from artgan.evaluation import Judge
-from artgan.evaluation.measure import folder_subject, generator_subject
 from artgan.evaluation.protocol import Protocol
+from artgan.evaluation.subjects import folder_subject, generator_subject
 
 
 @pytest.fixture(scope="module")

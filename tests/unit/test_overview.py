@@ -13,7 +13,7 @@ from artgan.cli import main
 from artgan.datasets.collection import read_index
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
-from artgan.evaluation.measure import folder_subject
+from artgan.evaluation.subjects import folder_subject
 from artgan.images import save_png
 from artgan.metadata import METADATA_KEY, read_metadata
 from artgan.overview import encode_sheet, is_sheet, save_sheet

@@ -13,12 +13,12 @@ from artgan.errors import ConfigError, DataError
 from artgan.images import to_float
 from artgan.refine import style_card
 from artgan.refine.descent import adam, lbfgs
+from artgan.refine.in_memory import Series, refine
 from artgan.refine.losses import statistics
 from artgan.refine.networks import Replicate, pad_by_replication, pool_by_average
 from artgan.refine.objective import Objective, Region, Weights
 from artgan.refine.optimize import Settings, noise, scales, stylize
 from artgan.refine.recipe import make_recipe
-from artgan.refine.run import Series, refine
 from artgan.refine.style_card import Cards, StyleSource, source_of_picture
 from artgan.refine.stylist import Stylist
 from artgan.refine.tiles import TiledObjective, spans

@@ -13,9 +13,10 @@ from artgan.errors import ConfigError, DataError
 from artgan.metadata import read_metadata
 from artgan.refine.canvas import canvas_of
 from artgan.refine.forecast import forecast
+from artgan.refine.in_memory import Series, refine
 from artgan.refine.materials import Materials
 from artgan.refine.recipe import Recipe
-from artgan.refine.run import RefineRequest, Series, refine, run_refine
+from artgan.refine.run import RefineRequest, run_refine
 from artgan.refine.steps.color import ColorLook
 from artgan.refine.steps.detail import DetailLook
 from artgan.refine.steps.step import Setting

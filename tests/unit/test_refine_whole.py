@@ -13,9 +13,10 @@ from artgan.datasets.synthetic import draw_work
 from artgan.decode import decode_file, decode_whole
 from artgan.errors import ConfigError
 from artgan.refine.encode import save, srgb_profile
+from artgan.refine.in_memory import Series, refine
 from artgan.refine.materials import Materials
 from artgan.refine.recipe import make_recipe
-from artgan.refine.run import RefineRequest, Series, refine, run_refine
+from artgan.refine.run import RefineRequest, run_refine
 from tests.icc_profiles import ADOBE_RGB_PRIMARIES, SRGB_PRIMARIES, gray_profile, rgb_profile, to_d50_matrix
 
 CPU = torch.device("cpu")

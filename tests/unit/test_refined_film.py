@@ -16,9 +16,9 @@ from artgan.datasets.synthetic import draw_work
 from artgan.generation.sound import with_sound
 from artgan.generation.video import encode_video
 from artgan.refine.files import WORK_FOLDER
+from artgan.refine.in_memory import Series, refine
 from artgan.refine.materials import Materials
 from artgan.refine.recipe import make_recipe
-from artgan.refine.run import Series, refine
 from artgan.refine.style_card import source_of_picture
 from artgan.refined_film.frames import is_moving
 from artgan.refined_film.run import refine_films

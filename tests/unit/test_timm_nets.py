@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from artgan import weights
+from artgan import fetching, weights
 from artgan.backbones.backbone import load_backbone
 from artgan.errors import ConfigError, WeightsError
 from artgan.storage import file_sha256
@@ -120,7 +120,7 @@ def test_a_name_never_reads_a_folder_or_asks_a_server(name, weights_folder):
     with pytest.raises(WeightsError, match=r"no weights for|cannot be the name of a model|timm has no model"):
         load_backbone(name, ["pool"])
     with pytest.raises(WeightsError, match=r"timm has no model"):
-        weights.fetch(name)
+        fetching.fetch(name)
 
 
 def test_without_timm_the_extra_is_named(resnet, monkeypatch):
@@ -159,15 +159,15 @@ def hub(resnet, weights_folder, tmp_path, monkeypatch):
 
 
 def test_a_fetched_model_is_checked_against_what_its_publisher_states(hub):
-    path = weights.fetch(RESNET)
+    path = fetching.fetch(RESNET)
     assert path.name == "resnet18.a1_in1k.safetensors"
     assert [item.name for item in path.parent.iterdir()] == [path.name]
     assert load_backbone(RESNET, ["pool"]).weights_sha256 == hub
     path.unlink()
     Hub.content = Hub.content[:-1] + b"x"
     with pytest.raises(WeightsError, match=r"it was deleted"):
-        weights.fetch(RESNET)
+        fetching.fetch(RESNET)
     Hub.pointer = b"<html>moved</html>"
     with pytest.raises(WeightsError, match=r"states no sha256"):
-        weights.fetch(RESNET)
+        fetching.fetch(RESNET)
     assert not list(path.parent.iterdir())

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from artgan import weights
+from artgan import fetching, weights
 from artgan.backbones.backbone import load_backbone
 from artgan.backbones.inception import fold_batch_norm
 from artgan.errors import ConfigError, WeightsError
@@ -73,7 +73,7 @@ def server(tmp_path, monkeypatch):
 def test_a_fetched_file_is_verified_cut_and_found(server):
     assert weights.find("squeezenet1_1") is None
     events = []
-    path = weights.fetch("squeezenet1_1", events.append)
+    path = fetching.fetch("squeezenet1_1", events.append)
     assert weights.find("squeezenet1_1") == path
     kept = load_file(path)
     assert set(kept) == {"features.0.weight", "features.0.bias"}
@@ -88,8 +88,8 @@ def test_a_fetched_file_is_verified_cut_and_found(server):
 def test_a_broken_connection_is_resumed(server):
     Handler.cut = True
     with pytest.raises(WeightsError, match=r"broke off at \d+ of \d+ bytes of squeezenet1_1; run the same command again"):
-        weights.fetch("squeezenet1_1")
-    assert weights.fetch("squeezenet1_1").is_file()
+        fetching.fetch("squeezenet1_1")
+    assert fetching.fetch("squeezenet1_1").is_file()
     assert Handler.ranges == [None, f"bytes={len(Handler.content) // 2}-"]
 
 
@@ -98,7 +98,7 @@ def test_a_file_of_another_hash_is_deleted_and_never_read(server, monkeypatch):
     read = []
     monkeypatch.setattr(torch, "load", lambda *_, **__: read.append(1))
     with pytest.raises(WeightsError, match=r"has sha256 .* it was deleted"):
-        weights.fetch("squeezenet1_1")
+        fetching.fetch("squeezenet1_1")
     assert not read
     assert not list((weights.cache_dir() / "weights").iterdir())
 
@@ -107,18 +107,18 @@ def test_an_unreachable_server_is_one_clear_line(server, monkeypatch):
     entry = replace(weights.WEIGHTS["squeezenet1_1"], url="http://127.0.0.1:9/none")
     monkeypatch.setitem(weights.WEIGHTS, "squeezenet1_1", entry)
     with pytest.raises(WeightsError, match=r"cannot fetch squeezenet1_1 from .*--weights-dir"):
-        weights.fetch("squeezenet1_1")
+        fetching.fetch("squeezenet1_1")
 
 
 def test_offline_forbids_downloads(server, monkeypatch):
     monkeypatch.setenv("ARTGAN_OFFLINE", "1")
     with pytest.raises(WeightsError, match="offline mode forbids downloads"):
-        weights.fetch("squeezenet1_1")
+        fetching.fetch("squeezenet1_1")
     assert Handler.ranges == []
 
 
 def test_the_users_folder_comes_before_the_cache(server, tmp_path, monkeypatch):
-    weights.fetch("squeezenet1_1")
+    fetching.fetch("squeezenet1_1")
     save_file({"features.0.bias": torch.zeros(64)}, tmp_path / "squeezenet1_1.mine.safetensors")
     monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
     assert weights.locate("squeezenet1_1").path.name == "squeezenet1_1.mine.safetensors"
@@ -151,7 +151,7 @@ def test_what_ships_is_whole_and_small(no_weights):
     assert located.sha256 == weights.WEIGHTS["drawn"].sha256
     assert all(tensor.dtype == torch.float16 for tensor in load_file(located.path).values())
     assert "drawn" in weights.verify("drawn")
-    assert weights.fetch("drawn") == SHIPPED  # nothing to download, not even offline
+    assert fetching.fetch("drawn") == SHIPPED  # nothing to download, not even offline
 
 
 @pytest.mark.parametrize(
