@@ -83,7 +83,9 @@ BACKBONES = Table(
     },
 )
 
-# Where none is named, the first whose weights are on this machine; the last one comes with artgan.
+# Where none is named, the first whose weights are on this machine; the last one comes with artgan. Looks for small machines
+# name the word instead of a network: `light` is the first of the light ones.
+LIGHT = "light"
 LIGHT_BACKBONES = ("squeezenet1_1", "drawn")
 STYLE_BACKBONES = ("vgg19", *LIGHT_BACKBONES)
 

@@ -9,7 +9,7 @@ import typer
 from typer.models import OptionInfo
 
 from artgan import arguments, targets, weights
-from artgan.backbones import STYLE_BACKBONES
+from artgan.backbones import LIGHT, LIGHT_BACKBONES, STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
 from artgan.cli.fits import fit_a_network, fit_an_enlarger
 from artgan.cli.signing import Sign, signature_of
@@ -199,7 +199,7 @@ def _look(
     say: Callable[[str], None],
 ) -> "Recipe":
     """Return the look that was asked for; `flags` are those that were given, each with the recipe's key and the value."""
-    from artgan.refine.recipe import load_recipe, overrides_of, recipe_from_dict, shipped_looks
+    from artgan.refine.recipe import load_recipe, named_backbone, overrides_of, recipe_from_dict, shipped_looks
 
     values, typed = overrides_of(settings)
     for flag, (key, value) in flags.items():
@@ -209,8 +209,10 @@ def _look(
         named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
         path, found = named or recipe, weights.first_found(STYLE_BACKBONES)
         look = load_recipe(path, values, typed, backbone=found)
-        if look.style.engine == "optimize" and look.style.backbone != load_recipe(path, values).style.backbone:
-            say(without_best_backbone(found))
+        named, chosen = named_backbone(path, values), look.style.backbone
+        best = LIGHT_BACKBONES[0] if named == LIGHT else STYLE_BACKBONES[0]
+        if look.style.engine == "optimize" and chosen not in (named, best):
+            say(without_best_backbone(chosen, best))
         return look
     if recipe is not None:
         raise ConfigError("give --recipe or --recipe-from, not both")
@@ -220,10 +222,10 @@ def _look(
     return recipe_from_dict(data, str(recipe_from), values, typed)
 
 
-def without_best_backbone(found: str) -> str:
+def without_best_backbone(chosen: str, best: str = STYLE_BACKBONES[0]) -> str:
     """Say that style looks through another network than the best one, and how to get that."""
-    best = STYLE_BACKBONES[0]
-    return f"style looks through {found}: {best}, the best for style, is not on this machine (artgan weights fetch {best})"
+    through = f"{chosen}, which comes with artgan" if weights.ships(chosen) else chosen
+    return f"style looks through {through}: {best}, better for style, is not on this machine (artgan weights fetch {best})"
 
 
 def _carried(picture: Path) -> dict[str, Any]:

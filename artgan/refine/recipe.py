@@ -84,10 +84,15 @@ def load_recipe(
     Raises:
         ConfigError: missing, not plain YAML, or wrong values; one message names all, with file and line.
     """
-    document = parse_document(path) if path else Document({}, {}, "")
+    document = _document(path)
     if backbone is not None and isinstance(style := document.data.setdefault("style", {}), dict):
         style.setdefault("backbone", backbone)
     return _resolved(document, values, typed)
+
+
+def named_backbone(path: Path | None, values: Mapping[str, Any] | None = None) -> str:
+    """Return the backbone that a recipe and `{dotted key: value}` name: a network, `light`, or the schema's default."""
+    return read(Recipe, _document(path), values, None).style.backbone
 
 
 def overrides_of(texts: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -118,6 +123,10 @@ def make_recipe(**values: Any) -> Recipe:
         ConfigError: a value is out of range or a name is unknown.
     """
     return load_recipe(None, {key.replace("__", "."): value for key, value in values.items()})
+
+
+def _document(path: Path | None) -> Document:
+    return parse_document(path) if path else Document({}, {}, "")
 
 
 def _resolved(document: Document, values: Mapping[str, Any] | None, typed: Mapping[str, str] | None) -> Recipe:

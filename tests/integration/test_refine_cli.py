@@ -190,3 +190,22 @@ def test_a_fitted_network_is_measured_by_what_it_was_fitted_with(picture, style,
     (net / "network.json").write_text(json.dumps(about))
     seal(net)
     refused(capsys, 4, "does not say what it was fitted with", *use, "--out", tmp_path / "again")
+
+
+def test_the_quick_look_takes_the_network_that_ships_where_squeezenet_is_absent_and_says_so(
+    picture, style, tmp_path, no_weights, capsys
+):
+    quick = ("refine", picture, "--style", style, "--recipe", "quick_cpu", "--iterations", "1", "--size", "32")
+    assert artgan(*quick, "--out", tmp_path / "quick") == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "style looks through drawn, which comes with artgan: squeezenet1_1" in said
+    assert "artgan weights fetch squeezenet1_1" in said
+    carried = read_metadata(tmp_path / "quick" / "picture.png")["refine"]["recipe"]["style"]
+    assert (carried["backbone"], carried["style_layers"][0]) == ("drawn", "relu1_1")
+    refused(capsys, 4, "no weights for squeezenet1_1", *quick, "--backbone", "squeezenet1_1", "--out", tmp_path / "named")
+
+
+def test_the_quick_look_takes_squeezenet_where_it_is(tmp_path, monkeypatch):
+    (tmp_path / "squeezenet1_1.safetensors").write_bytes(b"not read yet")
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
+    assert load_recipe(shipped_looks()["quick_cpu"]).style.backbone == "squeezenet1_1"

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from artgan.backbones import BACKBONES
+from artgan import weights
+from artgan.backbones import BACKBONES, LIGHT, LIGHT_BACKBONES
 from artgan.errors import ConfigError, DataError
 from artgan.refine.steps.step import MIN_SIDE_PX, Apply, Cost, Report, Setting, Size, Step, Unit, Weight, Workload
 
@@ -23,7 +24,7 @@ class StyleLook(Step):
     strength: Unit = 1.0
     """How far from the picture's own style statistics to the style's: 0 is the input, 1 the full look."""
     backbone: str = "vgg19"
-    """The feature network."""
+    """The feature network; `light`: `squeezenet1_1` where it is on this machine, otherwise `drawn`, which comes with artgan."""
     style_layers: tuple[str, ...] = ()
     """Empty: the backbone's own."""
     content_layers: tuple[str, ...] = ()
@@ -83,18 +84,20 @@ class StyleLook(Step):
         return self
 
     def resolved(self) -> Self:
-        row = BACKBONES.row(self.backbone)
+        backbone = weights.first_found(LIGHT_BACKBONES) if self.backbone == LIGHT else self.backbone
+        row = BACKBONES.row(backbone)
         if not row.style_layers and not (self.style_layers and self.content_layers):
             raise ConfigError(
                 f"--backbone {self.backbone}: has no style layers of its own; name some with --style-layers and "
                 f"--content-layers, or choose one of {', '.join(name for name, row in BACKBONES.items() if row.style_layers)}"
             )
         weight = row.content_weight if self.content_weight is None else self.content_weight
-        layers = {
+        own = {
+            "backbone": backbone,
             "style_layers": self.style_layers or row.style_layers,
             "content_layers": self.content_layers or row.content_layers,
         }
-        return self.model_copy(update={**layers, "content_weight": weight})
+        return self.model_copy(update={**own, "content_weight": weight})
 
     def check(self, materials: "Materials") -> None:
         if self.is_solved and not materials.styles:
