@@ -199,7 +199,14 @@ def _look(
     say: Callable[[str], None],
 ) -> "Recipe":
     """Return the look that was asked for; `flags` are those that were given, each with the recipe's key and the value."""
-    from artgan.refine.recipe import load_recipe, named_backbone, overrides_of, recipe_from_dict, shipped_looks
+    from artgan.refine.recipe import (
+        load_recipe,
+        named_backbone,
+        overrides_of,
+        recipe_from_dict,
+        shipped_looks,
+        without_best_backbone,
+    )
 
     values, typed = overrides_of(settings)
     for flag, (key, value) in flags.items():
@@ -209,9 +216,9 @@ def _look(
         named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
         path, found = named or recipe, weights.first_found(STYLE_BACKBONES)
         look = load_recipe(path, values, typed, backbone=found)
-        named, chosen = named_backbone(path, values), look.style.backbone
-        best = LIGHT_BACKBONES[0] if named == LIGHT else STYLE_BACKBONES[0]
-        if look.style.engine == "optimize" and chosen not in (named, best):
+        asked, chosen = named_backbone(path, values), look.style.backbone
+        best = LIGHT_BACKBONES[0] if asked == LIGHT else STYLE_BACKBONES[0]
+        if look.style.engine == "optimize" and chosen not in (asked, best):
             say(without_best_backbone(chosen, best))
         return look
     if recipe is not None:
@@ -220,12 +227,6 @@ def _look(
     if not isinstance(data, dict):
         raise DataError(f"{recipe_from}: carries no recipe of artgan refine")
     return recipe_from_dict(data, str(recipe_from), values, typed)
-
-
-def without_best_backbone(chosen: str, best: str = STYLE_BACKBONES[0]) -> str:
-    """Say that style looks through another network than the best one, and how to get that."""
-    through = f"{chosen}, which comes with artgan" if weights.ships(chosen) else chosen
-    return f"style looks through {through}: {best}, better for style, is not on this machine (artgan weights fetch {best})"
 
 
 def _carried(picture: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import typer
 from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
 from artgan.cli.app import EPILOG, app
-from artgan.cli.refine import without_best_backbone
 from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
@@ -100,7 +99,7 @@ def video(
     moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
     recipe = None
     if style is not None:
-        from artgan.refine.recipe import load_recipe
+        from artgan.refine.recipe import load_recipe, without_best_backbone
 
         found = backbone or weights.first_found(STYLE_BACKBONES)
         if backbone is None and found != STYLE_BACKBONES[0]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from artgan import weights
+from artgan.backbones import STYLE_BACKBONES
 from artgan.refine.steps.color import ColorLook
 from artgan.refine.steps.detail import DetailLook
 from artgan.refine.steps.enlarge import EnlargeLook, EnlargerFit
@@ -93,6 +95,12 @@ def load_recipe(
 def named_backbone(path: Path | None, values: Mapping[str, Any] | None = None) -> str:
     """Return the backbone that a recipe and `{dotted key: value}` name: a network, `light`, or the schema's default."""
     return read(Recipe, _document(path), values, None).style.backbone
+
+
+def without_best_backbone(chosen: str, best: str = STYLE_BACKBONES[0]) -> str:
+    """Say that style looks through another network than the best one, and how to get that."""
+    through = f"{chosen}, which comes with artgan" if weights.ships(chosen) else chosen
+    return f"style looks through {through}: {best}, better for style, is not on this machine (artgan weights fetch {best})"
 
 
 def overrides_of(texts: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -11,7 +11,7 @@ from artgan.decode import Picture
 from artgan.errors import DataError
 from artgan.progress import Listener
 from artgan.refine.in_memory import Series, refine
-from artgan.refine.recipe import Recipe, load_recipe, shipped_looks
+from artgan.refine.recipe import Recipe, load_recipe, shipped_looks, without_best_backbone
 
 _SHOWN = (
     "style.strength",
@@ -43,6 +43,12 @@ def controls() -> list[dict[str, Any]]:
         "color.mode": {"default": "match"},
     }
     return [{"name": name, **_control(name), **special.get(name, {})} for name in _SHOWN]
+
+
+def sees_through() -> str:
+    """Say which network the page's looks see through by default: the light one that this machine has."""
+    chosen, best = usable_backbones()[0], LIGHT_BACKBONES[0]
+    return f"style looks through {chosen}" if chosen == best else without_best_backbone(chosen, best)
 
 
 def looks() -> list[dict[str, Any]]:

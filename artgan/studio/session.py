@@ -118,7 +118,7 @@ class Session:
     @functools.cached_property
     def _refining(self) -> dict[str, Any]:
         """What the page shows of refining: read once, as a page asks often whether there is a new model."""
-        return {"refine": refining.controls(), "looks": refining.looks()}
+        return {"refine": refining.controls(), "looks": refining.looks(), "sees_through": refining.sees_through()}
 
     def describe(self) -> dict[str, Any]:
         """Return what a page needs to draw itself."""
@@ -298,7 +298,7 @@ class Session:
         )
 
     def project(self, request: dict[str, Any], listen: Listener) -> dict[str, Any]:
-        """Return the point whose picture is most like an upload, and how far it is.
+        """Return the point whose picture is most like an upload, and how far it is in a network's layers.
 
         Args:
             request: `model`, `upload`, `per_layer` (W+ instead of W), `steps`.
@@ -311,7 +311,8 @@ class Session:
         )
         found = project(model.space, target, settings, listen)
         point = Point(styles=pack_styles(found.styles), classes=found.classes)
-        return {"point": point.as_dict(), "loss": found.losses[-1], "start_loss": found.losses[0]}
+        distances = {"loss": found.losses[-1], "start_loss": found.losses[0], "network": settings.backbone}
+        return {"point": point.as_dict()} | distances
 
 
 def _saved_sizes(model: Model) -> list[int]:

@@ -23,6 +23,7 @@ from artgan.generation.sample import picture_metadata, points_of_seeds, render, 
 from artgan.generation.video import encode_video
 from artgan.images import encode_picture
 from artgan.metadata import read_metadata
+from artgan.studio import refining
 from artgan.studio.guard import Guard
 from artgan.studio.serve import open_server
 from artgan.studio.session import Session
@@ -168,8 +169,17 @@ def test_refining_and_projecting(client, trained_model, tmp_path):
     upload = client.post("/api/uploads", content=png(target)).json()["upload"]
     _, job = finished(client, {"kind": "project", "model": 0, "upload": upload, "steps": 5, "per_layer": True})
     assert job["result"]["loss"] <= job["result"]["start_loss"]
+    assert job["result"]["network"] == refining.usable_backbones()[0]
     again = client.post("/api/render", json={"model": 0, "points": [job["result"]["point"]]})
     assert again.status_code == 200
+
+
+def test_the_studio_says_what_style_looks_through(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path / "cache"))
+    assert "looks through drawn, which comes with artgan: squeezenet1_1" in refining.sees_through()
+    (tmp_path / "squeezenet1_1.safetensors").write_bytes(b"not read yet")
+    assert refining.sees_through() == "style looks through squeezenet1_1"
 
 
 def test_what_is_kept_is_asked_for_and_changed(client, trained_model):

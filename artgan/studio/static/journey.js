@@ -37,10 +37,10 @@ const find = guarded(async () => {
       kind: "project", model: state.model, upload: target, per_layer: perLayer, steps: Number($("project-steps").value),
     }, $("project-job"));
     if (!done) return;
-    const { point, start_loss: start, loss } = done.result;
+    const { point, start_loss: start, loss, network } = done.result;
     [$("found").src] = await render(state.model, [point]);
     $("found").hidden = false;
-    $("found-text").textContent = `Distance ${loss.toFixed(3)}; the best seed alone ${start.toFixed(3)}.`;
+    $("found-text").textContent = `Distance ${loss.toFixed(3)} in ${network}'s layers; the best seed alone ${start.toFixed(3)}.`;
     $("truncation").value = 1;
     await choose({ ...point, truncation: 1 });
   } finally {

@@ -79,7 +79,8 @@ const run = guarded(async () => {
 
 export function startRefine() {
   const [shown, more] = [state.studio.refine.slice(0, 4), state.studio.refine.slice(4)];
-  $("refine-controls").append(...looks(), ...shown.map(control), make("details", {}, make("summary", { textContent: "More" }), ...more.map(control)));
+  $("refine-controls").append(...looks(), ...shown.map(control), make("details", {}, make("summary", { textContent: "More" }), ...more.map(control)),
+    make("p", { className: "quiet", textContent: `Where you choose nothing else, ${state.studio.sees_through}.` }));
   const size = $("refine-controls").querySelector("[name='output.size_px']");
   on("model", () => { size.value = Math.max(256, state.facts.width, state.facts.height); });
   choosePicture($("style-file"), $("style-drop"), $("style-picture"), (upload) => { style = upload; });
