@@ -159,6 +159,9 @@ class TrainingConfig(Section):
     """A checkpoint that resumes exactly."""
     keep_checkpoints: PositiveInt = 2
     """How many of the newest checkpoints stay."""
+    max_disk_gb: Positive | None = None
+    """What the run's folder may take, in GB of 10^9 bytes; by default no limit. Where more is to be written, older checkpoints
+    and then every second sheet go first, and training ends where a checkpoint still does not fit."""
     freeze_stages: Annotated[int, Field(ge=0)] = 0
     """Stages of the discriminator, from the image side, that do not learn: for going on from another model (Freeze-D)."""
     patience: PositiveInt | None = None

@@ -55,7 +55,7 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], info: Mapping[s
     if not _is_whole(target):
         _write(target, tensors, info)
     for old in list_checkpoints(folder)[:-keep]:
-        _delete(old)
+        delete_checkpoint(old)
     return target
 
 
@@ -84,10 +84,26 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir())
 
 
+def spare_checkpoints(folder: Path) -> list[Path]:
+    """Return what a run can do without, in the order in which it should go: what was set aside, then all but the newest."""
+    return [*sorted(folder.glob(f"{_RUINED}{_PREFIX}*")), *list_checkpoints(folder)[:-1]]
+
+
 def set_aside(checkpoint: Path) -> None:
     """Give a checkpoint that training breaks down from another name, so that the one before it is the newest."""
     aside = checkpoint.with_name(f"{_RUINED}{checkpoint.name}")
     move(checkpoint, aside)
+
+
+def delete_checkpoint(folder: Path) -> None:
+    """Delete a checkpoint in one step; where that cannot be, say so and leave it: training goes on."""
+    doomed = folder.with_name(f"{_DELETING}{folder.name}")
+    try:
+        move(folder, doomed)
+    except OSError as error:
+        _log.warning("an old checkpoint cannot be deleted (%s): training goes on, and the next save tries again", error)
+        return
+    remove(doomed)
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -141,16 +157,6 @@ def _check_space(folder: Path, tensors: Mapping[str, Tensor]) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
-
-
-def _delete(folder: Path) -> None:
-    doomed = folder.with_name(f"{_DELETING}{folder.name}")
-    try:
-        move(folder, doomed)
-    except OSError as error:
-        _log.warning("an old checkpoint cannot be deleted (%s): training goes on, and the next save tries again", error)
-        return
-    remove(doomed)
 
 
 def _remove_leftovers(folder: Path) -> None:

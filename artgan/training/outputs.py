@@ -31,13 +31,13 @@ from artgan.report.run import NEAREST_FILE, run_page
 from artgan.storage import write_whole
 from artgan.training import watchdog
 from artgan.training.checkpoint import save_checkpoint
+from artgan.training.disk import SHEET_PICTURES, make_room, sizes_of
 from artgan.training.run_log import RunLog, read_metrics
 from artgan.training.session import CHECKPOINTS, Session, checkpoint_info
 from artgan.training.sparing import Sparing
 from artgan.training.state import generator_arguments, state_tensors
 
 PAGE_FILE = "report.html"
-_SHEET_SEEDS = 64
 _PAIRS = 16
 
 
@@ -80,9 +80,10 @@ class Outputs:
 
     def sheet(self) -> None:
         """Save a sheet of the first 64 seeds."""
-        pictures = self._pictures()
+        pictures, sizes = self._pictures(), sizes_of(self.session.state)
         if self.session.world.is_first:
-            self.log.sheet(self.session.state.images_seen, grid(pictures))
+            needed = sizes.sheet + sizes.save  # the next checkpoint matters more
+            self.log.sheet(self.session.state.images_seen, grid(pictures), needed)
 
     def evaluate(self) -> bool:
         """Judge the averaged generator, keep it as the best model so far by the interval of its KID, and look for trouble.
@@ -116,6 +117,7 @@ class Outputs:
         comparable = previous if previous and previous["protocol_hash"] == line["protocol_hash"] else None
         if comparable is None or kid_bound(line) < kid_bound(comparable):
             with self._sparing("the best models"):
+                self._make_room(sizes_of(session.state).model)
                 self._save_model("best", pictures, line)
         note = ", ".join(f"{label(name)} {shown(name, entry['value'])}" for name, entry in line["metrics"].items())
         self._tell("evaluated", f"{note} ({line['protocol']['features']})")
@@ -140,10 +142,11 @@ class Outputs:
             last: of the session, which may not do without it.
 
         Raises:
-            StorageError: the last one cannot be written; earlier checkpoints are whole.
+            StorageError: the last one cannot be written, or one would take more than the run may; earlier ones are whole.
         """
         session, pictures = self.session, self._pictures()
         if session.world.is_first:
+            self._make_room(sizes_of(session.state).save)
             with nullcontext() if last else self._sparing("checkpoints"):
                 keep = session.config.training.keep_checkpoints
                 save_checkpoint(session.run / CHECKPOINTS, state_tensors(session.state), checkpoint_info(session), keep)
@@ -197,6 +200,7 @@ class Outputs:
         }
         stands = str(standing(session.run, session.state.images_seen))
         page = run_page(session.run, read_metrics(session.run), facts, dump_config(session.config), stands)
+        self._make_room(len(page.encode()))
         write_whole(session.run / PAGE_FILE, page)
 
     def _asked_to_stop(self) -> bool:
@@ -208,6 +212,9 @@ class Outputs:
         if self._asked_to_stop():
             raise _Interrupted
         self.on_progress(progress)
+
+    def _make_room(self, needed: int) -> None:
+        make_room(self.session.run, self.session.config.training.max_disk_gb, needed)
 
     def _tell(self, task: str, note: str) -> None:
         self.on_progress(Progress(task, self.session.state.images_seen / 1000, None, "kimg", note))
@@ -221,13 +228,13 @@ class Outputs:
         """Return the pictures of the first 64 seeds, uint8 `[64, H, W, 3]`; classes take turns."""
         collection, world = self.session.collection, self.session.world
         num_classes = generator_arguments(self.session.config, collection)["num_classes"]
-        mine, length = world.share(_SHEET_SEEDS)
+        mine, length = world.share(SHEET_PICTURES)
         labels = [seed % num_classes if num_classes else 0 for seed in mine]
         made = np.zeros((length, collection.height, collection.width, 3), np.uint8)
         for index, picture in enumerate(generate(Space(self._generator(), num_classes), mine, labels)):
             made[index] = picture
         gathered = world.gather(torch.from_numpy(made).to(self.session.device))
-        return torch.cat(gathered)[:_SHEET_SEEDS].cpu().numpy()
+        return torch.cat(gathered)[:SHEET_PICTURES].cpu().numpy()
 
     def _save_model(self, name: str, pictures: np.ndarray, metrics: dict[str, Any] | None) -> None:
         config, collection = self.session.config, self.session.collection

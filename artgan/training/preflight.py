@@ -13,13 +13,11 @@ from artgan.errors import StorageError
 from artgan.progress import format_seconds
 from artgan.training.choose import Say
 from artgan.training.context import build_context
+from artgan.training.disk import least_gb, sizes_of
 from artgan.training.micro_batches import PiecewiseSteps
 from artgan.training.session import CHECKPOINTS, Session
-from artgan.training.state import TrainState, state_tensors
+from artgan.training.state import TrainState
 from artgan.training.steps import discriminator_step, generator_step, kinds_of_steps
-
-_SHEET_BYTES_PER_PIXEL = 2.0  # of a PNG of painted pictures, roughly
-_SHEET_PICTURES = 64
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,12 @@ def preflight(session: Session, say: Say) -> Preflight:
     vital_gb, disk_gb, free_gb = _disk(session)
     seconds_per_kimg = seconds_per_step / session.config.training.batch_size * 1000
     result = Preflight(micro_batch, seconds_per_kimg, peak_bytes / 1e9, disk_gb, free_gb)
+    limit_gb, least = session.config.training.max_disk_gb, least_gb(session.run, sizes_of(session.state))
+    if limit_gb is not None and limit_gb < least:
+        raise StorageError(
+            f"run {session.run}: training.max_disk_gb = {limit_gb:g}, and it cannot save with less than {least:.2g} GB: two "
+            f"checkpoints and the models; give that much, or lower model.width and model.discriminator_width in a new run"
+        )
     if free_gb < vital_gb:
         raise StorageError(
             f"run {session.run}: its checkpoints and models take about {vital_gb:.2g} GB, and {free_gb:.2g} GB are free; free "
@@ -104,6 +108,8 @@ def describe(session: Session, found: Preflight) -> list[str]:
     plain = " before compiling" if training.compile else ""
     processes = f" on {session.world.size} processes" if session.world.size > 1 else ""
     tight = ", which will not do to the end" if found.free_gb < found.disk_gb else ""
+    if training.max_disk_gb is not None and training.max_disk_gb < found.disk_gb:
+        tight += f"; to stay within training.max_disk_gb = {training.max_disk_gb:g}, older checkpoints and sheets will go"
     return [
         f"preflight: {found.seconds_per_kimg:.3g} s per kimg{plain}, {format_seconds(left_kimg * found.seconds_per_kimg)} for "
         f"{left_kimg:,g} kimg without evaluations; batch {training.batch_size}{processes} {together}",
@@ -129,22 +135,11 @@ def _state_bytes(state: TrainState) -> int:
 def _disk(session: Session) -> tuple[float, float, float]:
     """Return GB that checkpoints and models still take, these with all sheets to the end, and free ones."""
     training = session.config.training
-    weights = sum(tensor.nbytes for tensor in state_tensors(session.state).values())
-    # Adam's two moments are not there yet in a new run: as large as the trained weights each.
-    trained = sum(
-        parameter.nbytes
-        for optimizer in session.state.optimizers().values()
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    )
-    checkpoint = weights if session.resumed_at else weights + 2 * trained
-    models = 2 * sum(tensor.nbytes for tensor in session.state.ema.state_dict().values())
-    height, width = session.state.image_size
-    sheet = _SHEET_PICTURES * height * width * _SHEET_BYTES_PER_PIXEL
+    sizes = sizes_of(session.state)
     left_kimg = max(0.0, training.total_kimg - session.state.images_seen / 1000)
-    sheets = left_kimg / training.sample_every_kimg * 2 * sheet  # once as a file, once for TensorBoard
+    sheets = left_kimg / training.sample_every_kimg * sizes.sheet
     there = sum(file.stat().st_size for name in (CHECKPOINTS, "model") for file in (session.run / name).rglob("*.safetensors"))
     # What is there will be replaced, each by one that is written beside it first.
-    vital = max((training.keep_checkpoints + 1) * checkpoint + models - there, checkpoint + models / 2)
+    vital = max((training.keep_checkpoints + 1) * sizes.checkpoint + 2 * sizes.model - there, sizes.save)
     place = next(folder for folder in (session.run, *session.run.absolute().parents) if folder.exists())
     return vital / 1e9, (vital + sheets) / 1e9, shutil.disk_usage(place).free / 1e9

@@ -14,8 +14,9 @@ from artgan.errors import ArtganError, CheckpointError, StorageError
 from artgan.overview import save_sheet
 from artgan.storage import append_whole, write_whole
 from artgan.training.checkpoint import list_checkpoints
+from artgan.training.disk import make_room
 from artgan.training.events import Events
-from artgan.training.session import CHECKPOINTS
+from artgan.training.session import CHECKPOINTS, SAMPLES
 from artgan.training.sparing import Sparing
 from artgan.training.status import write_status
 from artgan.world import World
@@ -59,7 +60,7 @@ class RunLog:
             return
         run = self.run
         try:
-            (run / "samples").mkdir(parents=True, exist_ok=True)
+            (run / SAMPLES).mkdir(parents=True, exist_ok=True)
             (run / CHECKPOINTS).mkdir(exist_ok=True)  # by which a run that has none yet is told from one that has lost them
             (run / "config.yaml").write_text(dump_config(self.config), encoding="utf-8")
             _drop_lines_after(run / METRICS_FILE, images_seen)
@@ -125,10 +126,11 @@ class RunLog:
         self._write(images_seen, {"kind": "metrics", "minutes": minutes} | line)
         self._show({f"metrics/{name}": entry["value"] for name, entry in line["metrics"].items()}, images_seen)
 
-    def sheet(self, images_seen: int, sheet: np.ndarray) -> None:
-        """Save a sheet of samples, uint8 `[H, W, 3]`."""
+    def sheet(self, images_seen: int, sheet: np.ndarray, needed: int) -> None:
+        """Save a sheet of samples, uint8 `[H, W, 3]`, where the run may take the bytes that are `needed`."""
         with self._sparing("sheets"):
-            save_sheet(self.run / "samples" / f"images-{images_seen:012d}.png", sheet, "samples")
+            make_room(self.run, self.config.training.max_disk_gb, needed)
+            save_sheet(self.run / SAMPLES / f"images-{images_seen:012d}.png", sheet, "samples")
             self._events.image("samples", sheet, images_seen)
 
     def status(

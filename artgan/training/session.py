@@ -32,6 +32,7 @@ from artgan.training.status import LOCK_FILE
 from artgan.world import World
 
 CHECKPOINTS = "checkpoints"
+SAMPLES = "samples"
 _SMALLEST_FACTOR = 1 / 8
 _FEWEST_PICTURES = 2
 # What may change between sessions of one run: how long, how often, how many, and where; never the maths.
@@ -42,6 +43,7 @@ _FREE_KEYS = (
     "training.evaluate_every_kimg",
     "training.checkpoint_every_kimg",
     "training.keep_checkpoints",
+    "training.max_disk_gb",
     "training.device",
     "training.micro_batch",
     "training.compile",

@@ -11,6 +11,7 @@ from artgan.errors import StorageError
 from artgan.generation.model_folder import load_model
 from artgan.storage import append_whole
 from artgan.training.checkpoint import list_checkpoints, load_newest
+from artgan.training.disk import bytes_in, least_gb, sizes_of
 from artgan.training.loop import Outcome
 from artgan.training.run_log import read_metrics
 from artgan.training.status import read_status
@@ -123,6 +124,49 @@ def test_a_full_disk_loses_no_line_and_no_model(collection, small_disk):
     assert seen == [4, 8, 12, 16, 20, 24]
     assert load_newest(folder / "checkpoints").info["images_seen"] == 24
     assert load_model(folder / "model" / "latest").card.images_seen == 24
+
+
+def test_a_run_stays_within_its_limit(collection, tmp_path):
+    """Old checkpoints and every second sheet go; what trains is what trains without a limit."""
+    often = {**SMALL, "training__sample_every_kimg": 0.004, "training__keep_checkpoints": 9}
+    run(tiny(**often), collection, tmp_path / "free", stop_requested=stop_after(10))
+    limit = int(0.57 * bytes_in(tmp_path / "free"))
+    taken = []
+    state, outcome = run(
+        tiny(**often, training__max_disk_gb=limit / 1e9),
+        collection,
+        tmp_path / "held",
+        stop_requested=stop_after(10),
+        on_progress=lambda event: taken.append(bytes_in(tmp_path / "held")),
+    )
+    assert outcome is Outcome.STOPPED
+    assert max(*taken, bytes_in(tmp_path / "held")) <= limit
+    newest = load_newest(tmp_path / "held" / "checkpoints")
+    assert newest.info["images_seen"] == state.images_seen == 40
+    assert_same(newest.tensors, load_newest(tmp_path / "free" / "checkpoints").tensors)
+    sheets, all_sheets = ([path.name for path in sorted((tmp_path / name / "samples").iterdir())] for name in ("held", "free"))
+    assert 2 < len(sheets) < len(all_sheets)
+    assert (sheets[0], sheets[-1]) == (all_sheets[0], all_sheets[-1])
+
+
+def test_a_limit_that_is_reached_ends_the_run(collection, collection_folder, tmp_path, capsys):
+    state, _ = trained(collection, tmp_path / "run", 2)
+    least = least_gb(tmp_path / "run", sizes_of(state))
+    said = []
+    (tmp_path / "run" / "notes.bin").write_bytes(b"\0" * 300_000)  # as of somebody who keeps other files there
+    with pytest.raises(StorageError, match=r"training\.max_disk_gb = .* leaves no room for .* goes on from the newest"):
+        run(
+            tiny(**SMALL, training__max_disk_gb=least),
+            collection,
+            tmp_path / "run",
+            stop_requested=stop_after(4),
+            on_progress=lambda event: said.append(event.note),
+        )
+    assert read_status(tmp_path / "run")["state"] == "failed"
+    assert load_newest(tmp_path / "run" / "checkpoints").info["images_seen"] == 8
+    words = ("train", "--collection", collection_folder, "--set", "model.backbone=random", "--quiet", "--run")
+    tight = ("--set", "training.max_disk_gb=0.001", "--set", "training.device=cpu")
+    refused(capsys, 5, r"max_disk_gb = 0\.001, and it cannot save with less than .* GB", *words, tmp_path / "new", *tight)
 
 
 def test_a_record_is_appended_whole_or_not_at_all(tmp_path):
