@@ -38,37 +38,39 @@ def brands_of(data: bytes) -> list[bytes]:
     return [data[8:12], *(data[place : place + 4] for place in range(16, size - 3, 4))]
 
 
-def heif_cicp(data: bytes) -> Cicp | None:
-    """Return the code points (`nclx`) of the primary picture of an AVIF or HEIF file, or None."""
+def heif_facts(data: bytes) -> tuple[Cicp | None, int]:
+    """Return the code points of the primary picture of a HEIF or AVIF file, or None, and the bits of its samples."""
+    cicp, bits = None, 8
     try:
-        return _primary_cicp(data)
-    except (struct.error, IndexError):
-        return None
+        for kind, first, last in _primary_properties(data):
+            if kind == b"colr" and data[first : first + 4] == b"nclx" and cicp is None:
+                primaries, transfer, _, full = struct.unpack_from(">HHHB", data, first + 4)
+                cicp = Cicp(primaries, transfer, bool(full >> 7))
+            elif kind == b"pixi":
+                bits = max(bits, *data[first + 5 : min(first + 5 + data[first + 4], last)])
+    except (struct.error, IndexError, TypeError):
+        pass  # what came before counts
+    return cicp, bits
 
 
-def _primary_cicp(data: bytes) -> Cicp | None:
+def _primary_properties(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Return the properties of the primary item, and then all of them, since a grid may leave them to its tiles."""
     for kind, start, end in boxes_in(data):
         if kind == b"meta":
             inside = {name: (first, last) for name, first, last in boxes_in(data, start + 4, end)}
             break
     else:
-        return None
-    if b"iprp" not in inside:
-        return None
+        return []
     properties: list[tuple[bytes, int, int]] = []
     associations: dict[int, list[int]] = {}
-    for kind, first, last in boxes_in(data, *inside[b"iprp"]):
+    for kind, first, last in boxes_in(data, *inside[b"iprp"]) if b"iprp" in inside else ():
         if kind == b"ipco":
             properties = list(boxes_in(data, first, last))
         elif kind == b"ipma":
             associations |= _associations(data, first, last)
     primary = _primary_item(data, inside[b"pitm"][0]) if b"pitm" in inside else None
     own = [properties[index - 1] for index in associations.get(primary or -1, []) if 0 < index <= len(properties)]
-    for kind, first, _ in [*own, *properties]:  # a grid may leave it to its tiles
-        if kind == b"colr" and data[first : first + 4] == b"nclx":
-            primaries, transfer, _, full = struct.unpack_from(">HHHB", data, first + 4)
-            return Cicp(primaries, transfer, bool(full >> 7))
-    return None
+    return [*own, *properties]
 
 
 def _primary_item(data: bytes, start: int) -> int:
@@ -172,42 +174,3 @@ def is_whole_codestream(data: bytes) -> bool:
         if is_part and data[place : place + 2] == b"\xff\xd9":
             return True
     return False
-
-
-_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
-_SIDE_BITS = (9, 13, 18, 30)
-
-
-def jxl_size(data: bytes) -> tuple[int, int]:
-    """Return the width and height of a JPEG XL file, from its codestream's header (ISO/IEC 18181-1, annex D).
-
-    Raises:
-        ValueError: there is no codestream.
-    """
-    stream = data[2:16] if data.startswith(b"\xff\x0a") else b""
-    for kind, start, end in boxes_in(data) if not stream else ():
-        if kind in (b"jxlc", b"jxlp"):
-            begin = start + (4 if kind == b"jxlp" else 0)
-            if data[begin : begin + 2] == b"\xff\x0a":
-                stream = data[begin + 2 : min(begin + 16, end)]
-                break
-    if not stream:
-        raise ValueError("there is no JPEG XL codestream")
-    bits = int.from_bytes(stream, "little")
-
-    def take(count: int) -> int:
-        nonlocal bits
-        value, bits = bits & ((1 << count) - 1), bits >> count
-        return value
-
-    small = take(1)
-
-    def side() -> int:
-        return (take(5) + 1) * 8 if small else take(_SIDE_BITS[take(2)]) + 1
-
-    height = side()
-    ratio = take(3)
-    if ratio == 0:
-        return side(), height
-    across, down = _RATIOS[ratio - 1]
-    return height * across // down, height

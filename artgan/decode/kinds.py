@@ -51,6 +51,8 @@ _NO_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"#define ", "an X bitmap (XBM), or a program's text: save it as PNG"),
     (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF): save it as a picture"),
     (b"qoif", "QOI: save it as PNG"),
+    (b"P7", "PAM: save it as PNG"),
+    *((magic, "a map of floating-point numbers (PFM): save it as OpenEXR, or as PNG of 16 bits") for magic in (b"PF", b"Pf")),
     (b"DDS ", "a DirectDraw surface: save it as PNG"),
     (b"gimp xcf", "a GIMP file (XCF): export it as PNG or TIFF"),
     (b"SIMPLE  =", "FITS: save it as TIFF"),
@@ -73,7 +75,7 @@ def kind_of(data: bytes) -> str:
             return kind
     if data[:4] == b"RIFF":
         return _riff(data)
-    if data[:1] == b"P" and data[1:2] in (b"1", b"2", b"3", b"4", b"5", b"6", b"f", b"F", b"y"):
+    if data[:1] == b"P" and data[1:2] in (b"1", b"2", b"3", b"4", b"5", b"6", b"y"):
         return "PPM"
     if data[4:8] == b"ftyp":
         return _of_brands(set(brands_of(data)))

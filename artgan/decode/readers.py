@@ -3,9 +3,11 @@
 import importlib.util
 
 import PIL
+from PIL import Image
 
 from artgan.decode import with_pillow
-from artgan.decode.boxes import jp2_facts, jxl_size
+from artgan.decode.boxes import jp2_facts
+from artgan.decode.jxl_facts import jxl_facts
 from artgan.decode.psd_facts import PsdFacts, psd_facts
 from artgan.decode.raster import Raster, Wish, check_size, from_extra
 from artgan.decode.tiff_facts import WHITE_IS_ZERO, Page, TiffFacts, extra_objection, pillow_is_right, tiff_facts
@@ -71,7 +73,7 @@ def _read_tiff(data: bytes, wish: Wish) -> Raster:
 
 
 def _read_page(data: bytes, page: Page, facts: TiffFacts, wish: Wish) -> Raster:
-    if pillow_is_right(page, facts.little):
+    if pillow_is_right(page, facts.little, facts.big):
         return with_pillow.read_tiff(data, page.bits[0], white_is_zero=page.photometric == WHITE_IS_ZERO, wish=wish)
     objection = extra_objection(page)
     if objection:
@@ -128,8 +130,13 @@ def _read_psd(data: bytes, wish: Wish) -> Raster:
 
 def _read_by_plugin(data: bytes, kind: str, wish: Wish) -> Raster:
     if kind == "HEIF":
-        plugin = from_extra("pillow_heif", "HEIC").HeifImageFile
-    else:
-        plugin = from_extra("pillow_jxl.JpegXLImagePlugin", "JPEG XL").JXLImageFile
-        check_size(*jxl_size(data), wish)  # the plugin unpacks as it opens
-    return with_pillow.read_by_plugin(data, plugin, kind, wish)
+        return with_pillow.read_by_plugin(data, from_extra("pillow_heif", "HEIC").HeifImageFile, kind, wish)
+    plugin = from_extra("pillow_jxl.JpegXLImagePlugin", "JPEG XL").JXLImageFile
+    facts = jxl_facts(data)
+    check_size(facts.width, facts.height, wish)  # the plugin unpacks as it opens
+    raster = with_pillow.read_by_plugin(data, plugin, kind, wish)
+    if facts.is_float:
+        raster.notes.append("floating-point light cut off at white and scaled to 8 bits")
+    elif facts.bits > 8 and isinstance(raster.samples, Image.Image):
+        raster.notes.append(f"{facts.bits}-bit scaled to 8")
+    return raster

@@ -245,15 +245,16 @@ def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[dict[int
     return tags, following
 
 
-def pillow_is_right(page: Page, little: bool) -> bool:
+def pillow_is_right(page: Page, little: bool, big: bool) -> bool:
     """Return whether Pillow decodes such a page, and rightly (measured: docs/decisions.md)."""
     bits = page.bits[0]
+    if big and not little:
+        return False
     if page.compression not in _PILLOW_COMPRESSIONS or len(set(page.bits)) > 1:
         return False
     if page.sample_format != _UNSIGNED:
-        return (
-            page.sample_format == _SIGNED and bits in (16, 32) and page.photometric == BLACK_IS_ZERO and page.num_samples == 1
-        )
+        # Pillow writes gray of 16 bits so; of 16 signed bits none reaches the white of 16 bits
+        return page.sample_format == _SIGNED and bits == 32 and page.photometric == BLACK_IS_ZERO and page.num_samples == 1
     if page.fill_order == 2 and bits > 8:
         return False
     if page.num_samples == 1:

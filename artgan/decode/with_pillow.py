@@ -39,6 +39,8 @@ def read(data: bytes, kind: str, wish: Wish) -> Raster:
     if covered is not None:
         raster.notes.insert(0, f"decoded at {image.width}x{image.height}")
         raster.width, raster.height, raster.covered = *size, covered
+    if kind == "JPEG" and raster.space == "CMYK" and "adobe" not in image.info:
+        raster.notes.append("CMYK without Adobe's mark: taken as inverted all the same, as most programs do")
     return raster
 
 
@@ -51,12 +53,12 @@ def read_png(data: bytes, wish: Wish) -> Raster:
     if facts.key is not None:
         del image.info["transparency"]
     raster = raster_of(image)
-    if wish.keep_depth:
-        _add_low_bytes(raster, opened(facts.data, "PNG", wish))
     raster.notes += facts.notes
+    _set_encoding(raster, facts)
+    if wish.keep_depth or raster.encoding is not None:  # linear light and PQ have too few darks in 8 bits
+        _add_low_bytes(raster, opened(facts.data, "PNG", wish))
     if facts.key is not None:
         _clear_key(raster, facts)
-    _set_encoding(raster, facts)
     return raster
 
 
@@ -64,7 +66,7 @@ def read_avif(data: bytes, wish: Wish) -> Raster:
     """Read an AVIF; its code points count where it has no profile."""
     image = opened(data, "AVIF", wish)
     raster = raster_of(image)
-    use_cicp(raster, data)
+    _use_facts(raster, data)
     return raster
 
 
@@ -140,7 +142,7 @@ def read_by_plugin(data: bytes, plugin: type[ImageFile.ImageFile], kind: str, wi
     if not getattr(image, "jpeg", False):
         raster.orientation = 1
     if kind == "HEIF":
-        use_cicp(raster, data)
+        _use_facts(raster, data)
     return raster
 
 
@@ -240,7 +242,6 @@ def _add_low_bytes(raster: Raster, image: Any) -> None:
     raster.samples = (np.asarray(raster.samples).astype(np.uint16) << 8) | low[..., :3]
     if raster.alpha is not None and low.shape[-1] == 4:
         raster.alpha16 = (np.asarray(raster.alpha).astype(np.uint16) << 8) | low[..., 3]
-    raster.notes[:] = [note for note in raster.notes if note != "16-bit scaled to 8"]
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
@@ -314,10 +315,12 @@ def _set_encoding(raster: Raster, facts: PngFacts) -> None:
         raster.encoding = _unless_srgb(of_gamma(facts.gamma, facts.chromaticities))
 
 
-def use_cicp(raster: Raster, data: bytes) -> None:
+def _use_facts(raster: Raster, data: bytes) -> None:
     """Let the code points of an AVIF or HEIF count where it has no profile; its decoder has widened the range."""
-    cicp = boxes.heif_cicp(data) if raster.profile is None else None
-    if cicp is not None:
+    cicp, bits = boxes.heif_facts(data)
+    if bits > 8:
+        raster.notes.append(f"{bits}-bit scaled to 8")
+    if cicp is not None and raster.profile is None:
         encoding, notes = of_cicp(cicp, range_done=True)
         raster.encoding = _unless_srgb(encoding)
         raster.notes += notes

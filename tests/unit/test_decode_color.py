@@ -115,6 +115,16 @@ def test_cmyk_without_a_profile_keeps_its_hues_and_says_so(file_format):
     assert any("without a profile" in note for note in picture.notes)
 
 
+def test_cmyk_without_the_mark_that_says_how_it_is_stored_is_noted():
+    data = encoded(Image.new("CMYK", (16, 16), (200, 40, 10, 0)), "JPEG", quality=100)
+    unmarked = data[:2] + data[18:]
+    assert data[2:11] == b"\xff\xee\0\x0eAdobe"
+    assert not any("mark" in note for note in decode(data).notes)
+    picture = decode(unmarked)
+    assert any("without Adobe's mark" in note for note in picture.notes)
+    assert np.array_equal(picture.pixels, decode(data).pixels)
+
+
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
 def test_16_bit_rgb_keeps_its_ramp_and_says_so(file_format):
     ramp = np.tile(np.arange(0, 65536, 64), (16, 1))

@@ -251,6 +251,19 @@ def test_the_shoulder_is_smooth_and_reaches_white():
     assert np.allclose(shoulder(light[light <= 1], 1.0), light[light <= 1])
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_large_tiffs_are_read_in_both_orders_of_bytes(order):
+    tifffile, buffer = pytest.importorskip("tifffile", reason="needs artgan[formats]"), io.BytesIO()
+    tifffile.imwrite(buffer, EIGHT, photometric="rgb", bigtiff=True, byteorder=order)
+    assert_shows(decode(buffer.getvalue()), EIGHT, 0)
+
+
+def test_signed_samples_have_no_known_white():
+    tags = {**files.base_tags(W, H, (16,), 1), 339: 2}
+    with pytest.raises(DataError, match="signed samples, whose white is unknown"):
+        decode(files.tiff((tags, (SIXTEEN[..., 0] // 2).astype("<i2").tobytes())))
+
+
 def test_compressions_that_nothing_reads_are_named():
     for number, name in ((34887, "LERC"), (34712, "JPEG 2000"), (34676, "LogLuv")):
         tags = {**files.base_tags(W, H, (8,), 1), 259: number}
@@ -349,6 +362,9 @@ def test_gamma_and_primaries_of_a_png_count():
     v = EIGHT / 255
     assert_shows(decode(color_png((b"gAMA", struct.pack(">I", 100000)))), encode_srgb(v) * 255)
     assert_shows(decode(color_png((b"gAMA", struct.pack(">I", 55556)))), encode_srgb(v**1.8) * 255)
+    darks = np.rint(RAMP * 3000).astype(">u2")[..., None].repeat(3, -1)  # 12 of the 256 high bytes
+    deep = decode(files.png(W, H, 16, 2, darks.tobytes(), (b"gAMA", struct.pack(">I", 100000))))
+    assert_shows(deep, encode_srgb(darks / 65535) * 255)
     adobe = (b"cHRM", chromaticities(icc.ADOBE_RGB_PRIMARIES))
     assert_shows(
         decode(color_png((b"gAMA", struct.pack(">I", 45455)), adobe)), adobe_to_srgb(v**2.2, icc.ADOBE_RGB_PRIMARIES), 2
@@ -378,7 +394,7 @@ def test_high_range_is_brought_in_and_noted():
     rows = np.repeat(code[..., None], 3, -1).tobytes()
     picture = decode(files.png(5, 1, 16, 2, rows, (b"cICP", bytes([9, 16, 0, 1]))))
     wanted = encode_srgb(shoulder(nits / 203, 1000 / 203)) * 255
-    assert_shows(picture, wanted, 4)  # Pillow keeps 8 of the 16 bits
+    assert_shows(picture, wanted)
     assert any("shoulder" in note for note in picture.notes)
 
 
@@ -441,6 +457,14 @@ def test_code_points_of_an_avif_count():
     assert any("PQ" in note for note in hdr.notes)
     with pytest.raises(DataError, match=r"AVIF that this libavif \(.+\) cannot parse"):
         decode(data[:200])
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_the_bits_that_an_avif_loses_are_noted():
+    codecs = pytest.importorskip("imagecodecs", reason="needs artgan[formats]")
+    picture = decode(codecs.avif_encode(SIXTEEN >> 6, level=100, bitspersample=10))
+    assert_shows(picture, SIXTEEN // 64 / 1023 * 255, 3)
+    assert picture.notes == ("10-bit scaled to 8",)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -544,6 +568,8 @@ REFUSED = {
         "^not a picture of a known format: open it in the program that made it, and save it as PNG or TIFF$",
     ),
     "PCX": (b"\n\x05\x01\x08" + bytes(124), "^not a picture of a known format: it is PCX: save it as PNG$"),
+    "PAM": (b"P7\nWIDTH 4\n" + bytes(90), "^not a picture of a known format: it is PAM: save it as PNG$"),
+    "PFM": (b"PF\n1 1\n-1.0\n" + bytes(12), r"^not a picture of a known format: it is a map of floating-point numbers \(PFM\)"),
     "nothing": (b"", "^the file is empty: copy or download it again$"),
 }
 

@@ -114,6 +114,15 @@ def test_a_phone_picture_stands_upright_once(no_extra, monkeypatch):
         decode(buffer.getvalue())
 
 
+def test_the_bits_that_a_heic_loses_are_noted():
+    heif = pytest.importorskip("pillow_heif", reason="needs artgan[formats]")
+    deep, buffer = (EIGHT.astype(np.uint16) * 257).tobytes(), io.BytesIO()
+    heif.from_bytes("RGB;16", EIGHT.shape[1::-1], deep).save(buffer, quality=-1, chroma=444)
+    picture = decode(buffer.getvalue())
+    assert_shows(picture, EIGHT, 4)
+    assert picture.notes == ("10-bit scaled to 8",)
+
+
 def test_jpeg_xl_is_read_within_the_limit(no_extra, monkeypatch):
     monkeypatch.undo()
     pytest.importorskip("pillow_jxl", reason="needs artgan[formats]")
@@ -126,6 +135,17 @@ def test_jpeg_xl_is_read_within_the_limit(no_extra, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DataError, match=r"JPEG XL needs more packages: pip install 'artgan\[formats\]'"):
         decode(buffer.getvalue())
+
+
+@pytest.mark.parametrize(("kind", "note"), [("<u2", "16-bit scaled to 8"), ("<f4", "floating-point light cut off at white")])
+def test_what_jpeg_xl_loses_is_noted(kind, note):
+    codecs = pytest.importorskip("imagecodecs", reason="needs artgan[formats]")
+    pytest.importorskip("pillow_jxl", reason="needs artgan[formats]")
+    data = codecs.jpegxl_encode((EIGHT / 255 * (65535 if kind == "<u2" else 1)).astype(kind), lossless=True)
+    picture = decode(data)  # these are linear
+    assert any(words.startswith(note) for words in picture.notes)
+    off = np.abs(picture.pixels - encode_srgb(EIGHT / 255) * 255)
+    assert off[EIGHT > 64].max() <= 2
 
 
 def test_a_jpeg_within_a_jpeg_xl_is_that_jpeg(tmp_path):
