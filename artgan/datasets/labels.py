@@ -38,7 +38,6 @@ def with_labels(
     Raises:
         DataError: a label file cannot be read, or a picture has no label and `unlabelled` is `error`.
     """
-    tables = [file for file in listing.files if is_label_file(file)]
     if not use_labels:
         aside = Fate(PASSED_OVER, "a label file, not read")
         return Listing([replace(file, fate=aside) if is_label_file(file) else file for file in listing.files], listing.notes)
@@ -46,13 +45,17 @@ def with_labels(
     labelled = iter(apply_label_files(listing.files, unlabelled, label_column, notes))
     aside = Fate(PASSED_OVER, "a label file")
     files = [replace(file, fate=aside) if is_label_file(file) else next(labelled) for file in listing.files]
-    return Listing(files, notes + ([f"labels are from {_named(tables)}"] if tables else []))
+    return Listing(files, notes)
 
 
 def apply_label_files(
     files: Sequence[SourceFile], unlabelled: str, label_column: str | None = None, notes: list[str] | None = None
 ) -> list[SourceFile]:
-    """Take the label files out of the list, and give the others the labels that these name; see `with_labels`."""
+    """Take the label files out of the list, and give the others the labels that these name; see `with_labels`.
+
+    What there is to say about them is added to `notes`.
+    """
+    notes, used = [] if notes is None else notes, []
     columns = (label_column,) if label_column else LABEL_COLUMNS
     others = [file for file in files if not is_label_file(file)]
     tables: dict[tuple[int, str], SourceFile] = {}
@@ -64,10 +67,15 @@ def apply_label_files(
             raise DataError(f"{other.where} and {file.name}: two label files in one folder; keep one")
     for (source, folder), table in tables.items():
         labels, encoding = _read_labels(table, columns)
-        if encoding == GUESSED and notes is not None:
+        if encoding == GUESSED:
             notes.append(f"{table.where} is not Unicode and was read as Windows-1252; save it as UTF-8 if names are wrong")
-        if labels is not None:
-            others = [_labelled(file, table, folder, labels) if file.source == source else file for file in others]
+        if labels is None:
+            notes.append(f"{table.where} has no labels ({', '.join(columns)}), and none are taken from it")
+            continue
+        used.append(table)
+        others = [_labelled(file, table, folder, labels) if file.source == source else file for file in others]
+    if used:
+        notes.append(f"labels are from {_named(used)}")
     return _settle_missing(others, unlabelled)
 
 
@@ -113,7 +121,7 @@ def _read_labels(table: SourceFile, columns: Sequence[str]) -> tuple[dict[str, s
         if PurePosixPath(table.name).name == "dataset.json":
             return _dataset_json(json.loads(text)), encoding
         if table.name.endswith(".jsonl"):
-            return _column([json.loads(line) for line in text.splitlines() if line.strip()], columns), encoding
+            return _column([json.loads(line) for line in text.split("\n") if line.strip()], columns), encoding
         return _column(_rows(text), columns), encoding
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         reason = f"{type(error).__name__}: {error}"[:_MAX_REASON]
@@ -121,13 +129,21 @@ def _read_labels(table: SourceFile, columns: Sequence[str]) -> tuple[dict[str, s
 
 
 def _rows(text: str) -> list[dict[str, Any]]:
-    """Return the rows of a table; the separator is the one by which the first line has a column with names."""
+    """Return the rows of a table; the separator is the one by which the first line has a column with names.
+
+    Spaces around cells are none of their text.
+    """
     found = []
-    for delimiter in _DELIMITERS:
-        found = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
-        if found and set(_NAME_KEYS).intersection(key for key in found[0] if key):
-            return found
-    return list(csv.DictReader(io.StringIO(text)))
+    for delimiter in (*_DELIMITERS, _DELIMITERS[0]):
+        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+        found = [{_trimmed(key): _trimmed(value) for key, value in row.items()} for row in reader]
+        if found and set(_NAME_KEYS).intersection(found[0]):
+            break
+    return found
+
+
+def _trimmed(cell: Any) -> Any:
+    return cell.strip() if isinstance(cell, str) else cell
 
 
 def _dataset_json(content: Any) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -193,7 +194,7 @@ def _inside(archive: Path, prefix: str, reading: Reading, notes: list[str]) -> l
 def _listed(source: Path) -> list[SourceFile]:
     """Return the files that a text file names, one path per line, relative to the text file."""
     lines = _lines(source)
-    paths = [source.parent / line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    paths = [_place(source.parent, line.strip()) for line in lines if line.strip() and not line.startswith("#")]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DataError(
@@ -201,6 +202,13 @@ def _listed(source: Path) -> list[SourceFile]:
             f"the list, one a line, in UTF-8"
         )
     return [SourceFile(path, as_text(Path(path.parent.name, path.name).as_posix()), None) for path in paths]
+
+
+def _place(folder: Path, line: str) -> Path:
+    r"""Return the file that a line means: with `/` for `\`, or in another form of Unicode, where it is not there as written."""
+    forms = [line, line.replace("\\", "/")]
+    forms += [unicodedata.normalize(form, name) for name in forms for form in ("NFC", "NFD")]
+    return next((folder / form for form in forms if (folder / form).is_file()), folder / line)
 
 
 def _lines(source: Path) -> list[str]:

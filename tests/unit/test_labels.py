@@ -123,6 +123,12 @@ SIDE_FILES = {
     "a/1.json": b"{}",
     "a/1.xmp": b"<x/>",
     "list.csv": b"a,b",
+    "README.md": b"# Works",
+    "LICENSE": b"Public domain",
+    ".gitattributes": b"*.png filter=lfs",
+    ".git/objects/ab/cdef": b"x",
+    "a/.ipynb_checkpoints/1-checkpoint.png": b"\x89PNG",
+    ".cache/huggingface/download/a/1.png.metadata": b"x",
 }
 
 
@@ -134,7 +140,9 @@ def test_side_files_have_a_line_and_never_count_as_rejected(drawn_files, tmp_pat
     assert (summary.passed_over.total(), summary.rejected.total(), summary.classes) == (len(SIDE_FILES), 0, ("a", "b"))
 
 
-@pytest.mark.parametrize("name", ["_1.png", "a.b.jpg", "ini", "thumbs.png", "macosx/1.png", "no suffix"])
+@pytest.mark.parametrize(
+    "name", ["_1.png", "a.b.jpg", "ini", "thumbs.png", "macosx/1.png", "no suffix", "git/1.png", "license.png"]
+)
 def test_pictures_are_no_side_files(name):
     assert side_file(name) is None
 
@@ -181,6 +189,7 @@ ENCODED = {
     "utf-32": TABLE.encode("utf-32"),
     "cp1252": TABLE.encode("cp1252"),
     "semicolons": TABLE.replace(",", ";").encode(),
+    "spaces and quotes": b'"file_name", "label"\n"1.png", "Malm\xc3\xb6 "\n 2.png , \xc3\x85rhus\n',
     "tabs and CRLF": TABLE.replace(",", "\t").replace("\n", "\r\n").encode(),
 }
 
@@ -212,6 +221,23 @@ def test_a_list_of_paths_may_have_a_mark_or_be_utf_16(encoding, drawn_files, tmp
     write_folder(tmp_path / "in", placed(["ä/1.png", "b/2.png"], drawn_files))
     (tmp_path / "list.txt").write_text("in/ä/1.png\nin/b/2.png\n", encoding=encoding)
     assert classes_of(tmp_path / "list.txt") == {"ä/1.png": "ä", "b/2.png": "b"}
+
+
+def test_a_list_of_paths_may_be_of_another_system(drawn_files, tmp_path):
+    write_folder(tmp_path / "in", placed([unicodedata.normalize("NFD", "ä/1.png"), "b/2.png"], drawn_files))
+    (tmp_path / "list.txt").write_text("in\\ä\\1.png\r\n.\\in\\b\\2.png\r\n", encoding="utf-8")
+    assert set(classes_of(tmp_path / "list.txt").values()) == {"ä", "b"}
+
+
+def test_a_table_of_captions_gives_no_labels_and_says_so(drawn_files, tmp_path):
+    captions = "\n".join(
+        json.dumps({"file_name": name, "text": "the\u2028sea"}, ensure_ascii=False) for name in ("1.png", "2.png")
+    )
+    content = placed(["a/1.png", "b/2.png"], drawn_files) | {"metadata.jsonl": captions.encode()}
+    source = write_folder(tmp_path / "in", content)
+    assert set(classes_of(source).values()) == {"a", "b"}
+    notes = list_for([source], tmp_path / "out").notes
+    assert [note.split(" has ")[1] for note in notes] == ["no labels (label, class, style), and none are taken from it"]
 
 
 def test_a_list_of_paths_may_hold_names_that_are_no_text(drawn_files, tmp_path):
