@@ -127,14 +127,14 @@ def box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
-def radiance(light: np.ndarray) -> bytes:
-    """Return a Radiance file, not packed; shared exponents as Ward's report has them."""
+def radiance(light: np.ndarray, axes: tuple[str, str] = ("-Y", "+X")) -> bytes:
+    """Return a Radiance file, not packed; shared exponents as Ward's report has them; `light` as its axes run."""
     brightest = light.max(-1)
     mantissa, exponent = np.frexp(brightest)
     scale = np.where(brightest > 1e-32, mantissa * 256 / np.maximum(brightest, 1e-32), 0)
     rgbe = np.concatenate([light * scale[..., None], np.where(brightest > 1e-32, exponent + 128, 0)[..., None]], -1)
     height, width = brightest.shape
-    head = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n" + f"-Y {height} +X {width}\n".encode()
+    head = b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n" + (f"{axes[0]} {height} {axes[1]} {width}\n").encode()
     return head + rgbe.astype(np.uint8).tobytes()
 
 

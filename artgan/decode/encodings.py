@@ -125,7 +125,7 @@ def to_srgb(values: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, float]:
     """Convert RGB numbers to sRGB.
 
     Light brighter than white is brought in by a curve that leaves everything under three quarters of white as it is, and takes
-    the brightest channel of the picture to white (`shoulder`).
+    the brightest channel of the picture, in its own primaries, to white (`shoulder`).
 
     Args:
         values: `[H, W, 3]`; uint8 and uint16 reach white at their highest value, floats at 1.
@@ -145,7 +145,9 @@ def to_srgb(values: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, float]:
 
     peak = 1.0
     if encoding.is_high_range:
-        peak = max(1.0, max(float(light_of(block).max()) for block in blocks))
+        peak = max(
+            1.0, max(float(decode(values[block]).max()) for block in blocks)
+        )  # what is only too colorful is not too bright
     table = np.rint(encode_srgb(np.arange(_STEPS + 1) / _STEPS) * 255).astype(np.uint8)
     for block in blocks:
         light = light_of(block)

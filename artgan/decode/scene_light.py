@@ -14,7 +14,7 @@ from artgan.errors import DataError
 _MAX_ATTRIBUTES = 1000
 _MAX_NAME = 256
 _MULTI_PART, _DEEP = 0x1000, 0x800
-_RESOLUTION = re.compile(rb"\n\n?([-+])Y (\d{1,7}) \+X (\d{1,7})\n")
+_RESOLUTION = re.compile(rb"\n\n?([-+])([XY]) (\d{1,7}) ([-+])([XY]) (\d{1,7})\n")
 _HEADER_BYTES = 1 << 16
 
 
@@ -77,6 +77,8 @@ def _read_exr(data: bytes, wish: Wish) -> Raster:
         channels = {name: np.asarray(channel.pixels) for name, channel in part.channels.items()}
     except (RuntimeError, ValueError, TypeError, LookupError) as error:  # it prints why, and gives no part
         raise DataError("damaged or truncated: the EXR's pixels cannot be read; save it again") from error
+    if {"RY", "BY"} <= set(channels):
+        raise DataError("OpenEXR in luminance and chroma cannot be read: save it in RGB")
     names = next((names for names in (("R", "G", "B"), ("Y",), ("r", "g", "b")) if set(names) <= set(channels)), None)
     if names is None or {channels[name].shape for name in names} != {(bottom - top + 1, right - left + 1)}:
         raise DataError(
@@ -132,17 +134,21 @@ def _exr_primaries(header: dict[bytes, bytes]) -> Chromaticities:
 
 def _read_radiance(data: bytes, wish: Wish) -> Raster:
     found = _RESOLUTION.search(data[:_HEADER_BYTES])
-    if found is None:
-        raise DataError("damaged or truncated: the Radiance file has no resolution, or its rows run another way; save it again")
-    height, width = int(found[2]), int(found[3])
-    check_size(width, height, wish)
+    if found is None or found[2] == found[5]:
+        raise DataError("damaged or truncated: the Radiance file has no resolution; save it again")
+    lines, length = int(found[3]), int(found[6])
+    check_size(length, lines, wish)
     head = data[: found.start()]
     if b"FORMAT=32-bit_rle_xyze" in head:
         raise DataError("Radiance in XYZ cannot be read: save it in RGB")
     codecs = from_extra("imagecodecs", "Radiance HDR")
-    light = np.asarray(codecs.rgbe_decode(data))
-    if light.shape != (height, width, 3):
+    usual = b"\n\n-Y %d +X %d\n" % (lines, length)  # which is all that the codec knows
+    light = np.asarray(codecs.rgbe_decode(head + usual + data[found.end() :]))
+    if light.shape != (lines, length, 3):
         raise DataError("damaged or truncated: the Radiance file has other pixels than its header says; save it again")
-    if found[1] == b"+":
-        light = light[::-1]
+    for axis, (sign, name) in enumerate(((found[1], found[2]), (found[4], found[5]))):
+        if (sign, name) in ((b"+", b"Y"), (b"-", b"X")):  # up, or to the left
+            light = np.flip(light, axis)
+    if found[2] == b"X":
+        light = light.swapaxes(0, 1)
     return light_raster("HDR", "RGBE", light, None, associated=False)

@@ -211,6 +211,27 @@ def test_radiance_is_light(no_extra, monkeypatch):
     largest = SMOOTH.max(-1, keepdims=True)
     off = np.abs(light_of(plain.pixels / 255) - SMOOTH)
     assert (off <= largest / 128 + 0.01).all()
+    turned = {("+Y", "+X"): SMOOTH[::-1], ("-Y", "-X"): SMOOTH[:, ::-1], ("+X", "+Y"): SMOOTH[::-1].swapaxes(0, 1)}
+    for axes, stored in turned.items():
+        assert_shows(decode(files.radiance(stored, axes)), plain.pixels, 0)
+
+
+def test_light_that_is_only_colorful_is_not_brought_in(tmp_path):
+    """Full Display P3 red is 1.22 of sRGB's, and no brighter than white."""
+    p3 = (*(number for point in icc.DISPLAY_P3_PRIMARIES for number in point), 0.3127, 0.3290)
+    to_srgb = np.linalg.inv(icc.to_d50_matrix(icc.SRGB_PRIMARIES)) @ icc.to_d50_matrix(icc.DISPLAY_P3_PRIMARIES)
+    light = np.concatenate([SMOOTH, np.broadcast_to([1.0, 0, 0], SMOOTH.shape)])
+    picture = decode(exr(light, tmp_path / "p3.exr", chromaticities=p3))
+    assert_shows(picture, encode_srgb((light @ to_srgb.T).clip(0, 1)) * 255)
+    assert not any("shoulder" in note for note in picture.notes)
+
+
+def test_openexr_in_luminance_and_chroma_is_not_taken_for_gray(tmp_path):
+    openexr = pytest.importorskip("OpenEXR", reason="needs artgan[formats]")
+    channels = {name: np.zeros((8, 8), np.float32) for name in ("Y", "RY", "BY")}
+    openexr.File({"type": openexr.scanlineimage}, channels).write(str(tmp_path / "yc.exr"))
+    with pytest.raises(DataError, match="OpenEXR in luminance and chroma cannot be read"):
+        decode((tmp_path / "yc.exr").read_bytes())
 
 
 def light_of(values: np.ndarray) -> np.ndarray:
