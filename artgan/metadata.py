@@ -1,5 +1,6 @@
 """What a picture file says beside its pixels: what makes it again, how it came to be (IPTC), and who its author is."""
 
+import io
 import json
 import struct
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ METADATA_KEY = "artgan"
 JPEG_COMMENT_LIMIT = 60_000  # of Exif, which with its frame must fit into one segment of 65,533 bytes
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _METADATA_LIMIT = 1 << 20
+_WRITTEN = ("PNG", "JPEG", "WEBP", "TIFF")  # by artgan; other readers, some of which start programs, have no business here
 _EXIF_ASCII = b"ASCII\0\0\0"
 _UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, Image.DecompressionBombError)
 _EXIF_CREDITS = {
@@ -90,8 +92,17 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
     Raises:
         DataError: the entry is there and is not JSON.
     """
+    return _metadata(path, str(path))
+
+
+def metadata_of(data: bytes) -> dict[str, Any] | None:
+    """Return `read_metadata` of the bytes of a picture file."""
+    return _metadata(io.BytesIO(data), "the file")
+
+
+def _metadata(file: Path | io.BytesIO, name: str) -> dict[str, Any] | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(file, formats=_WRITTEN) as image:
             image.load()  # text chunks may follow the pixels
             text = image.info.get(METADATA_KEY) or _long_text(image) or _exif_text(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
@@ -105,7 +116,7 @@ def read_metadata(path: Path) -> dict[str, Any] | None:
         if not isinstance(metadata, dict):
             raise ValueError(f"a {type(metadata).__name__}, not an object")
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: the '{METADATA_KEY}' entry of this picture is not readable ({error})") from error
+        raise DataError(f"{name}: the '{METADATA_KEY}' entry of this picture is not readable ({error})") from error
     return metadata
 
 

@@ -2,8 +2,10 @@
 
 import io
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ _OPTIONS = {
     "mp4": {"crf": "14", "preset": "medium", "movflags": "faststart"},
     "webm": {"crf": "20", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
 }
+_NOTE_STARTS = (b'{"keys": ', b'{"time_lapse": ')  # what a film was made from
+_NOTE_SPAN = 1 << 20  # of a file's head and of its end
 _GIF_MAX_FPS = 50  # most viewers slow down anything faster
 _GIF_TICK_MS = 10
 _CLEAR = 255  # the index of what is transparent
@@ -97,6 +101,35 @@ def encode_video(
         for packet in stream.encode() if stream else ():
             container.mux(packet)
     return buffer.getvalue()
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """Return the JSON note that `encode_video` wrote into a film, or None: its text is looked for, and no frame is decoded.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if path.suffix.lower() == ".gif":  # whose comments are in pieces
+        try:
+            with Image.open(path) as image:
+                parts = [bytes(image.info.get("comment", b""))]
+        except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
+            return None
+    else:
+        with path.open("rb") as file:
+            parts = [file.read(_NOTE_SPAN)]
+            file.seek(max(_NOTE_SPAN, path.stat().st_size - _NOTE_SPAN))
+            parts.append(file.read(_NOTE_SPAN))
+    for part in parts:
+        for start in _NOTE_STARTS:
+            place = part.find(start)
+            if place >= 0:
+                try:
+                    note, _ = json.JSONDecoder().raw_decode(part[place:].decode("utf-8", "replace"))
+                except (ValueError, RecursionError):
+                    continue
+                return note
+    return None
 
 
 def _stream(container: Any, video_format: str, rate: Fraction, unit: Fraction, shape: tuple[int, ...]) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +25,7 @@ from artgan.studio.guard import Guard
 from artgan.studio.intake import Intake, RefusedError, answered
 from artgan.studio.live import MAX_SIDE_PX, MAX_WATCHERS, MEDIA_TYPE, Live, Stream
 from artgan.studio.session import File, Session
+from artgan.studio.wall_routes import wall_routes
 from artgan.studio.worker import Job, Worker
 
 MAX_UPLOAD_BYTES = 48 << 20
@@ -32,11 +34,13 @@ _STATIC = {
     "app.js": "text/javascript",
     "api.js": "text/javascript",
     "blend.js": "text/javascript",
+    "compare.js": "text/javascript",
     "controls.js": "text/javascript",
     "door.js": "text/javascript",
     "door.css": "text/css",
     "drop.js": "text/javascript",
     "explore.js": "text/javascript",
+    "history.js": "text/javascript",
     "journey.js": "text/javascript",
     "kept.css": "text/css",
     "kept.js": "text/javascript",
@@ -45,6 +49,8 @@ _STATIC = {
     "tiles.js": "text/javascript",
     "view.css": "text/css",
     "view.js": "text/javascript",
+    "wall.css": "text/css",
+    "wall.js": "text/javascript",
     "watch.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
@@ -102,15 +108,18 @@ def _routes(api: "_Api") -> list[Route]:
     return [
         *(live if api.stream is not None else ()),
         *(door_routes(door, api.intake, api.do) if door is not None else ()),
+        *wall_routes(api.session.wall, api.session.wall_roots),
         Route("/", answered(index)),
         Route("/static/{name}", answered(static)),
         Route("/api/studio", answered(api.studio)),
         Route("/api/models/{number:int}", answered(api.model)),
+        Route("/api/models/of/{hash}", answered(api.place)),
         Route("/api/models/{number:int}/bands", answered(api.bands)),
         Route("/api/models/{number:int}/kept", answered(api.kept)),
         Route("/api/models/{number:int}/kept", answered(api.keep), methods=["POST"]),
         Route("/api/render", answered(api.render), methods=["POST"]),
         Route("/api/export", answered(api.export), methods=["POST"]),
+        Route("/api/recipe", answered(api.recipe), methods=["POST"]),
         Route("/api/uploads", answered(api.upload), methods=["POST"]),
         Route("/api/uploads/{number:int}", answered(api.uploaded)),
         Route("/api/jobs", answered(api.start), methods=["POST"]),
@@ -151,6 +160,10 @@ class _Api:
     async def model(self, request: Request) -> Response:
         return JSONResponse(await self.do(request, lambda: self.session.model_facts(request.path_params["number"])))
 
+    async def place(self, request: Request) -> Response:
+        model_hash = request.path_params["hash"]
+        return JSONResponse({"place": await self.do(request, lambda: self.session.place_of(model_hash))})
+
     async def bands(self, request: Request) -> Response:
         number = request.path_params["number"]
         return JSONResponse({"bands": await self.do(request, lambda: self.session.bands(number))})
@@ -184,6 +197,10 @@ class _Api:
         async with self.intake.body(request, MAX_UPLOAD_BYTES) as data:
             return JSONResponse(await self.do(request, lambda: self.session.upload(data)))
 
+    async def recipe(self, request: Request) -> Response:
+        async with self.intake.body(request, MAX_UPLOAD_BYTES) as data:
+            return JSONResponse(await self.do(request, lambda: self.session.recipe(data)))
+
     async def uploaded(self, request: Request) -> Response:
         data = await self.do(request, lambda: self.session.uploaded_png(request.path_params["number"]))
         return Response(data, media_type="image/png")
@@ -214,8 +231,8 @@ class _Api:
         if request.method == "DELETE":
             self.worker.cancel(request.path_params["number"])
         described = job.described()
-        if job.state == "done" and not isinstance(job.result, File):
-            described["result"] = job.result
+        if job.state == "done":
+            described["result"] = {"note": job.result.note} if isinstance(job.result, File) else job.result
         return JSONResponse(described)
 
     async def file(self, request: Request) -> Response:
@@ -258,6 +275,6 @@ class _Api:
 
 
 def _download(file: File) -> Response:
-    return Response(
-        file.data, media_type=file.media_type, headers={"Content-Disposition": f'attachment; filename="{file.name}"'}
-    )
+    said = {"Artgan-Note": quote(file.note)} if file.note else {}
+    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'} | said
+    return Response(file.data, media_type=file.media_type, headers=headers)

@@ -3,13 +3,14 @@
 Models, runs and uploads are named by index; no path ever comes from outside.
 """
 
+import contextlib
 import functools
 import io
 import itertools
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,17 @@ from artgan.generation.projection import Settings, project
 from artgan.generation.sample import Look, picture_metadata, points_of_seeds, render
 from artgan.generation.video import MEDIA_TYPES, default_format, encode_video
 from artgan.images import SUFFIX_OF, encode_picture
-from artgan.metadata import TRAINED
+from artgan.metadata import TRAINED, metadata_of
 from artgan.metrics import in_unit, label
 from artgan.progress import Listener, track
 from artgan.refine.enlarging.sizes import LANCZOS, Sizer
-from artgan.studio import mixtures, refining
+from artgan.storage import MANIFEST, read_sealed_json
+from artgan.studio import mixtures, refining, wall
 from artgan.studio.door import Door
 from artgan.studio.shelf import Shelf
+from artgan.studio.wall import Wall
 from artgan.studio.watching import Watch
-from artgan.studio.workspace import is_run
+from artgan.studio.workspace import Workspace, is_run
 
 MAX_POINTS = 64
 MAX_UPLOADS = 12
@@ -52,11 +55,12 @@ _BAND_SEEDS = 3
 
 @dataclass(frozen=True)
 class File:
-    """Bytes for the browser to keep."""
+    """Bytes for the browser to keep, and what there is to say about them."""
 
     data: bytes
     media_type: str
     name: str
+    note: str = ""
 
 
 class Session:
@@ -77,6 +81,7 @@ class Session:
         self.sizer = sizer
         self.door = door
         self.shelf = Shelf()
+        self.wall = Wall()
         self._bands: dict[str, list[dict[str, Any]]] = {}
         self.folders: list[Path] = []
         self.watches: list[Watch] = []
@@ -158,6 +163,18 @@ class Session:
             "directions": [{"name": name, "share": direction.share} for name, direction in model.space.directions.items()],
         }
 
+    def place_of(self, model_hash: str) -> int | None:
+        """Return the index of the model with a hash, or None where it is not one of those here."""
+        for index, folder in enumerate(self.folders):
+            with contextlib.suppress(CheckpointError, KeyError, TypeError):  # a damaged folder is not the one
+                if read_sealed_json(folder / MANIFEST)["model.safetensors"]["sha256"] == model_hash:
+                    return index
+        return None
+
+    def recipe(self, data: bytes) -> dict[str, Any]:
+        """Return what a picture says of what made it: `recipe`, None where it is of another origin."""
+        return {"recipe": metadata_of(data)}
+
     def model(self, index: Any) -> Model:
         """Return a model, read again when its folder has been replaced.
 
@@ -196,7 +213,8 @@ class Session:
             raise DataError(f"size: expected one of {', '.join(map(str, _saved_sizes(model)))}; artgan sample --size makes any")
         pixels = self.sizer(next(render(model.space, [point])), size_px)
         data = encode_picture(pixels, image_format, picture_metadata(model, point, size_px, self.sizer.way))
-        return File(data, f"image/{image_format}", f"{_stem(point)}{SUFFIX_OF[image_format]}")
+        size = "" if size_px is None else f"-{size_px}"
+        return self._made(model, File(data, f"image/{image_format}", f"{_stem(point)}{size}{SUFFIX_OF[image_format]}"))
 
     def upload(self, data: bytes) -> dict[str, Any]:
         """Decode a picture by the one safe decoder, keep a copy of up to 1024 px, and return its index, size and what it lost.
@@ -250,7 +268,8 @@ class Session:
         picture = next(render(model.space, [point]))
         (pixels,) = refining.refined([picture], style, recipe, listen)
         metadata = picture_metadata(model, point) | {"refine": {"recipe": recipe.as_dict()}}
-        return File(encode_picture(pixels, "png", metadata, TRAINED), "image/png", f"{_stem(point)}-refined.png")
+        data = encode_picture(pixels, "png", metadata, TRAINED)
+        return self._made(model, File(data, "image/png", f"{_stem(point)}-refined.png"))
 
     def film(self, request: dict[str, Any], listen: Listener) -> File:
         """Return a film along the kept points.
@@ -264,13 +283,28 @@ class Session:
         easing, video_format = request.get("easing", "smooth"), request.get("format", default_format())
         if easing not in EASINGS or video_format not in MEDIA_TYPES or fps < 1:
             raise DataError("film: unknown easing or format, or no frames per second")
-        way = journey(keys, steps, easing=easing, loop=bool(request.get("loop", True)))
+        loop = bool(request.get("loop", True))
+        way = journey(keys, steps, easing=easing, loop=loop)
         if len(way) > _MAX_FRAMES:
             raise DataError(f"film: {len(way)} frames; the studio makes up to {_MAX_FRAMES}, the command line any number")
         frames = track(render(model.space, way), "filming", len(way), "frames", listen)
-        note = json.dumps({"keys": [key.as_dict() for key in keys], "model_hash": model.sha256, "version": artgan.__version__})
-        data = encode_video(enlarged(frames, 256), video_format, fps, note)
-        return File(data, MEDIA_TYPES[video_format], f"journey.{video_format}")
+        note = {"keys": [key.as_dict() for key in keys], "steps": steps, "easing": easing, "loop": loop}
+        note |= {"model": model.name, "model_hash": model.sha256, "version": artgan.__version__}
+        data = encode_video(enlarged(frames, 256), video_format, fps, json.dumps(note))
+        return self._made(model, File(data, MEDIA_TYPES[video_format], f"journey.{video_format}"))
+
+    def _made(self, model: Model, file: File) -> File:
+        """Put a result on the wall and return it; where the disk does not take it, it says so."""
+        folder = wall.made_folder(model.folder, self._workspace)
+        return replace(file, note=self.wall.put(folder, file.name, file.data))
+
+    def wall_roots(self) -> list[wall.Root]:
+        """Return where the wall looks now."""
+        return wall.roots_of(list(self.folders), [watch.run for watch in self.watches], self._workspace)
+
+    @property
+    def _workspace(self) -> Workspace | None:
+        return None if self.door is None else self.door.workspace
 
     def bands(self, index: Any) -> list[dict[str, Any]]:
         """Return what mixing each band of a model's styles does: `band`, `seen` and a sentence; nothing without layers."""

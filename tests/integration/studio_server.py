@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
+from anyio import open_file  # noqa: F401  # otherwise loaded late, in the server's thread, where pytest's rewriting may fail
 
 from artgan.studio.door import Door
 from artgan.studio.live import Live

@@ -342,6 +342,8 @@ def test_refine_and_compare(visit, tmp_path):
     recipe = read_metadata(tmp_path / "refined.png")["refine"]["recipe"]
     assert recipe["style"]["iterations"] == 3
     assert recipe["description"] == load_recipe(shipped_looks()["soft_touch"]).description
+    page.click("#tab-wall")  # where it stays
+    page.locator(".wall-box b", has_text="refined").first.wait_for(timeout=WAIT)
 
 
 def test_a_picture_of_ones_own_is_found(visit, tmp_path):
@@ -414,7 +416,7 @@ def test_tabs_by_keyboard_and_models_by_name(visit):
 @pytest.mark.parametrize("width", [400, 1280])
 def test_every_view_fits_and_is_not_blank(browser, server, width, scheme):
     made = Visit(browser, server, width, 860, scheme)
-    names = {"explore", "kept", "mix", "journey", "refine", "project", "watch"}
+    names = {"explore", "kept", "wall", "mix", "journey", "refine", "project", "watch"}
     for name in names:
         made.page.click(f"#tab-{name}")
         made.page.wait_for_timeout(300)

@@ -41,7 +41,7 @@ export async function download(path, content) {
   link.download = nameOf(answer);
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  return link.download;
+  return { name: link.download, note: decodeURIComponent(answer.headers.get("Artgan-Note") || "") };
 }
 
 export async function file(job) {
@@ -50,6 +50,9 @@ export async function file(job) {
 }
 
 export const upload = async (picture) => (await ask("/api/uploads", { method: "POST", body: picture })).json();
+
+// What a picture file says of what made it, or null.
+export const recipeOf = async (picture) => (await (await ask("/api/recipe", { method: "POST", body: picture })).json()).recipe;
 
 export const sendFile = (drop, name, file, signal) =>
   ask(`/api/door/files?${new URLSearchParams({ drop, name })}`, { method: "POST", body: file, signal });

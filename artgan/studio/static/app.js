@@ -1,17 +1,20 @@
 // The page: opens the studio, switches views, and wires the panel.
-import { download, get } from "./api.js";
-import { $, choose, chosen, drawDirections, guarded, make, on, options, refresh, say, showValues, state, tell } from "./controls.js";
+import { download, get, recipeOf } from "./api.js";
+import { $, choose, chosen, drawDirections, guarded, make, on, options, refresh, say, showValues, state, tell, whole } from "./controls.js";
 import { modelOf, startDoor } from "./door.js";
 import { catchStrays } from "./drop.js";
 import { redraw, restart, startExplore } from "./explore.js";
 import { startJourney } from "./journey.js";
+import { startHistory } from "./history.js";
 import { emptyShelf, loadKept, startKept } from "./kept.js";
+import { startCompare } from "./compare.js";
 import { startMix } from "./mix.js";
 import { startRefine } from "./refine.js";
 import { startView } from "./view.js";
+import { made, startWall } from "./wall.js";
 import { startWatch } from "./watch.js";
 
-const VIEWS = { door: "Start", explore: "Explore", kept: "Kept", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
+const VIEWS = { door: "Start", explore: "Explore", kept: "Kept", wall: "Wall", mix: "Mix", journey: "Film", refine: "Refine", project: "Find", watch: "Training" };
 
 function show(view) {
   for (const name of Object.keys(VIEWS)) {
@@ -48,7 +51,7 @@ function drawTabs(names) {
   };
 }
 
-async function openModel(index) {
+async function openModel(index, point = null) {
   state.model = index;
   state.facts = await get(`/api/models/${index}`);
   const { name, width, height, classes, architecture, images_seen: seen, collection, metrics } = state.facts;
@@ -64,7 +67,7 @@ async function openModel(index) {
   showValues();
   tell("model");
   await guarded(loadKept)();
-  await choose(fromAddress() || { seed: state.base.seed || 0 });
+  await choose(point || fromAddress() || { seed: state.base.seed || 0 });
   restart();
 }
 
@@ -75,6 +78,22 @@ function fromAddress() {
     return null;
   }
 }
+
+// Open what a picture says of itself, where its model is one of those here.
+async function openRecipe({ point, model, model_hash: hash }) {
+  if (hash === state.facts.sha256) { await choose(whole(point)); return; }
+  const { place } = await get(`/api/models/of/${hash}`);
+  if (place === null) throw new Error(`that picture is of ${model} (${String(hash).slice(0, 12)}), a model that is not open here`);
+  $("model").value = place;
+  await openModel(place, point);
+}
+
+// A picture that was dropped beside all fields opens what made it.
+const openDropped = guarded(async (file) => {
+  const recipe = state.studio.models.length ? await recipeOf(file) : null;
+  if (recipe?.point) await openRecipe(recipe);
+  else say(`${file.name} does not say what made it. As a style or to be found, drop it onto the field under Refine or Find.`);
+});
 
 const share = guarded(async () => {
   const text = JSON.stringify(chosen());
@@ -101,7 +120,8 @@ function wirePanel() {
   $("reset").onclick = () => { state.moves = {}; showValues(); guarded(refresh)(); };
   $("export").onclick = guarded(async () => {
     const size = Number($("size").value) || null;
-    const name = await download("/api/export", { model: state.model, point: chosen(), format: $("format").value, size });
+    const { name, note } = await download("/api/export", { model: state.model, point: chosen(), format: $("format").value, size });
+    made(note);
     say(`saved ${name}, with what makes it again inside${size ? `; ${new Map(state.facts.sizes).get(size)}` : ""}`);
   });
   $("share").onclick = share;
@@ -134,9 +154,13 @@ async function startModels() {
   startExplore();
   startMix();
   startView();
+  startHistory(openModel);
   on("mixed", guarded(async (place) => { drawModels(); $("model").value = place; await openModel(place); }));
   startJourney();
   startRefine();
+  startCompare();
+  startWall();
+  on("open-recipe", guarded(openRecipe));
   if (matchMedia("(max-width: 820px)").matches) for (const id of ["look", "directions"]) $(id).open = false;
   await openModel(0);
 }
@@ -175,7 +199,7 @@ const open = guarded(async () => {
     $("model").value = place;
     await openModel(place);
   }));
-  catchStrays();
+  catchStrays(openDropped);
   show(models.length ? "explore" : door ? "door" : "watch");
   if (door) startDoor();
   await startModels();

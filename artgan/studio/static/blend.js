@@ -2,6 +2,7 @@
 import { get, work } from "./api.js";
 import { $, choose, guarded, make, on, options, say, state, tell, titleOf, whole } from "./controls.js";
 import { keptPoints } from "./kept.js";
+import { same } from "./tiles.js";
 
 function drawEnds() {
   const points = keptPoints(), stood = !$("blend").hidden;
@@ -52,7 +53,22 @@ const mixModels = guarded(async () => {
   }
 });
 
+// The sliders of a blend that came back by another way, such as the way back.
+function showBlend() {
+  const { toward, amount = 0, ...origin } = state.base;
+  $("blend-amount").value = toward ? amount : 0;
+  $("blend-value").textContent = `${Math.round(100 * $("blend-amount").value)} %`;
+  if (!toward) return;
+  const points = keptPoints(), settings = ["truncation", "centers", "classes", "moves"];
+  const bare = (point) => Object.fromEntries(Object.entries(point).filter(([name]) => !settings.includes(name)));
+  for (const [id, end] of [["blend-a", origin], ["blend-b", toward]]) {
+    const isEnd = (point) => same(bare(point), bare(end)), place = points.findIndex(isEnd);
+    if (place >= 0 && !isEnd(points[$(id).value])) $(id).value = place;
+  }
+}
+
 export function startBlend() {
+  on("point", showBlend);
   for (const id of ["blend-a", "blend-b", "blend-amount"]) $(id).oninput = blended;
   $("mix-share").oninput = () => { $("mix-share-value").textContent = `${Math.round(100 * $("mix-share").value)} %`; };
   $("mix-run").onclick = mixModels;

@@ -40,15 +40,28 @@ export const state = { studio: null, model: 0, facts: null, base: { seed: 0 }, m
 const listeners = new Map();
 export const on = (name, listener) => listeners.set(name, [...(listeners.get(name) || []), listener]);
 export const tell = (name, value) => (listeners.get(name) || []).forEach((listener) => listener(value));
+on("model", () => said.clear());
+
+// Controls show less than a point may say (0.83, three classes); until they are moved, they stand for what it said.
+const CLASSES = ["class-a", "class-b", "class-share"], said = new Map();
+const shownBy = (ids) => ids.map((id) => $(id).value).join(" ");
+const saying = (ids, value) => said.set(ids[0], [shownBy(ids), value]);
+function saidBy(ids, read) {
+  const [shown, value] = said.get(ids[0]) || [];
+  return shown === shownBy(ids) ? value : read();
+}
+
+const truncation = () => saidBy(["truncation"], () => Number($("truncation").value));
+
+function classesOfControls() {
+  const share = Number($("class-share").value);
+  return [[Number($("class-a").value), 1 - share], [Number($("class-b").value), share]].filter(([, part]) => part > 0);
+}
 
 // The settings that every picture of the grid shares.
 export function shared() {
-  const point = { truncation: Number($("truncation").value), centers: Number($("centers").value) };
-  if (state.facts.classes.length) {
-    const share = Number($("class-share").value);
-    point.classes = [[Number($("class-a").value), 1 - share], [Number($("class-b").value), share]].filter(([, part]) => part > 0);
-  }
-  return point;
+  const point = { truncation: truncation(), centers: Number($("centers").value) };
+  return state.facts.classes.length ? { ...point, classes: saidBy(CLASSES, classesOfControls) } : point;
 }
 
 // The chosen picture: its origin with the settings of the page.
@@ -68,6 +81,7 @@ let busy = false, again = false;
 
 // Draw the chosen picture; while one is on its way, only the newest wish is remembered.
 export async function refresh() {
+  tell("point");
   if (busy) { again = true; return; }
   busy = true;
   try {
@@ -93,25 +107,38 @@ export async function refresh() {
 // A stored point leaves out what is at its default; here it is said, so that it moves the controls.
 export const whole = (point) => ({ truncation: 1, centers: 0, ...(state.facts.classes.length ? { classes: [[0, 1]] } : {}), ...point });
 
-// Choose a point: its own settings move the controls.
-export function choose(point) {
-  const { truncation, centers, moves, classes, ...origin } = point;
+const kindsOf = (count) => make("option", { value: count, textContent: `the nearest of ${count} kinds` });
+
+// How the classes are chosen; several ways mean one point.
+export const classesShown = () => CLASSES.map((id) => [id, $(id).value]);
+
+// Choose a point: its own settings move the controls; `shown` says how its classes are to be shown.
+export function choose(point, shown = null) {
+  const { truncation: nearness, centers, moves, classes, ...origin } = point;
   state.base = origin;
-  if (truncation !== undefined) $("truncation").value = truncation;
-  if (centers !== undefined) $("centers").value = [...$("centers").options].some((o) => o.value == centers) ? centers : 0;
+  if (nearness !== undefined) {
+    $("truncation").value = nearness;
+    saying(["truncation"], nearness);
+  }
+  if (centers !== undefined) {
+    if (![...$("centers").options].some(({ value }) => Number(value) === centers)) $("centers").append(kindsOf(centers));
+    $("centers").value = centers;
+  }
   if (classes?.length && state.facts.classes.length) {
     $("class-a").value = classes[0][0];
     $("class-b").value = (classes[1] || classes[0])[0];
     const total = classes.reduce((sum, [, part]) => sum + part, 0);
     $("class-share").value = classes[1] ? classes[1][1] / total : 0;
+    saying(CLASSES, classes);
   }
+  for (const [id, value] of shown || []) $(id).value = value;
   state.moves = Object.fromEntries(moves || []);
   showValues();
   return guarded(refresh)();
 }
 
 export function showValues() {
-  $("truncation-value").textContent = Number($("truncation").value).toFixed(2);
+  $("truncation-value").textContent = truncation().toFixed(2);
   $("class-share-value").textContent = Number($("class-share").value).toFixed(2);
   for (const slider of $("sliders").querySelectorAll("input")) {
     slider.value = state.moves[slider.name] || 0;

@@ -6,13 +6,15 @@ const AT_ONCE = 3;
 
 const top = (path) => path.split("/")[0];
 
-// What is dropped beside a zone would replace the page in most browsers.
-export function catchStrays() {
+// What is dropped beside a zone would replace the page in most browsers; one picture may say what made it.
+export function catchStrays(open) {
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     if (event.defaultPrevented) return;
     event.preventDefault();
-    say("drop it onto a field with a dashed border");
+    const files = event.dataTransfer.files;
+    if (files.length === 1 && files[0].type.startsWith("image/")) open(files[0]);
+    else if (files.length) say("Drop one picture here to open what made it; others go onto a field with a dashed border.");
   });
 }
 

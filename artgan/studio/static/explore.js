@@ -1,5 +1,5 @@
 // The grid of seeds.
-import { $, choose, guarded, on, shared, state } from "./controls.js";
+import { $, choose, guarded, on, shared, state, tell } from "./controls.js";
 import { keep } from "./kept.js";
 import { begin, fill, release, tile } from "./tiles.js";
 
@@ -10,15 +10,17 @@ function addTiles(count) {
   const added = [];
   for (let place = 0; place < count && first + shown <= LIMIT; place += 1, shown += 1) {
     const button = tile({ seed: first + shown }, first + shown);
-    button.onclick = () => { mark(button); choose({ ...button.point }); };
+    button.onclick = () => choose({ ...button.point });
     added.push(button);
   }
   $("grid").append(...added);
   return added;
 }
 
-function mark(button) {
-  for (const other of $("grid").children) other.setAttribute("aria-pressed", String(other === button));
+// The tile of the chosen picture, where it is one of a seed alone.
+function markChosen() {
+  const { seed, styles, mixed, toward } = state.base, plain = !styles && !mixed && !toward;
+  for (const button of $("grid").children) button.setAttribute("aria-pressed", String(plain && button.point.seed === seed));
 }
 
 export const restart = guarded(async () => {
@@ -27,6 +29,8 @@ export const restart = guarded(async () => {
   release(...$("grid").children);
   const tiles = addTiles(FIRST);
   markKept();
+  markChosen();
+  tell("point");
   await fill(tiles, begin(), shared());
 });
 
@@ -51,7 +55,11 @@ function markKept() {
 export function startExplore() {
   $("seed").onchange = restart;
   $("shuffle").onclick = () => { $("seed").value = Math.floor(Math.random() * 1e6); restart(); };
-  $("more").onclick = guarded(async () => fill(addTiles(MORE), begin(), shared()));
+  $("more").onclick = guarded(async () => {
+    const tiles = addTiles(MORE);
+    markKept();
+    await fill(tiles, begin(), shared());
+  });
   $("grid").onkeydown = step;
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input:not([type=range]), textarea, select");
@@ -61,4 +69,5 @@ export function startExplore() {
     keep();
   });
   on("kept", markKept);
+  on("point", markChosen);
 }

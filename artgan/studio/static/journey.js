@@ -2,6 +2,7 @@
 import { file, render, work } from "./api.js";
 import { $, choose, choosePicture, guarded, make, options, say, state } from "./controls.js";
 import { keptPoints } from "./kept.js";
+import { made } from "./wall.js";
 
 const MOST = 64;
 
@@ -17,6 +18,7 @@ const makeFilm = guarded(async () => {
     }, $("film-job"));
     if (!done) return;
     const film = await file(done.job);
+    made(done.result.note);
     const moving = film.type.startsWith("video/");
     const view = moving ? make("video", { src: film.url, controls: true, loop: true, muted: true, autoplay: true })
       : make("img", { src: film.url, alt: "The film" });

@@ -1,8 +1,10 @@
 // What is kept: in a file of the run, shown under each of its checkpoints, with notes, tags, an order and a way back.
-import { file, get, post, work } from "./api.js";
+import { file, get, post, render, work } from "./api.js";
+import { compareButton } from "./compare.js";
 import { $, choose, chosen, guarded, make, offer, on, options, say, state, tell, titleOf, whole } from "./controls.js";
 import { fillInSight, release, tile } from "./tiles.js";
 
+const steps = [], undone = [];
 let tag = "", watcher = null, dragged = null, turns = Promise.resolve();
 
 const place = () => `/api/models/${state.model}/kept`;
@@ -25,17 +27,33 @@ function inTurn(ask) {
   return turn;
 }
 
-// Change what is kept; listeners learn the step, by which the change is undone.
-export async function change(content) {
+// Change what is kept; resolves with the step, by which the change is undone.
+async function change(content) {
   const step = await inTurn((at) => post(at, content));
-  if (!["undo", "redo"].includes(content.do)) tell("kept-step", step);
+  steps.push(step);
+  undone.length = 0;
   return step;
 }
 
-const undo = (step) => guarded(() => change({ do: "undo", step }))();
+// Undo the last change of the shelf, or, forward, do the one again that was undone last.
+export const shelfBack = guarded(async (by) => {
+  const [from, to, what] = by < 0 ? [steps, undone, "undo"] : [undone, steps, "redo"], step = from.pop();
+  if (step === undefined) return;
+  await inTurn((at) => post(at, { do: what, step }));
+  to.push(step);
+});
+
+const undo = guarded(async (step) => {
+  await inTurn((at) => post(at, { do: "undo", step }));
+  const place = steps.indexOf(step);
+  if (place >= 0) undone.push(...steps.splice(place, 1));
+});
 
 // Another model is opened: what was kept of the one before leaves the page at once.
-export const emptyShelf = () => take({ kept: [] });
+export function emptyShelf() {
+  steps.length = undone.length = 0;
+  take({ kept: [] });
+}
 
 export async function loadKept() {
   await inTurn(get);
@@ -107,6 +125,8 @@ function trayBox(item) {
   return box;
 }
 
+const compared = ({ point }) => ({ title: titleOf(point), picture: async () => (await render(state.model, [point]))[0] });
+
 function row(item) {
   const note = make("input", { type: "text", maxLength: 2000, placeholder: "a note", className: "note" });
   const tags = make("input", { type: "text", maxLength: 800, placeholder: "tags, with commas", className: "tags" });
@@ -127,7 +147,7 @@ function row(item) {
   };
   const box = make("div", { className: "kept-row" }, pictureOf(item),
     make("div", {}, make("p", {}, titleOf(item.point), make("span", { className: "quiet", textContent: item.model ? ` kept at ${item.model}` : "" })), note, tags,
-      make("span", { className: "buttons" }, step("\u2191", "Earlier", -1), step("\u2193", "Later", 1), cross(item))));
+      make("span", { className: "buttons" }, step("\u2191", "Earlier", -1), step("\u2193", "Later", 1), compareButton(compared(item)), cross(item))));
   movable(box, item.id);
   box.show = ({ note: text, tags: words }) => {
     for (const [field, value] of [[note, text], [tags, words.join(", ")]]) if (field.value !== value && field !== document.activeElement) field.value = value;

@@ -1,6 +1,7 @@
 // The refine panel: controls made from the recipe's fields, a style picture, before and after.
 import { file, work } from "./api.js";
 import { $, choosePicture, chosen, guarded, make, on, options, state } from "./controls.js";
+import { made } from "./wall.js";
 
 const TITLES = {
   "style.strength": "Strength", "color.mode": "Colors", "color.strength": "Strength of colors", "output.size_px": "Longer side, px",
@@ -69,6 +70,7 @@ const run = guarded(async () => {
     const done = await work({ kind: "refine", model: state.model, point, style, recipe: recipe() }, $("refine-job"));
     if (!done) return;
     const result = await file(done.job);
+    made(done.result.note);
     showAfter(result.url);
     $("compare").scrollIntoView({ block: "nearest" });
     Object.assign($("refine-save"), { href: result.url, download: result.name });

@@ -47,6 +47,8 @@ const KEYS = [
   ["+", "larger", () => { open(); scale(Math.min(16, near() * 1.5)); }],
   ["-", "smaller", () => { open(); scale(Math.max(0.1, near() / 1.5)); }],
   ["f", "full screen", full],
+  ["Ctrl Z", "back: what was before, of every control; under Kept: before the last change there", null],
+  ["Ctrl Shift Z", "forward again", null],
   ["?", "this list", () => ($("keys").open ? $("keys").close() : $("keys").showModal())],
 ];
 
