@@ -27,12 +27,11 @@ from artgan.refine.materials import Materials
 from artgan.refine.networks import pad_by_replication
 from artgan.refine.plan import REPORT, SHEET
 from artgan.refine.recipe import Recipe
-from artgan.refine.style_card import StyleSource, reduced_picture
+from artgan.refine.style_card import reduced_picture, spread_works
 
 _SHEET_PICTURES = 8
 _SHEET_TILE_PX = 192
 _JUDGED_AT_PX = 256
-_STYLE_PICTURES = 16
 _WORST = 8
 
 
@@ -166,18 +165,13 @@ def _judge(recipe: Recipe, materials: Materials, device: torch.device) -> _Judge
     grams: dict[str, np.ndarray] = {}
     total = sum(materials.weights)
     for style, weight in zip(materials.styles, materials.weights, strict=True):
-        works = _spread(style)
+        works = spread_works(style)
         for pixels in works:
             features = _features(backbone, pixels, device)
             for layer in look.style_layers:
                 part = weight / total / len(works) * gram_matrix(features[layer])
                 grams[layer] = grams.get(layer, 0) + part
     return _Judge(backbone, look.style_layers, look.content_layers, grams, device)
-
-
-def _spread(style: StyleSource) -> list[np.ndarray]:
-    indices = np.unique(np.linspace(0, style.count - 1, min(style.count, _STYLE_PICTURES)).round().astype(int))
-    return [style.picture(int(index)) for index in indices]
 
 
 @torch.no_grad()

@@ -31,6 +31,7 @@ from artgan.weights import cache_dir
 _log = logging.getLogger(__name__)
 _VERSION = 1
 _DESCRIBED_AT_PX = 96
+_SPREAD = 16
 _HELD_WORKS = 64  # cards of single works, which neighbouring pictures often share
 
 Card = dict[str, Statistics]
@@ -57,6 +58,12 @@ def source_of_picture(name: str, pixels: np.ndarray) -> StyleSource:
     """Return a style that is one picture, uint8 `[h, w, 3]`."""
     digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
     return StyleSource(name, digest, 1, lambda _: pixels)
+
+
+def spread_works(source: StyleSource) -> list[np.ndarray]:
+    """Return the pictures of a style, uint8 `[h, w, 3]`; of a collection 16 that are evenly spread."""
+    places = np.unique(np.linspace(0, source.count - 1, min(source.count, _SPREAD)).round().astype(int))
+    return [source.picture(int(place)) for place in places]
 
 
 class Cards:

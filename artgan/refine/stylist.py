@@ -12,6 +12,7 @@ from torch import Tensor
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.devices import is_out_of_memory, place
 from artgan.progress import Listener, silent
+from artgan.refine.bounds import Look, bounded, empty_octaves, look_of
 from artgan.refine.canvas import image_tensor
 from artgan.refine.losses import Statistics, mixture
 from artgan.refine.networks import pad_by_replication, pool_by_average
@@ -19,7 +20,7 @@ from artgan.refine.objective import Region, Weights
 from artgan.refine.optimize import Iterate, Settings, Size, noise, resize, scales, stylize
 from artgan.refine.steps.step import MIN_SIDE_PX
 from artgan.refine.steps.style import StyleLook
-from artgan.refine.style_card import Cards, StyleSource, reduced_picture
+from artgan.refine.style_card import Cards, StyleSource, reduced_picture, spread_works
 
 _log = logging.getLogger(__name__)
 OnIterate = Callable[[Iterate], None]
@@ -66,6 +67,7 @@ class Stylist:
         self.backbone = place(pad_by_replication(backbone), device)
         assert isinstance(self.backbone, Backbone)
         self.cards = [Cards(style, self.backbone, look.style_layers, look.loss, look.pooling, look.tile_px) for style in styles]
+        self._looks: dict[int, Look] = {}
         assert look.content_weight is not None
         self.settings = Settings(
             Weights(
@@ -123,7 +125,27 @@ class Stylist:
         given = image_tensor(starts, self.device) if starts else None
         start = self._start() if given is None else lambda size: resize(given, size).clamp(-1, 1)
         stylized = stylize(content, looks, self.backbone, self.settings, on_iterate, start)
-        return [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in stylized]
+        styled = [((image.permute(1, 2, 0) + 1) / 2).cpu().numpy() for image in stylized]
+        areas = [np.max(list(of_picture), 0) > 0 for of_picture in masks] if full_masks else [None] * len(styled)
+        return [self._held(*of_one) for of_one in zip(styled, pictures, areas, strict=True)]
+
+    def _held(self, styled: np.ndarray, picture: np.ndarray, area: np.ndarray | None) -> np.ndarray:
+        """Return a styled picture within bounds, where it was without detail of its own."""
+        octaves = empty_octaves(picture)
+        if not octaves:
+            return styled
+        held = bounded(styled, picture, self._style_look(max(picture.shape[:2])), octaves)
+        return held if area is None else np.where(area[..., None], held, styled)
+
+    def _style_look(self, side: int) -> Look:
+        """Return what the styles have at the size at which a picture of this long side meets them, by their weights."""
+        seen = max(MIN_SIDE_PX, round(side * self.look.style_scale))
+        if seen not in self._looks:
+            looks = [look_of([_seen(pixels, seen) for pixels in spread_works(cards.source)]) for cards in self.cards]
+            shares = np.asarray(self.weights) / sum(self.weights)
+            energies = np.average([look.energies for look in looks], 0, shares)
+            self._looks[seen] = Look(energies, float(np.average([look.chroma for look in looks], weights=shares)))
+        return self._looks[seen]
 
     def _regions(self, content: Tensor, size: Size, masks: Sequence[Tensor]) -> list[Region]:
         look = self.look
@@ -147,6 +169,11 @@ class Stylist:
             return lambda size: noise(size, self.seed)
         picture = self.cards[0].source.picture(0)
         return lambda size: resize(reduced_picture(picture, 4 * max(size), torch.device("cpu")), size).clamp(-1, 1)
+
+
+def _seen(pixels: np.ndarray, side: int) -> np.ndarray:
+    reduced = reduced_picture(pixels, side, torch.device("cpu"))[0]
+    return ((reduced.permute(1, 2, 0) + 1) / 2).numpy()
 
 
 def with_less_memory(
