@@ -31,8 +31,8 @@ def about_works(count: int) -> list[str]:
 
 
 def about_mirroring(count: int) -> list[str]:
-    """Return whether mirrored works would help."""
-    if count >= _MIRRORED_UP_TO:
+    """Return whether mirrored works would help; twice too few are too few."""
+    if not TOO_FEW <= count < _MIRRORED_UP_TO:
         return []
     return [
         f"{count} works are few: where their mirror images would be works too (no writing, no hands that matter), "
