@@ -115,7 +115,7 @@ def read_member(path: Path, key: str) -> bytes:
 def _zip_member(info: zipfile.ZipInfo, encoding: str | None) -> Member:
     name, doubtful = _zip_name(info, encoding)
     is_link = stat.S_ISLNK(info.external_attr >> 16)
-    return Member(info.filename, name.replace("\\", "/"), doubtful, _link_to("another file") if is_link else None)
+    return Member(info.filename, _plain(name), doubtful, _link_to("another file") if is_link else None)
 
 
 def _zip_name(info: zipfile.ZipInfo, encoding: str | None) -> tuple[str, bool]:
@@ -151,7 +151,12 @@ def _tar_member(member: tarfile.TarInfo) -> Member:
         reason = _link_to(member.linkname)
     elif not member.isreg():
         reason = "neither a file nor a folder"
-    return Member(member.name, member.name.replace("\\", "/"), not_read=reason)
+    return Member(member.name, _plain(member.name), not_read=reason)
+
+
+def _plain(name: str) -> str:
+    r"""Return a name with `/` for `\` and without `./`, as `tar -cf x.tar .` has it."""
+    return str(PurePosixPath(name.replace("\\", "/")))
 
 
 def _link_to(target: str) -> str:

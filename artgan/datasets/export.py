@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from PIL import Image
 import artgan
 from artgan import targets
 from artgan.datasets.collection import Collection
-from artgan.errors import DataError, StorageError
+from artgan.errors import ConfigError, DataError, StorageError
 from artgan.progress import Listener, Progress, silent
 from artgan.storage import building
 
@@ -21,6 +22,7 @@ _FILES_PER_FOLDER = 1000
 _MAX_FOLDER = 80  # letters: a name of 255 bytes is the limit of most drives
 _MAX_DIGITS = 3  # years are names: as numbers they would make a dataset of two thousand classes
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip can hold: equal collections make equal archives
+_EXPORTED = re.compile(r"\d{5,}/img\d{8,}\.png|dataset\.json")
 
 
 def export(collection: Collection, out: Path, *, overwrite: bool = False, on_progress: Listener = silent) -> int:
@@ -42,6 +44,7 @@ def export(collection: Collection, out: Path, *, overwrite: bool = False, on_pro
     targets.check_apart(out, [collection.folder])
     if out.suffix.lower() == ".zip":
         targets.output_file("--out", out, (".zip",))
+        _check_former(out)
     else:
         targets.check_former(out, targets.EXPORT)
     write = _write_zip if out.suffix.lower() == ".zip" else _write_folder
@@ -52,6 +55,31 @@ def export(collection: Collection, out: Path, *, overwrite: bool = False, on_pro
     except OSError as error:
         raise StorageError(f"cannot write {out}: {error}") from error
     return len(collection.images)
+
+
+def _check_former(archive: Path) -> None:
+    """Refuse to replace a zip that is no export: originals often lie in one.
+
+    Exports are told by the date that all their members have, and by their names.
+
+    Raises:
+        ConfigError: it is another zip, or a damaged one.
+    """
+    if not archive.exists():
+        return
+    with archive.open("rb") as file:
+        if file.read(2) != b"PK":
+            return
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            ours = all(info.date_time == _EARLIEST and _EXPORTED.fullmatch(info.filename) for info in opened.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        ours = False
+    if not ours:
+        raise ConfigError(
+            f"--out {archive}: is no exported collection that artgan made, and --force replaces nothing else; choose another "
+            f"--out, or remove the file yourself"
+        )
 
 
 def _write_zip(collection: Collection, path: Path, on_progress: Listener) -> None:

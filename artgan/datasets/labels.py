@@ -134,10 +134,13 @@ def _rows(text: str) -> list[dict[str, Any]]:
     Spaces around cells are none of their text.
     """
     found = []
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    if text[:4].casefold() == "sep=":  # a line that Excel reads and no table has
+        text = text.partition("\n")[2]
     for delimiter in (*_DELIMITERS, _DELIMITERS[0]):
         reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
         found = [{_trimmed(key): _trimmed(value) for key, value in row.items()} for row in reader]
-        if found and set(_NAME_KEYS).intersection(found[0]):
+        if found and any(_is_called(key, _NAME_KEYS) for key in found[0]):
             break
     return found
 
@@ -147,7 +150,10 @@ def _trimmed(cell: Any) -> Any:
 
 
 def _dataset_json(content: Any) -> dict[str, str] | None:
-    pairs = content.get("labels")
+    if not isinstance(content, dict):
+        raise ValueError('expected {"labels": [["a.png", 0], ...]}')
+    labels = content.get("labels") or []
+    pairs = [(name, label) for name, label in (labels.items() if isinstance(labels, dict) else labels) if label is not None]
     if not pairs:
         return None
     names = content.get("classes")
@@ -158,14 +164,19 @@ def _dataset_json(content: Any) -> dict[str, str] | None:
 
 
 def _column(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[str, str] | None:
-    keys = set(rows[0]) if rows else set()
-    name_key = next((key for key in _NAME_KEYS if key in keys), None)
-    label_key = next((key for key in columns if key in keys), None)
+    keys = list(rows[0]) if rows else []
+    name_key, label_key = (
+        next((key for name in wanted for key in keys if _is_called(key, [name])), None) for wanted in (_NAME_KEYS, columns)
+    )
     if name_key is None:
         raise ValueError(f"expected a column {' or '.join(_NAME_KEYS)}, got {', '.join(sorted(map(str, keys))) or 'no rows'}")
     if label_key is None:
         return None
     return {_key(str(row[name_key])): _text(row[label_key]) for row in rows if row.get(label_key) not in (None, "")}
+
+
+def _is_called(key: Any, names: Sequence[str]) -> bool:
+    return isinstance(key, str) and key.casefold() in map(str.casefold, names)
 
 
 def _text(label: Any) -> str:

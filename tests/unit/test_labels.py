@@ -190,6 +190,8 @@ ENCODED = {
     "cp1252": TABLE.encode("cp1252"),
     "semicolons": TABLE.replace(",", ";").encode(),
     "spaces and quotes": b'"file_name", "label"\n"1.png", "Malm\xc3\xb6 "\n 2.png , \xc3\x85rhus\n',
+    "line ends of old Macs": TABLE.replace("\n", "\r").encode(),
+    "Excel's first line, capitals": b"sep=;\r\n" + TABLE.title().replace(".Png", ".png").replace(",", ";").encode(),
     "tabs and CRLF": TABLE.replace(",", "\t").replace("\n", "\r\n").encode(),
 }
 
@@ -214,6 +216,11 @@ def test_a_dataset_json_is_json_wherever_it_lies(drawn_files, tmp_path):
     table = json.dumps({"labels": [["00000/1.png", 0], ["00000/2.png", 10]]}).encode()
     content = placed(["set/00000/1.png", "set/00000/2.png"], drawn_files) | {"set/dataset.json": table}
     assert list(classes_of(write_zip(tmp_path / "set.zip", content)).values()) == ["00", "10"]
+    content["set/dataset.json"] = json.dumps({"labels": {"00000/1.png": 3, "00000/2.png": None}}).encode()
+    assert list(classes_of(write_zip(tmp_path / "half.zip", content), unlabelled="drop").values()) == ["3"]
+    content["set/dataset.json"] = b"[1, 2]"
+    with pytest.raises(DataError, match=r"expected \{.labels.: "):
+        classes_of(write_zip(tmp_path / "list.zip", content))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

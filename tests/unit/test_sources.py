@@ -46,7 +46,7 @@ def test_folder_zip_and_tar_make_the_same_collection(tmp_path, drawn_files):
         write_folder(tmp_path / "folder", drawn_files),
         write_zip(tmp_path / "art.zip", drawn_files),
         write_tar(tmp_path / "art.tar", drawn_files),
-        write_tar(tmp_path / "art.tar.gz", drawn_files, "w:gz"),
+        write_tar(tmp_path / "art.tar.gz", {f"./{name}": data for name, data in drawn_files.items()}, "w:gz"),
     ]
     hashes = set()
     for number, source in enumerate(sources):
@@ -54,6 +54,7 @@ def test_folder_zip_and_tar_make_the_same_collection(tmp_path, drawn_files):
         prepare([source], out, LOOK, workers=1 + number % 2)
         hashes.add(open_collection(out).pixel_hash)
         assert open_collection(out).classes == ("circles", "waves")
+        assert [line["name"] for line in read_index(out)] == sorted(drawn_files)
     assert len(hashes) == 1
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -168,6 +169,21 @@ def test_a_file_never_replaces_a_folder_nor_a_folder_a_file(collection, art, tmp
             export(collection, out, overwrite=True)
     assert snapshot(tmp_path / "art.zip")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("member", ["00000/img00000000.png", "painting.png", None])
+def test_a_zip_of_somebody_elses_is_never_replaced(member, collection, tmp_path):
+    """Whatever its members are called: the training tools of others name them so too."""
+    archive = tmp_path / "art.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        if member:
+            opened.writestr(member, b"picture")
+    if member is None:
+        archive.write_bytes(b"PK\3\4 and no more")
+    before = archive.read_bytes()
+    with pytest.raises(ConfigError, match="is no exported collection that artgan made"):
+        export(collection, archive, overwrite=True)
+    assert archive.read_bytes() == before
 
 
 def test_samples_that_were_stopped_before_their_sheet_may_be_made_again(trained_model, tmp_path):
