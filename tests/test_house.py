@@ -24,6 +24,7 @@ FLOORS = [
         "seeding",
         "progress",
         "storage",
+        "object_store",
         "overview",
         "side_files",
         "targets",

@@ -59,11 +59,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     with enduring_streams(), noted_interrupts() as was_interrupted:
         try:
-            app(words, prog_name="artgan")
+            _run(words)
         except (Exception, Interrupted) as error:
             if was_interrupted():
                 _interrupted(words)
             _report(error, words)
+
+
+def _run(words: list[str]) -> None:
+    if not any("://" in word for word in words):
+        app(words, prog_name="artgan")
+        return
+    from artgan.cli.delivery import run_delivering
+
+    run_delivering(words, lambda words: app(words, prog_name="artgan"))
 
 
 def _report(error: BaseException, words: Sequence[str]) -> NoReturn:

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from artgan import targets
-from artgan.datasets import remote
+from artgan import object_store, targets
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
 from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
@@ -88,7 +87,7 @@ def prepare(
     crew = Workers(workers) if isinstance(workers, int) else workers
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already: choose another --out, or replace it with --force")
-    local = [Path(source) for source in sources if not remote.is_url(str(source))]
+    local = [Path(source) for source in sources if not object_store.is_url(str(source))]
     targets.check_apart(out, local)
     targets.check_former(out, targets.COLLECTION)
     listing = list_for(sources, out, reading, use_labels=use_labels, unlabelled=unlabelled)

@@ -1,19 +1,12 @@
 """Pictures behind URLs: object stores, data hubs and web folders, through fsspec (the `cloud` extra)."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
-from artgan.errors import DataError, StorageError
+from artgan.errors import DataError
+from artgan.object_store import open_store, reason_of
 
 MAX_FILE_BYTES = 512 << 20
-_HERE = ("file", "local", "memory")
-
-
-def is_url(source: str) -> bool:
-    """Return whether a source is a URL such as `s3://bucket/scans` and not a path."""
-    scheme, separator, _ = source.partition("://")
-    return bool(separator) and scheme.isalnum()
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ def files_below(url: str) -> list[Remote]:
         DataError: nothing is there, or it cannot be listed.
         StorageError: the extra is missing, or `--offline` forbids it.
     """
-    system, path = _open(url)
+    system, path = open_store(url)
     try:
         if "*" in path:
             root = path[: path.index("*")].rpartition("/")[0]
@@ -42,7 +35,7 @@ def files_below(url: str) -> list[Remote]:
         else:
             root, found = path.rstrip("/"), system.find(path, detail=True)
     except Exception as error:  # every store has errors of its own
-        raise DataError(f"source {url} cannot be listed: {_reason(error)}") from error
+        raise DataError(f"source {url} cannot be listed: {reason_of(error)}") from error
     files = [
         Remote(system.unstrip_protocol(match), match.removeprefix(root).lstrip("/"), _version(facts))
         for match, facts in found.items()
@@ -65,12 +58,12 @@ def read_url(url: str) -> bytes:
     Raises:
         DataError: it cannot be read, or is larger than 512 MB.
     """
-    system, path = _open(url)
+    system, path = open_store(url)
     try:
         with system.open(path, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except Exception as error:
-        raise DataError(f"cannot be read: {_reason(error)}") from error
+        raise DataError(f"cannot be read: {reason_of(error)}") from error
     if len(data) > MAX_FILE_BYTES:
         raise DataError(f"larger than {MAX_FILE_BYTES / 1e6:.0f} MB")
     return data
@@ -82,27 +75,8 @@ def open_url(url: str) -> Any:
     Raises:
         DataError: it cannot be opened.
     """
-    system, path = _open(url)
+    system, path = open_store(url)
     try:
         return system.open(path, "rb")
     except Exception as error:
-        raise DataError(f"source {url} cannot be opened: {_reason(error)}") from error
-
-
-def _open(url: str) -> tuple[Any, str]:
-    scheme = url.partition("://")[0].lower()
-    if scheme not in _HERE and os.environ.get("ARTGAN_OFFLINE", "") not in ("", "0"):
-        raise StorageError(f"source {url}: --offline forbids to read it; fetch it first and give the folder")
-    try:
-        from fsspec.core import url_to_fs
-
-        return url_to_fs(url)
-    except ImportError as error:
-        raise StorageError(f"source {url} needs more packages: pip install 'artgan[cloud]' ({error})") from error
-    except ValueError as error:
-        raise DataError(f"source {url}: {error}") from error
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        raise DataError(f"source {url} cannot be opened: {reason_of(error)}") from error

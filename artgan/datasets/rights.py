@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from artgan import object_store
 from artgan.datasets import remote
 from artgan.errors import ArtganError
 
@@ -39,7 +40,7 @@ def _card_of(source: str) -> bytes | None:
             return remote.read_url(_HUB + "/".join(owner_and_name) + "/" + _CARD)
         except ArtganError:
             return b""
-    if remote.is_url(source) or not (Path(source) / _CARD).is_file():
+    if object_store.is_url(source) or not (Path(source) / _CARD).is_file():
         return None
     with (Path(source) / _CARD).open("rb") as file:
         return file.read(_MAX_CARD_BYTES)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from artgan import object_store
 from artgan.datasets import archives, films, parquet, remote
 from artgan.datasets.fates import PASSED_OVER, REJECTED, Fate
 from artgan.datasets.folder_labels import with_folder_labels
@@ -79,7 +80,7 @@ def list_files(sources: Sequence[Path | str], reading: Reading | None = None) ->
     reading = reading or Reading()
     listing = Listing()
     for number, source in enumerate(sources):
-        is_url = isinstance(source, str) and remote.is_url(source)
+        is_url = isinstance(source, str) and object_store.is_url(source)
         files = _files_behind(str(source)) if is_url else _files_of(Path(source), reading, listing.notes)
         listing.files += [replace(row, source=number) for file in files for row in _with_rows(file, reading, listing.notes)]
     if not listing.files:
