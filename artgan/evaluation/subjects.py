@@ -146,7 +146,7 @@ def folder_subject(collection: Collection, folder: Path, num_generated: int | No
     Raises:
         DataError: fewer pictures than `num_generated`, or a collection of tiles; on reading, a file that is no picture.
     """
-    named = [file for file in find_files([folder]) if Path(file.name).suffix.lower() in SUFFIXES]
+    named = [file for file in find_files([folder]) if file.is_row or file.suffix.lower() in SUFFIXES]
     files = [file for file in named if not _is_sheet(file)]
     count = len(files) if num_generated is None else num_generated
     if len(files) < max(count, 2):

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artgan.cli import main
+from artgan.datasets.prepare import prepare
+from artgan.datasets.recipe import Recipe
 from artgan.decode import decode
 from artgan.decode.encodings import encode_srgb, shoulder
 from artgan.errors import DataError
@@ -160,6 +163,30 @@ def test_a_jpeg_within_a_jpeg_xl_is_that_jpeg(tmp_path):
     packed, plain = (decode((tmp_path / name).read_bytes()) for name in ("a.jxl", "a.jpg"))
     assert (packed.format, packed.profile, packed.orientation) == ("JXL", "plain 1.8", 6)
     assert np.array_equal(packed.pixels, plain.pixels)
+
+
+def test_every_format_is_a_work_a_content_and_a_palette(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.psd").write_bytes(files.psd(PLANES, 3))
+    Image.fromarray(EIGHT).save(folder / "b.png")
+    try:
+        import pillow_heif
+        import pillow_jxl  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        pillow_heif.from_pillow(Image.fromarray(EIGHT)).save(folder / "c.heic", quality=-1, chroma=444)
+        Image.fromarray(EIGHT).save(folder / "d.jxl", lossless=True)
+        (folder / "e.dng").write_bytes(files.camera_raw((40000, 16000, 6000)))
+    names = sorted(path.stem for path in folder.iterdir())
+    for palette in folder.iterdir():
+        out = tmp_path / palette.stem
+        with pytest.raises(SystemExit) as ended:
+            main(["--quiet", "refine", str(folder), "--palette", str(palette), "--out", str(out), "--engine", "none"])
+        assert not ended.value.code
+        assert sorted(path.stem for path in out.glob("?.png")) == names
+    assert prepare([folder], tmp_path / "works", Recipe(32, 32, duplicates="keep")).count == len(names)
 
 
 # Light

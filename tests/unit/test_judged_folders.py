@@ -33,6 +33,8 @@ def scans(tmp_path_factory):
         mounted.save(folder / f"{index}.png")
         if index % 3 == 0:
             work.save(folder / f"{index}-photo.jpg", quality=90)
+    for name in (".DS_Store", "._0.png", "0.txt", "README.md", "labels.json"):  # which are no pictures
+        (folder / name).write_bytes(b"\0\5\x16\7")
     return folder
 
 
@@ -53,6 +55,17 @@ def test_the_source_of_a_collection_is_the_collection_pixel_by_pixel(recipe, sca
     kept = [line for line in read_index(collection.folder) if line["status"] == "kept"]
     assert len(kept) >= 9
     assert all(np.array_equal(pixels[line["name"]], collection.images[line["row"]]) for line in kept)
+
+
+def test_a_table_of_pictures_is_judged_too(scans, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra 'cloud'")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'cloud'")
+    pictures = [path.read_bytes() for path in sorted(scans.glob("[0-9].png"))]
+    parquet.write_table(pyarrow.table({"image": pictures}), tmp_path / "works.parquet")
+    prepare([tmp_path / "works.parquet"], tmp_path / "out", Recipe(32, 32, holdout=0))
+    collection = open_collection(tmp_path / "out")
+    subject = folder_subject(collection, tmp_path / "works.parquet", None)
+    assert np.array_equal(np.stack(list(subject.pictures(range(subject.count)))), collection.images)
 
 
 def test_the_way_of_before_is_there_and_is_another_protocol(scans, tmp_path):
