@@ -127,6 +127,8 @@ def output_folder(path: Path, force: bool, kind: Kind, sources: Iterable[Path] =
     if path.exists() and not path.is_dir():
         raise ConfigError(f"--out {path}: is a file; give a folder")
     if path.is_dir() and any(path.iterdir()) and not (force or going_on):
+        if path == Path():  # an unset variable of a shell, as often as a wish
+            raise ConfigError("--out is empty, or the folder that you are in, which holds files: give a folder of its own")
         raise ConfigError(f"--out {path}: the folder is not empty; choose another, or add --force to write into it")
     if not going_on:
         check_former(path, kind)

@@ -5,6 +5,7 @@ import os
 import shutil
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +220,11 @@ def test_another_programs_file_of_the_same_name_is_no_sign(kind, tmp_path):
         targets.check_former(tmp_path, kind)
     (tmp_path / kind.sign).write_text(json.dumps({kind.key: 1}))
     targets.check_former(tmp_path, replace(kind, whole=None))
+
+
+def test_an_empty_out_is_not_the_folder_that_one_is_in(tmp_path, monkeypatch):
+    """`--out "$OUT"` with OUT unset; --force there is no advice to give."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="--out is empty, or the folder that you are in, which holds files: give a folder"):
+        targets.output_folder(Path(""), False, targets.SAMPLES)
