@@ -107,15 +107,21 @@ def fetch(url: str, folder: Path, on_progress: Listener) -> Path:
     target = folder / hashlib.sha256(text).hexdigest()[:_KEY_LETTERS] / PurePosixPath(root).name
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with building(target, by_many=True) as partial:
-        for name, entry in track(entries.items(), "fetching", len(entries), "files", on_progress):
-            path = partial / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _asking(url, lambda entry=entry, path=path: system.get_file(f"{root}/{entry['key']}", str(path)))  # type: ignore[misc]
-            if not path.is_file() or file_sha256(path) != entry["sha256"]:
-                raise DataError(f"{url}/{entry['key']}: is not the file that {MANIFEST} names ({name}); deliver it again")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with building(target, by_many=True) as partial:
+            for name, entry in track(entries.items(), "fetching", len(entries), "files", on_progress):
+                _fetch_file(system, f"{root}/{entry['key']}", partial / name, entry["sha256"], url)
+    except (OSError, ValueError) as error:  # a name that no disk can have, too
+        raise StorageError(f"{url}: cannot be kept in {target}: {error}") from error
     return target
+
+
+def _fetch_file(system: Any, key: str, path: Path, sha256: str, url: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _asking(url, lambda: system.get_file(key, str(path)))
+    if not path.is_file() or file_sha256(path) != sha256:
+        raise DataError(f"{url}: {key} is not the file that {MANIFEST} names; deliver it again")
 
 
 def _entries(text: bytes, url: str) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 Few examples, always the same ones; `--long` takes many others. What each reader is held to stands in tests/faults/strangers.py.
 """
 
+import hashlib
 import io
 import itertools
 import json
@@ -31,7 +32,9 @@ from artgan.generation.model_folder import load_model
 from artgan.generation.point import point_from
 from artgan.importing import unpickle
 from artgan.metadata import read_credits, read_metadata, resolution_of
+from artgan.object_store import fetch
 from artgan.overview import is_sheet
+from artgan.progress import silent
 from artgan.refine.enlarging.folder import read_enlarger
 from artgan.refine.feedforward import read_network
 from artgan.refine.fit_state import HeldFit
@@ -292,6 +295,26 @@ def test_parquet(place, monkeypatch, drawn_files):
             read_all(folder, folder)
 
     example()
+
+
+def test_manifests_of_results(place, monkeypatch):
+    store = pytest.importorskip("fsspec").filesystem("memory")
+    sha256 = hashlib.sha256(b"pixels").hexdigest()
+    entry = {"key": f"{sha256[:32]}/a.png", "sha256": sha256, "bytes": 6}
+    manifest = {"format": 1, "artgan": "1.0", "files": {"a.png": entry, "circles/a.png": entry}}
+    store.pipe_file(f"/stranger/{entry['key']}", b"pixels")
+
+    @settings()
+    @given(changes, edits, st.booleans())
+    def example(made, edited, as_document):
+        folder = place()
+        text = plain(changed(manifest, made)).encode() if as_document else mangled(plain(manifest).encode(), edited)
+        store.pipe_file("/stranger/manifest.json", text)
+        with strangers_file(folder, monkeypatch):
+            fetch("memory://stranger", folder / "cache", silent)
+
+    example()
+    store.rm("/stranger", recursive=True)
 
 
 def pictures():

@@ -57,13 +57,13 @@ def test_sigkill_at_random_moments_never_loses_the_run(kills, collection_folder,
 
 def _wait_for_progress(folder, reached, process):
     """Wait until the process has saved a checkpoint of its own."""
-    for _ in range(600):
+    for _ in range(3000):  # generous: other work may have the processor
         checkpoints = list_checkpoints(folder / "checkpoints") if (folder / "checkpoints").is_dir() else []
         if checkpoints and int(checkpoints[-1].name.removeprefix("images-")) > reached:
             return
         assert process.poll() is None, "the trainer ended before it was killed"
         time.sleep(0.1)
-    raise AssertionError("the trainer made no progress in a minute")
+    raise AssertionError("the trainer made no progress in five minutes")
 
 
 @pytest.mark.slow
