@@ -25,7 +25,9 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Folder of the run; training goes on where it stopped.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Override one value: key=value.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop cleanly after this much training; resumable.")] = None,
-    init: Annotated[Path | None, typer.Option(help="Start a new run from this model or run; what fits is taken.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Start from this model, run or checkpoint; from one of 1/2, 1/4, ... the size it grows.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how much memory, time and disk it takes, then stop.")] = False,
     preview_augment: Annotated[Path | None, typer.Option(help="Write a sheet of augmented works, then stop.")] = None,
     print_schema: Annotated[bool, typer.Option("--print-schema", help="Print the JSON schema of the config.")] = False,

@@ -105,12 +105,12 @@ def is_model_or_run(path: Path) -> bool:
 
 
 def find_model(path: Path) -> Path:
-    """Return the model folder that a user means: the folder itself, or the best or otherwise the latest model of a run.
+    """Return the model folder that a user means: the folder itself, or the best or otherwise the latest of a run.
 
     Raises:
         CheckpointError: there is none.
     """
-    for candidate in (path, path / "model" / "best", path / "model" / "latest"):
+    for candidate in (path, path / "model" / "best", path / "model" / "latest", path / "best", path / "latest"):
         if (candidate / "config.json").is_file():
             return candidate
     if not path.exists():

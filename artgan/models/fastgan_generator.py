@@ -9,6 +9,8 @@ picture. Smaller maps keep the zeros: borders tell a convolution where it is, an
 (docs/decisions.md). Sampling uses the running averages of batch norm, so an image never depends on its neighbours.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -16,11 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from artgan import seeding
 from artgan.errors import ConfigError
 from artgan.models.base_grid import base_grid
 from artgan.models.batch_norm import BatchNorm
 from artgan.models.contract import GeneratorNetwork
-from artgan.models.layers import EqualLinear, Mapping, gated_linear_unit, initialize
+from artgan.models.layers import GLU_AT_REST, EqualLinear, Mapping, gated_linear_unit, initialize
 
 # Feature channels after each doubling of the base grid, as multiples of `width` (the paper's ngf): 4, 8, 16, ... px.
 _CHANNELS = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)
@@ -31,6 +34,7 @@ _MIN_CHANNELS = 8
 Padding = Literal["mixed", "zeros"]
 _STYLE_STD = 0.3  # of the weights from styles to scales: from near zero, only the base grid learns to heed its styles
 _MIRRORED_FROM_PX = 17  # maps of this side and above, with mixed padding
+_GROWN_ON = 16  # pictures whose colors give the statistics of new stages
 
 
 class SkipLayerExcitation(nn.Module):
@@ -46,6 +50,13 @@ class SkipLayerExcitation(nn.Module):
         gate = F.silu(self.squeeze(F.adaptive_avg_pool2d(small, 4)))  # [N, C_large, 1, 1]
         return large * (2 * self.excite(gate).sigmoid())
 
+    @torch.no_grad()
+    def pass_colors(self) -> None:
+        """Gate the first three channels by 1."""
+        assert self.excite.bias is not None
+        self.excite.weight[:3].zero_()
+        self.excite.bias[:3].zero_()
+
 
 class StyledConv(nn.Module):
     """Convolution, batch norm, channels scaled by 1 + A w, gated linear unit; the size of the map is kept."""
@@ -60,6 +71,33 @@ class StyledConv(nn.Module):
         """Map `[N, C_in, H, W]` with styles `[N, style_dim]` to `[N, C_out, H, W]`."""
         scale = 1 + self.scale(styles)  # [N, 2 C_out]
         return gated_linear_unit(self.norm(self.conv(x)) * scale[:, :, None, None])
+
+    @contextmanager
+    def passing_colors(self, kernel: Tensor) -> Iterator[None]:
+        """Make the first three channels a convolution of what comes in, `[3, C_in, 3, 3]`: their gates and styles rest.
+
+        Batch norm is to change nothing either: its statistics are those of the first pass within the context.
+        """
+        half = len(self.conv.weight) // 2
+        with torch.no_grad():
+            self.conv.weight[:3] = kernel
+            self.norm.weight[half : half + 3] = 0
+            for rows in (slice(0, 3), slice(half, half + 3)):
+                self.scale.weight[rows] = 0
+
+        def take_statistics(_: nn.Module, __: tuple[Tensor, ...], x: Tensor) -> None:
+            norm = self.norm
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            variance, mean = torch.var_mean(x, (0, 2, 3))
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+            norm.weight[:3] = torch.sqrt(variance[:3] + norm.eps)
+            norm.bias[:3] = mean[:3]
+
+        handle = self.conv.register_forward_hook(take_statistics)
+        yield
+        handle.remove()
 
 
 class Stage(nn.Module):
@@ -141,6 +179,33 @@ class Generator(GeneratorNetwork):
             maps.append(x)
         return torch.tanh(self.to_rgb(maps[-1]))
 
+    @torch.no_grad()
+    def grow_from(self, small: "Generator") -> None:
+        """Colors before the tanh pass through the first three channels of the new stages; no other has a weight in RGB."""
+        known = len(small.stages)
+        kernel = _after_doubling(small.to_rgb.weight)
+        with ExitStack() as stack:
+            for index, stage in enumerate(list(self.stages)[known:], start=known + 1):
+                assert isinstance(stage, Stage)
+                for conv in stage.convs:
+                    assert isinstance(conv, StyledConv)
+                    stack.enter_context(conv.passing_colors(kernel))
+                    kernel = _colors_only(len(conv.conv.weight) // 2, conv.conv.weight) / GLU_AT_REST
+                if str(index) in self.excitations:
+                    excitation = self.excitations[str(index)]
+                    assert isinstance(excitation, SkipLayerExcitation)
+                    excitation.pass_colors()
+            self.to_rgb.weight.copy_(kernel)
+            assert self.to_rgb.bias is not None
+            assert small.to_rgb.bias is not None
+            self.to_rgb.bias.copy_(small.to_rgb.bias)
+            latents = torch.from_numpy(seeding.normal(0, "grow/latents", 0, _GROWN_ON, self.latent_dim)).to(self.to_rgb.weight)
+            assert isinstance(self.mapping, Mapping)
+            classes = self.mapping.embedding.num_embeddings if self.mapping.embedding is not None else 1
+            was_training = self.training
+            self.eval()(latents, torch.arange(_GROWN_ON, device=latents.device) % classes)
+            self.train(was_training)
+
     def level_of(self, tensor: str) -> int | None:
         """Stage k follows doubling k + 1; an excitation is counted where it acts."""
         room, number, *_ = tensor.split(".")
@@ -153,3 +218,20 @@ class Generator(GeneratorNetwork):
 
 def _mode(mirrored: bool) -> Literal["reflect", "zeros"]:
     return "reflect" if mirrored else "zeros"
+
+
+def _after_doubling(kernel: Tensor) -> Tensor:
+    """Return a kernel `[3, C, 3, 3]` for the map doubled by its nearest pixels: the mean of four results is what it gave.
+
+    Along one side (a, b, c) becomes (2a, b - a - c, 2c): the two results are 2a x[i-1] + (b - a + c) x[i] and
+    (b + a - c) x[i] + 2c x[i+1].
+    """
+    spread = kernel.new_tensor([[2, 0, 0], [-1, 1, -1], [0, 0, 2]])
+    return spread @ kernel @ spread.T
+
+
+def _colors_only(channels: int, like: Tensor) -> Tensor:
+    """Return the kernel `[3, channels, 3, 3]` that takes the first three channels as they are."""
+    kernel = like.new_zeros(3, channels, 3, 3)
+    kernel[range(3), range(3), 1, 1] = 1
+    return kernel

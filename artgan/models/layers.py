@@ -11,6 +11,7 @@ from torch.nn.utils import parametrizations, parametrize
 LEAKY_SLOPE = 0.2
 # sqrt(1 / E[sigmoid(b)^2]) for b ~ N(0, 1): keeps the variance of a gated linear unit at 1.
 _GLU_GAIN = 1.847
+GLU_AT_REST = _GLU_GAIN / 2  # what a gated linear unit makes of 1 while its gate is zero
 _WEIGHT_STD = 0.02
 NEAR_ZERO = 0.01  # standard deviation of weights that start a branch as if it were not there
 _CLASS_DIM = 64

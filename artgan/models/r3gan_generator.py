@@ -136,6 +136,20 @@ class Generator(GeneratorNetwork):
             x = stage(x if px == "4" else double(x))
         return self.to_rgb(x)
 
+    @torch.no_grad()
+    def grow_from(self, small: "Generator") -> None:
+        """Residual blocks start as the identity, and 1x1 convolutions commute with doubling: what narrows takes RGB's place."""
+        rgb = small.to_rgb.weight
+        for px in list(self.stages)[len(small.stages) :]:
+            if px in self.narrow:
+                lengths = rgb.flatten(1).norm(dim=1).clamp_min(1e-8)[:, None, None, None]
+                narrow = self.narrow[px].weight
+                assert isinstance(narrow, nn.Parameter)
+                narrow[:3] = rgb / lengths  # as long as the rows of a fresh start
+                rgb = torch.zeros_like(narrow[:3, :1]).repeat(1, len(narrow), 1, 1)
+                rgb[range(3), range(3)] = lengths[:, 0]
+        self.to_rgb.weight.copy_(rgb)
+
     def level_of(self, tensor: str) -> int | None:
         """Stages, and what narrows before them, are named by their side, 4 for the base grid."""
         room, *rest = tensor.split(".")

@@ -208,6 +208,14 @@ class Generator(GeneratorNetwork):
         assert rgb is not None
         return rgb
 
+    @torch.no_grad()
+    def grow_from(self, small: "Generator") -> None:
+        """Pictures are sums of all blocks' RGB: the new blocks' is zero."""
+        for block in list(self.blocks.values())[len(small.blocks) :]:
+            assert isinstance(block, Block)
+            block.to_rgb.weight.zero_()
+            block.rgb_bias.zero_()
+
     def level_of(self, tensor: str) -> int | None:
         """Blocks are named by their side, 4 for the base grid."""
         room, side, *_ = tensor.split(".")

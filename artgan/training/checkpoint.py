@@ -89,6 +89,11 @@ def spare_checkpoints(folder: Path) -> list[Path]:
     return [*sorted(folder.glob(f"{_RUINED}{_PREFIX}*")), *list_checkpoints(folder)[:-1]]
 
 
+def is_checkpoint(folder: Path) -> bool:
+    """Return whether a folder is one checkpoint, rather than a run or a model."""
+    return folder.name.startswith(_PREFIX) and (folder / "state.json").is_file()
+
+
 def set_aside(checkpoint: Path) -> None:
     """Give a checkpoint that training breaks down from another name, so that the one before it is the newest."""
     aside = checkpoint.with_name(f"{_RUINED}{checkpoint.name}")

@@ -135,7 +135,7 @@ def _open(order: Order, world: World, say: Say, on_progress: Listener) -> tuple[
     for line in describe(session, found):
         say(line)
     if transfers and world.is_first and not order.dry:
-        content = {"format": 1, "source": str(order.init), **{x.network: {"taken": x.taken, "left": x.left} for x in transfers}}
+        content = {"format": 1, "source": str(order.init), **{x.network: x.as_dict() for x in transfers}}
         (order.run / INIT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return replace(session, micro_batch=found.micro_batch), judge, found
 

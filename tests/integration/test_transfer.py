@@ -5,18 +5,24 @@ import re
 
 import pytest
 import torch
+from torch.nn import functional as F
 
+from artgan import seeding
 from artgan.config import with_values
 from artgan.datasets.collection import open_collection
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.errors import ConfigError
+from artgan.evaluation import Judge
 from artgan.generation.model_folder import load_model
+from artgan.models.resample import double
 from artgan.training.checkpoint import load_newest
+from artgan.training.loop import train
 from artgan.training.session import open_session
+from artgan.training.state import state_tensors
 from artgan.training.transfer import check_frozen, start_from
 from tests.integration.test_cli import SET, artgan, refused
-from tests.integration.test_resume import combined, run, squeezenet_weights, tiny
+from tests.integration.test_resume import TINY, assert_same, combined, run, squeezenet_weights, stop_after, tiny
 
 
 def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_path):
@@ -35,9 +41,111 @@ def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_pa
     )
     assert discriminator.network == "discriminator"
     assert discriminator.taken
-    assert re.search(r"generator: \d+ of \d+ tensors taken over; starting anew: \d+, ", str(generator))
-    with pytest.raises(ConfigError, match=r"is a fastgan generator, this run has model\.generator = 'r3gan'"):
-        start_from(open_session(tiny(model__generator="r3gan"), larger, tmp_path / "third"), tmp_path / "first")
+    assert re.search(r"colors alone at first: \d+ of \d+ tensors taken over; starting anew: \d+, ", str(generator))
+
+
+NETWORKS = {"fastgan": {}, "stylegan2": {"objective.name": "nonsaturating"}, "r3gan": {"objective.name": "relativistic"}}
+
+
+def config_of(network):
+    return combined(
+        {"model.generator": network, "model.discriminator": network, **NETWORKS[network], "training.total_kimg": 0.008}
+    )
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_grown_generator_makes_the_same_pictures_larger(collection, sources, tmp_path, network):
+    """By one doubling and by two: averages bring the small pictures back; those that double RGB itself give just that."""
+    run(config_of(network), collection, tmp_path / "first")
+    small = load_model(tmp_path / "first").generator
+    latents = torch.from_numpy(seeding.normal(7, "test", 0, 4, small.latent_dim))
+    with torch.no_grad():
+        expected = small(latents)
+    for side in (64, 128):
+        if not (tmp_path / f"c{side}").exists():
+            prepare([sources], tmp_path / f"c{side}", Recipe(side, side))
+        session = open_session(config_of(network), open_collection(tmp_path / f"c{side}"), tmp_path / f"run{side}")
+        generator, discriminator = start_from(session, tmp_path / "first")
+        theirs, state = small.state_dict(), session.state
+        carried = [name for name in theirs if network == "stylegan2" or not name.startswith("to_rgb.")]
+        assert all(torch.equal(state.generator.state_dict()[name], theirs[name]) for name in carried)
+        assert set(carried) == set(generator.taken)
+        assert discriminator.taken
+        assert discriminator.left
+        assert str(generator).startswith(f"generator grown from 32x32 to {side}x{side} px, ")
+        assert_same(state.ema.state_dict(), state.generator.state_dict())
+        with torch.no_grad():
+            large = state.ema(latents)
+        if network == "fastgan":  # the mean holds before the tanh, and mirrored borders see other pixels
+            back = F.avg_pool2d(torch.atanh(large.double()), side // 32)
+            assert torch.allclose(back[:, :, 1:-1, 1:-1].tanh(), expected.double()[:, :, 1:-1, 1:-1], atol=1e-4)
+            assert (back.tanh() - expected).abs().mean() < 0.02
+        else:
+            enlarged = double(expected) if side == 64 else double(double(expected))
+            assert torch.allclose(large, enlarged, atol=1e-5)
+
+
+def test_a_grown_run_learns_in_its_new_stages_and_resumes_exactly(collection, sources, tmp_path):
+    config = tiny(model__discriminator="fastgan", training__total_kimg=0.032)
+    run(with_values(config, {"training.total_kimg": 0.008}), collection, tmp_path / "first")
+    prepare([sources], tmp_path / "larger", Recipe(64, 64))
+    larger = open_collection(tmp_path / "larger")
+
+    def grown(folder, stop_requested=lambda session: None):
+        judge = Judge(config.evaluation.features, larger, torch.device("cpu"))
+        session = open_session(config, larger, folder)
+        if not session.resumed_at:
+            start_from(session, tmp_path / "first")
+        before = {name: x.clone() for name, x in session.state.generator.named_parameters()}
+        train(session, judge, stop_requested=lambda: stop_requested(session))
+        return before, session.state
+
+    before, whole = grown(tmp_path / "whole")
+    still = {name for name, x in whole.generator.named_parameters() if torch.equal(x, before[name])}
+    assert not still
+    grown(tmp_path / "parts", stop_after(5))
+    _, resumed = grown(tmp_path / "parts")
+    assert_same(state_tensors(whole), state_tensors(resumed))
+
+
+def test_a_checkpoint_and_the_models_of_a_run_are_starts_too(collection, tmp_path):
+    first, _ = run(tiny(model__discriminator="fastgan", training__total_kimg=0.02), collection, tmp_path / "first")
+    newest = max((tmp_path / "first" / "checkpoints").iterdir())
+    session = open_session(tiny(model__discriminator="fastgan"), collection, tmp_path / "second")
+    generator, discriminator = start_from(session, newest)
+    assert not generator.left
+    assert not discriminator.left
+    assert_same(session.state.ema.state_dict(), first.ema.state_dict())
+    assert_same(session.state.discriminator.state_dict(), first.discriminator.state_dict())
+    assert len(start_from(session, tmp_path / "first" / "model")) == 1  # a model has no discriminator
+
+
+@pytest.mark.parametrize(
+    ("side", "values", "said"),
+    [
+        (32, {"model.generator": "r3gan"}, r"is a fastgan generator, this run has model\.generator = 'r3gan': set "),
+        (32, {"model.width": 16}, r"has model\.width = 8, this run 16, so that its tensors do not fit: set model\.width=8, or"),
+        (32, {"model.latent_dim": 32}, r"has model\.latent_dim = 16, this run 32, .*: set model\.latent_dim=16, or leave"),
+        (48, {}, r"makes 32x32 px, this run 48x48: .* prepare works at a shorter side of 32, 64, \.\.\. px, or"),
+    ],
+)
+def test_pairs_of_which_nothing_good_comes_are_one_line(collection, sources, tmp_path, side, values, said):
+    run(tiny(training__total_kimg=0.004), collection, tmp_path / "first")
+    prepare([sources], tmp_path / "other", Recipe(side, side))
+    other = open_session(combined({**TINY, **values}), open_collection(tmp_path / "other"), tmp_path / "second")
+    with pytest.raises(ConfigError, match=said) as caught:
+        start_from(other, tmp_path / "first")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_smaller_target_is_refused(collection, sources, tmp_path):
+    prepare([sources], tmp_path / "larger", Recipe(64, 64))
+    run(tiny(training__total_kimg=0.004), open_collection(tmp_path / "larger"), tmp_path / "first")
+    session = open_session(tiny(), collection, tmp_path / "second")
+    with pytest.raises(
+        ConfigError, match=r"makes 64x64 px, this run 32x32: a generator can stay at its size or grow to 2, 4, "
+    ):
+        start_from(session, tmp_path / "first")
 
 
 def test_transfer_takes_heads_only_for_the_features_they_read_and_no_statistics(collection, sources, tmp_path, monkeypatch):
