@@ -142,8 +142,8 @@ def prepare(
         context.obj.say(f"  {note}")
     for text in summary.rights:
         context.obj.say(f"  rights: {text}")
-    for text in [*about_works(summary.count), *about_shapes(read_index(out), recipe)]:
-        context.obj.say(f"  {text}")
+    for advice in [*about_works(summary.count), *about_shapes(read_index(out), recipe)]:
+        context.obj.say(f"  {advice}")
     context.obj.say(f"  look at {out / 'contact_sheet.png'}; every file and its fate: {out / 'index.jsonl'}")
 
 

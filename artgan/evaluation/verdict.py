@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from artgan.datasets.advice import Advice
 from artgan.metrics import label, shown
 
 EARLY_IMAGES = 20_000
@@ -19,6 +20,7 @@ COPYING_C_T = -3.0
 COLLAPSED_DIVERSITY = 0.4  # of the collection's
 KID = label("kid").replace("kid", "KID")  # in a sentence, with its unit
 _MUCH = 0.5  # of what real art covers
+_GO_ON = Advice("Run the same command again to go on.", "Press Train on, under Start, to go on.")
 
 Kind = Literal["early", "on the way", "settled", "collapsing", "copying", "judged"]
 
@@ -30,12 +32,12 @@ class Standing:
     Attributes:
         kind: in a word or two.
         sentence: for people, with the numbers.
-        advice: what to do next, for people.
+        advice: what to do next.
     """
 
     kind: Kind
     sentence: str
-    advice: str
+    advice: Advice
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.advice}"
@@ -54,20 +56,23 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
         return Standing(
             "collapsing",
             f"Collapsing: after {seen} the samples are {diversity:.0%} as varied as the collection.",
-            "Start again in another --run, with a larger training.batch_size or half the training.generator_lr.",
+            Advice(
+                "Start again in another --run, with a larger training.batch_size or half the training.generator_lr.",
+                "Stop it: on these works the usual settings collapse. Prepare more or more alike works, under Start.",
+            ),
         )
     if images_seen < EARLY_IMAGES:
         return Standing(
             "early",
             f"Early: {seen} are seen; forms usually come after {EARLY_IMAGES / 1000:.0f} thousand{_now(judged)}.",
-            "Run the same command again to go on.",
+            _GO_ON,
         )
     if len(judged) < 2:
         times = "judged once" if judged else "not judged yet"
         return Standing(
             "on the way",
             f"On the way: {seen} are seen and {times}{_now(judged)}; a second evaluation says whether they get better.",
-            "Run the same command again to go on.",
+            _GO_ON,
         )
     kids = [float(line["metrics"]["kid"]["value"]) for line in judged]
     before, last = kids[:-SETTLED_EVALUATIONS], kids[-SETTLED_EVALUATIONS:]
@@ -75,12 +80,15 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
         return Standing(
             "settled",
             f"Settled: KID fell by less than {SETTLED_SHARE:.0%} in the last {SETTLED_EVALUATIONS} evaluations{_now(judged)}.",
-            "More training will change little: sample the best model, or give it more or more alike works.",
+            Advice(
+                "More training will change little: sample the best model, or give it more or more alike works.",
+                "More training will change little: look through the best model, under Explore, or prepare more works.",
+            ),
         )
     return Standing(
         "on the way",
         f"On the way: {seen} are seen, and KID still falls{_now(judged)}.",
-        "Run the same command again to go on.",
+        _GO_ON,
     )
 
 
@@ -107,10 +115,14 @@ def standing_of_line(line: Mapping[str, Any]) -> Standing:
 
 
 def _copying(numbers: str) -> Standing:
+    pairs = "Look at the closest pairs in the report"
     return Standing(
         "copying",
         f"Copying: {numbers}.",
-        "Look at the closest pairs in the report; train on more works, with augment.horizontal_flip=true, or for less time.",
+        Advice(
+            f"{pairs}; train on more works, with augment.horizontal_flip=true, or for less time.",
+            f"{pairs}; train on more works, with their mirror images, or for less time.",
+        ),
     )
 
 
@@ -123,11 +135,14 @@ def _now(judged: Sequence[Mapping[str, Any]]) -> str:
     return f"; {KID} is {shown('kid', line['metrics']['kid']['value'], '.2f')}{reaches}"
 
 
-def _spread(metrics: Mapping[str, Any], floor: Mapping[str, Any]) -> str:
+def _spread(metrics: Mapping[str, Any], floor: Mapping[str, Any]) -> Advice:
     """Return what to try where pictures cover little of the collection."""
     coverage = metrics.get("coverage")
     if coverage is None:
-        return "artgan evaluate with --metrics manifold says how much of the collection they cover."
+        said = "artgan evaluate with --metrics manifold says how much of the collection they cover."
+        return Advice(said, said)
     real = floor.get("coverage", {"value": 1.0})["value"]
     covered = f"They cover {coverage['value']:.0%} of the collection (real art {real:.0%})"
-    return f"{covered}: train on, or sample with --truncation 1." if coverage["value"] < _MUCH * real else f"{covered}."
+    if coverage["value"] >= _MUCH * real:
+        return Advice(f"{covered}.", f"{covered}.")
+    return Advice(f"{covered}: train on, or sample with --truncation 1.", f"{covered}: train on, or move Truncation to 1.")

@@ -207,9 +207,12 @@ class Door:
             "classes": list(collection.classes[:100]),
             "left": [{"status": status, "reason": why[:200], "count": many} for (status, why), many in fates.most_common(8)],
             "advice": [
-                *advice.about_works(count),
-                *advice.about_shapes(lines, recipe_of(collection)),
-                *advice.about_mirroring(count),
+                said.pressed
+                for said in (
+                    *advice.about_works(count),
+                    *advice.about_shapes(lines, recipe_of(collection)),
+                    *advice.about_mirroring(count),
+                )
             ],
         }
 

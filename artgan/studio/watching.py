@@ -91,7 +91,7 @@ def _standing(lines: list[dict[str, Any]], images_seen: Any) -> dict[str, str] |
         stands = standing_of_lines([line for line in lines if "kind" in line], images_seen)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a run folder may hold anything
         return None
-    return {"kind": stands.kind, "sentence": stands.sentence, "advice": stands.advice}
+    return {"kind": stands.kind, "sentence": stands.sentence, "typed": stands.advice.typed, "pressed": stands.advice.pressed}
 
 
 def _curves(lines: list[dict[str, Any]]) -> dict[str, list[list[float]]]:

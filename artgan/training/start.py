@@ -163,7 +163,7 @@ def _say_plan(session: Session, judge: Judge, say: Say) -> None:
     )
     advice = about_works(rows) + ([] if config.augment.horizontal_flip else about_mirroring(rows))
     for text in advice if not session.resumed_at else ():
-        say(text)
+        say(str(text))
     device = describe_device(session.device)
     say(f"{device}, {config.training.precision}, torch {torch.__version__}, judged by {judge.features}")
     if session.trained_on != session.collection.pixel_hash:

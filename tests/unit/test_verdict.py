@@ -32,7 +32,8 @@ def line(kid, **metrics):
 def test_a_run_stands_where_its_curve_says(kids, images_seen, diversity, kind):
     standing = standing_of_run([line(kid) for kid in kids], images_seen, diversity)
     assert standing.kind == kind
-    assert standing.advice
+    assert standing.advice.typed
+    assert standing.advice.pressed
     if kids and kind not in ("collapsing",):
         assert f"KID x 1000 is {kids[-1]:.2f} (real art reaches 0.00)" in standing.sentence
 
@@ -43,8 +44,8 @@ def test_copies_come_first_and_cover_is_said():
     honest = standing_of_line(line(0.44, near_copies=(0.0, 0.0, 0.01), c_t=(1.0, -1.0, 3.0), coverage=(0.32, 0.3, 0.35)))
     assert honest.kind == "judged"
     assert "No copying was found" in honest.sentence
-    assert "32% of the collection" in honest.advice
-    assert "train on" in honest.advice
+    assert "32% of the collection" in str(honest.advice)
+    assert "train on" in str(honest.advice)
     assert "No copying" not in standing_of_line(line(0.44)).sentence
 
 

@@ -3,7 +3,7 @@ import { get, post, work } from "./api.js";
 import { dropped, fromInput, send } from "./drop.js";
 import { $, guarded, make, on, options, say, state, tell } from "./controls.js";
 
-const EVERY_MS = 2000, SIZES = ["64", "80x64", "64x80", "96", "128", "256", "320x256", "256x320", "512"], MINUTES = [10, 30, 60, 180];
+const EVERY_MS = 2000, SIZES = ["64", "80x64", "64x80", "96x64", "64x96", "112x64", "64x112", "96", "128", "256", "320x256", "256x320", "384x256", "256x384", "512"], MINUTES = [10, 30, 60, 180];
 let facts = null, source = null, shown = null, found = null, timer = null;
 
 const many = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;

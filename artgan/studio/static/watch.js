@@ -90,7 +90,7 @@ const look = guarded(async () => {
   const { minutes_left: left, ends_at: end = total } = facts.status, trains = phase === "training" && left !== undefined;
   if (trains) $("run-status").textContent += `; ${timeLeft(left)}`;
   $("run-meter").style.width = `${end ? Math.min(100, (100 * seen) / (trains ? end : total)) : 0}%`;
-  for (const [id, text] of [["run-standing", facts.standing?.sentence], ["run-advice", facts.standing?.advice]]) {
+  for (const [id, text] of [["run-standing", facts.standing?.sentence], ["run-advice", facts.standing?.[state.studio.door ? "pressed" : "typed"]]]) {
     $(id).hidden = !text;
     if (text && $(id).textContent !== text) $(id).textContent = text;
   }
