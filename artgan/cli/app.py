@@ -88,10 +88,15 @@ def _of_storage(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error}; is there space?"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        path = error.filename if isinstance(error.filename, str) else ""
-        reading = os.path.isfile(path) and not os.access(path, os.R_OK)
-        return f"{error}; may you {'read' if reading else 'write'} there?"
+        path = Path(error.filename if isinstance(error.filename, str) else "")
+        return f"{error}; may you {'read' if error.errno != errno.EROFS and _is_closed(path) else 'write'} there?"
     return str(error)
+
+
+def _is_closed(path: Path) -> bool:
+    """Return whether this user cannot read a path, or not even get to where it lies."""
+    place = next((place for place in (path, *path.parents) if os.path.lexists(place)), Path())
+    return not os.access(place, os.R_OK | os.X_OK if place.is_dir() else os.R_OK)
 
 
 def _interrupted(words: Sequence[str]) -> NoReturn:

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from artgan import storage
+from artgan.cli.app import _of_storage
 from artgan.errors import StorageError
 from artgan.storage import building, flush_to_disk, move, only_one, share, write_whole
 
@@ -136,3 +137,24 @@ def test_files_have_the_mode_that_the_umask_says(umask, tmp_path):
     for path in (tmp_path / "folder" / "deep.safetensors", tmp_path / "file.safetensors"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     assert names(tmp_path) == ["file.safetensors", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("closed", "mode", "missed", "asked"),
+    [
+        ("a/b.png", 0o000, "a/b.png", "read"),
+        ("a", 0o000, "a", "read"),
+        ("a", 0o600, "a/new.png", "read"),  # nobody gets in
+        ("a", 0o500, "a/new.png", "write"),
+        ("a/b.png", 0o400, "a/b.png", "write"),
+    ],
+)
+def test_an_error_of_reading_does_not_ask_whether_one_may_write(closed, mode, missed, asked, tmp_path, monkeypatch):
+    """As a user whom modes bind: these tests may run as root."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.png").write_bytes(b"")
+    (tmp_path / closed).chmod(mode)
+    monkeypatch.setattr(os, "access", lambda path, wanted: os.stat(path).st_mode >> 6 & wanted == wanted)
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / missed))
+    assert f"may you {asked} there?" in _of_storage(error)
+    assert "may you write there?" in _of_storage(OSError(errno.EROFS, "Read-only file system", str(tmp_path / missed)))
