@@ -3,7 +3,9 @@
 import io
 import json
 import struct
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -86,6 +88,15 @@ def _json(metadata: Mapping[str, Any]) -> str:
     return json.dumps(metadata, sort_keys=True)
 
 
+@contextmanager
+def opened(file: Path | io.BytesIO, formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+    """Open a picture for what it carries; Pillow's warnings of damage, in its own words, reach nobody."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(file, formats=formats) as image:
+            yield image
+
+
 def read_metadata(path: Path) -> dict[str, Any] | None:
     """Return what artgan wrote into a picture, or None for a picture of another origin.
 
@@ -102,7 +113,7 @@ def metadata_of(data: bytes) -> dict[str, Any] | None:
 
 def _metadata(file: Path | io.BytesIO, name: str) -> dict[str, Any] | None:
     try:
-        with Image.open(file, formats=_WRITTEN) as image:
+        with opened(file, _WRITTEN) as image:
             image.load()  # text chunks may follow the pixels
             text = image.info.get(METADATA_KEY) or _long_text(image) or _exif_text(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
@@ -171,7 +182,7 @@ def read_credits(path: Path) -> dict[str, str]:
     as UTF-8, which most programs write, and as Latin-1 where it is no UTF-8.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             if image.format == "PNG":
                 image.load()  # text may follow the pixels
             ways = [_exif_credits(image), _xmp_credits(image), _png_credits(image)]
@@ -184,7 +195,7 @@ def read_credits(path: Path) -> dict[str, str]:
 def resolution_of(path: Path) -> tuple[float, float] | None:
     """Return the dots per inch that a picture is to be printed at, across and down, or None where it does not say."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             across, down = (float(value) for value in image.info["dpi"])
     except _UNREADABLE:
         return None

@@ -8,6 +8,7 @@ bytes there without a word, so bytes that are UTF-8 are taken as such, and other
 """
 
 import atexit
+import lzma
 import stat
 import struct
 import tarfile
@@ -26,7 +27,10 @@ MAX_MEMBER_BYTES = 512 << 20
 MAX_RATIO = 1000
 _PART_BYTES = 1 << 20
 _RATIO_COUNTS_FROM_BYTES = 1 << 20
-_DAMAGED = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+)
 _UTF8_FLAG, _UNICODE_PATH = 0x800, 0x7075
 
 

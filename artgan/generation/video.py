@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from artgan.errors import ConfigError
+from artgan.metadata import opened
 
 MEDIA_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
 _CODECS = {"mp4": "libx264", "webm": "libvpx-vp9"}
@@ -111,7 +112,7 @@ def read_note(path: Path) -> dict[str, Any] | None:
     """
     if path.suffix.lower() == ".gif":  # whose comments are in pieces
         try:
-            with Image.open(path) as image:
+            with opened(path) as image:
                 parts = [bytes(image.info.get("comment", b""))]
         except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError):
             return None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from artgan.decode import decode_file, decode_whole
 from artgan.decode.tiff_facts import tiff_size
 from artgan.errors import DataError
 from artgan.file_names import distinct_names
+from artgan.metadata import opened
 from artgan.refine.canvas import Source, resized, scaled_alpha
 from artgan.refine.encode import SUFFIX
 from artgan.refine.materials import Materials, look_hash
@@ -89,7 +89,7 @@ def plan(inputs: Sequence[Path], recipe: Recipe, materials: Materials) -> tuple[
 def _header_size(path: Path) -> tuple[int, int]:
     """Return (height, width), upright, without decoding; a file that cannot be opened is decoded for its error."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             if image.format == "TIFF":  # its work may be on another page
                 size = tiff_size(path.read_bytes())
                 if size is not None:

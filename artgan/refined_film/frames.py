@@ -8,11 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageSequence
+from PIL import ImageSequence
 
 from artgan.datasets import films
 from artgan.decode import SUFFIXES
 from artgan.errors import DataError
+from artgan.metadata import opened
 from artgan.progress import Listener, Progress
 from artgan.side_files import side_file
 from artgan.storage import write_whole
@@ -44,7 +45,7 @@ def is_moving(path: Path) -> bool:
     if films.is_film(path.name):
         return True
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             return image.format in _ANIMATED and getattr(image, "n_frames", 1) > 1
     except Exception:  # whatever a damaged header makes Pillow raise: it is then for the way of pictures to refuse
         return False
@@ -73,7 +74,7 @@ def format_of(path: Path) -> str:
     """Return the format that the result of a film has, a key of `MEDIA_TYPES`."""
     if films.is_film(path.name):
         return "webm" if path.suffix.lower() == ".webm" else "mp4"
-    with Image.open(path) as image:
+    with opened(path) as image:
         return _ANIMATED[str(image.format)]
 
 
@@ -90,7 +91,7 @@ def unpacked(path: Path, folder: Path, on_progress: Listener) -> tuple[list[Path
         return frames, _film_clock(path, [stamp for _, stamp in found])
     frames, times = [], []
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             for index, frame in enumerate(ImageSequence.Iterator(image)):
                 frame.load()  # which is when a webp says how long its frame stays
                 times.append(int(frame.info.get("duration") or 100))

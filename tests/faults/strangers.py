@@ -83,11 +83,11 @@ def changed(document, made):
             continue
         key = keys[sum(way) % len(keys)]
         if kind == "set":
-            place[key] = value
+            place[key] = copy.deepcopy(value)  # the same list twice could hold itself
         elif kind == "drop":
             del place[key]
         elif isinstance(place, dict):
-            place[name] = value
+            place[name] = copy.deepcopy(value)
         else:
             place.append(value)
     return document

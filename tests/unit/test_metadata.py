@@ -8,7 +8,9 @@ import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
 from artgan.images import encode_picture
-from artgan.metadata import COMPOSITE, read_credits, read_metadata, xmp
+from artgan.metadata import COMPOSITE, read_credits, read_metadata, resolution_of, xmp
+from artgan.refined_film.frames import is_moving
+from tests.conftest import ROOT
 
 PIXELS = np.full((8, 8, 3), 99, np.uint8)
 CREDITS = {"artist": "Jürgen Müller", "copyright": "© 2020 山田", "description": "Rūta"}
@@ -82,3 +84,12 @@ def test_a_comment_of_another_program_is_not_taken_for_ours(tmp_path):
     (tmp_path / "a.jpg").write_bytes(cut)
     assert read_metadata(tmp_path / "a.jpg") is None
     Image.open(io.BytesIO(cut)).load()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75])
+@pytest.mark.parametrize("read", [read_metadata, read_credits, resolution_of, is_moving])
+def test_a_damaged_picture_says_nothing_in_the_librarys_words(read, share, tmp_path):
+    """Its warnings would be errors here."""
+    data = (ROOT / "tests" / "golden" / "pictures" / "sample.tif").read_bytes()
+    (tmp_path / "cut.tif").write_bytes(data[: int(len(data) * share)])
+    assert not read(tmp_path / "cut.tif")

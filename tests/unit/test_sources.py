@@ -113,6 +113,21 @@ def test_an_encrypted_member_and_a_broken_archive_are_named(tmp_path, drawn_file
         find_files([tmp_path / "broken.tar"])
 
 
+@pytest.mark.parametrize("kind", ["bz2", "xz"])  # whose blocks have checksums; that of gzip stands at its end
+def test_a_compressed_tar_with_a_flipped_byte_is_named(kind, tmp_path, drawn_files):
+    path = tmp_path / f"art.tar.{kind}"
+    with tarfile.open(path, f"w:{kind}") as archive:
+        for name, data in drawn_files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=rf"art\.tar\.{kind} is not a readable archive|damaged in the archive"):
+        assert all(file.read() for file in find_files([path]))
+
+
 def test_a_tar_link_out_of_the_archive_is_no_file(tmp_path, drawn_files):
     path = tmp_path / "art.tar"
     with tarfile.open(path, "w") as archive:
