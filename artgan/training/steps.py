@@ -120,15 +120,17 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
             leaf = _precise(made).detach().requires_grad_()  # the discriminator's pieces meet here
             for part in _pieces(context, whole):
                 share = (part.stop - part.start) / context.batch_size
-                seen = state.augment(leaf[part.start - whole.start : part.stop - whole.start], draws[part])
+                here = leaf[part.start - whole.start : part.stop - whole.start]
+                seen = state.augment(here, draws[part])
                 seen_real = None if images is None or draws_real is None else state.augment(images[part], draws_real[part])
                 with autocast(context.device, context.precision):
                     logits_fake, _, features = context.passes.judge(seen, labels[part], False)
                     logits_real = None if seen_real is None else context.passes.judge(seen_real, labels[part], False)[0]
+                    plain = context.passes.features(here) if terms.plain else None
                 loss = context.objective.generator_loss(
                     _precise(logits_fake), None if logits_real is None else _precise(logits_real)
                 )
-                judged = Judged(leaf[part.start - whole.start : part.stop - whole.start], seen, features, labels[part])
+                judged = Judged(here, seen, features, labels[part], plain)
                 whole_loss, values = terms.added_to(loss, judged, leaf, share)
                 (share * whole_loss).backward()
                 totals.add(share, {"loss/generator": loss} | values)

@@ -21,5 +21,9 @@ class TermRow(Row):
 
 
 TERMS: Table[TermRow] = Table(
-    "term", {"transport": TermRow("artgan.objectives.terms.transport:GaussianTransport", backbone=True)}
+    "term",
+    {
+        "layout_transport": TermRow("artgan.objectives.terms.layout_transport:LayoutTransport", backbone=True),
+        "transport": TermRow("artgan.objectives.terms.transport:GaussianTransport", backbone=True),
+    },
 )
