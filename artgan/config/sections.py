@@ -82,9 +82,11 @@ class ObjectiveConfig(Section):
         description="Steps from one gradient penalty to the next, which then weighs as many times more; by default "
         f"{OBJECTIVES.values_of('penalty_every')}.",
     )
-    terms: dict[str, TermShare] | None = None
-    """Terms of the generator's loss beside the adversarial one, by name, each with its share: its gradient at the images is
-    that many times as long as the adversarial one's."""
+    terms: dict[str, TermShare] | None = Field(
+        default=None,
+        description="Terms of the generator's loss beside the adversarial one, by name, each with its share: its gradient at "
+        f"the images is that many times as long as the adversarial one's. There are {' and '.join(f'`{name}`' for name in TERMS)}.",
+    )
     path_length_weight: NotNegative | None = Field(
         default=None,
         description="Weight of the path length penalty, taken every 4 steps on half the batch; by default "

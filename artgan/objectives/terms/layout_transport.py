@@ -1,8 +1,8 @@
 """Gaussian transport of pictures as they are: where things stand in them, and how much happens, not only what they show.
 
 As `transport`, with three differences. A picture is seen without augmentation: under translation and cutout, generated and real
-pictures vary alike long before they do without (at 96 thousand images of KaoKore 1.0 against 0.8 in the widest directions). Beside
-the spatial mean of every channel there is its deviation, and the means of the coarsest map's quarters: each of the three counts
+pictures vary alike long before they do without (after 96 thousand images of KaoKore 1.0 and 0.8 along the widest directions).
+Beside the spatial mean of every channel there is its deviation, and the means of the coarsest map's quarters: each of the three counts
 alike. And only the directions that real pictures vary in most are compared, at most a quarter as many as pictures.
 
 What real pictures are like is taken once, so that it costs nothing in a step; the generated ones cost a pass more through the
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from artgan.objectives.terms.contract import GeneratorTerm, Judged, Side, Sums
 from artgan.objectives.terms.transport import pooled, transport_map
 
-_PICTURES = 1000  # real ones that are looked at
+_PICTURES = 1000  # real ones that are looked at; so says its row
 _AT_ONCE = 8
 _DIRECTIONS = 256
 _PICTURES_PER_DIRECTION = 4
@@ -35,8 +35,8 @@ class LayoutTransport(GeneratorTerm):
         share: as for every term.
 
     Attributes:
-        center, basis: a description `[d]` becomes coordinates `[256]` by `(description - center) @ basis`; where there are fewer
-            directions, the others are zeros.
+        center, basis: a description `[d]` becomes coordinates `[256]` by `(description - center) @ basis`; where there are
+            fewer directions, the others are zeros.
         variances: of real pictures along the directions, `[256]`; their means are 0.
         seen: generated pictures in the moments.
         mean, square: their mean and mean outer product.
