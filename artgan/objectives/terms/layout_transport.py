@@ -2,8 +2,8 @@
 
 As `transport`, with three differences. A picture is seen without augmentation: under translation and cutout, generated and real
 pictures vary alike long before they do without (after 96 thousand images of KaoKore 1.0 and 0.8 along the widest directions).
-Beside the spatial mean of every channel there is its deviation, and the means of the coarsest map's quarters: each of the three counts
-alike. And only the directions that real pictures vary in most are compared, at most a quarter as many as pictures.
+Beside the spatial mean of every channel there is its deviation, and the means of the coarsest map's quarters: each of the three
+counts alike. And only the directions that real pictures vary in most are compared, at most a quarter as many as pictures.
 
 What real pictures are like is taken once, so that it costs nothing in a step; the generated ones cost a pass more through the
 discriminator's features.
