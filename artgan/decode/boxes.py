@@ -107,6 +107,7 @@ class Jp2Facts:
         enumerated: the number of its color space (16 sRGB, 17 gray, 18 sYCC, 12 CMYK), or None.
         alpha: whether a channel is opacity; None when the file has no word on it.
         has_palette: whether samples are indices.
+        codestream: its first byte in the file.
     """
 
     width: int
@@ -117,6 +118,7 @@ class Jp2Facts:
     enumerated: int | None
     alpha: bool | None
     has_palette: bool
+    codestream: int
 
 
 def jp2_facts(data: bytes) -> Jp2Facts:
@@ -156,7 +158,8 @@ def jp2_facts(data: bytes) -> Jp2Facts:
     except (struct.error, IndexError) as error:
         raise ValueError("its JPEG 2000 header ends early") from error
     bits = tuple((value & 0x7F) + 1 for value in depths)
-    return Jp2Facts(x1 - x0, y1 - y0, bits, any(v & 0x80 for v in depths), profile, enumerated, alpha, has_palette)
+    signed = any(value & 0x80 for value in depths)
+    return Jp2Facts(x1 - x0, y1 - y0, bits, signed, profile, enumerated, alpha, has_palette, place)
 
 
 def is_whole_codestream(data: bytes) -> bool:

@@ -121,7 +121,7 @@ def read_jp2(data: bytes, facts: Jp2Facts) -> Raster:
 
     if facts.enumerated == _SRGB_YCC:
         raise DataError("JPEG 2000 in YCC above 8 bits cannot be read: save it in RGB")
-    values = imagecodecs.jpeg2k_decode(data)
+    values = imagecodecs.jpeg2k_decode(data[facts.codestream :])  # of a whole file it would apply the profile itself
     values = values.reshape(*values.shape[:2], -1)
     count = values.shape[-1]
     if values.shape != (facts.height, facts.width, len(facts.depths)):

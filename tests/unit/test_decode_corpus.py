@@ -318,6 +318,16 @@ def test_the_profile_of_a_jp2_counts():
     assert_shows(decode(files.jp2(codestream, W, H, 3, 8, None)), EIGHT)
 
 
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_the_profile_of_a_deep_jp2_counts_once(bits):
+    codecs = pytest.importorskip("imagecodecs", reason="needs artgan[formats]")
+    values = np.rint(COLORS * ((1 << bits) - 1)).astype(np.uint16)
+    codestream = codecs.jpeg2k_encode(values, level=0, bitspersample=bits, codecformat="j2k", reversible=True, mct=False)
+    picture = decode(files.jp2(codestream, W, H, 3, bits, icc.rgb_profile("plain", icc.SRGB_PRIMARIES, 1.8)))
+    assert picture.profile == "plain"
+    assert_shows(picture, encode_srgb(COLORS**1.8) * 255, 2)  # rounded twice; converted twice it was 40 off
+
+
 # PNG
 
 
