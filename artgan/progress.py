@@ -76,7 +76,7 @@ def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -
     if rate > 0 and event.unit != MINUTES:
         line += f", {format_rate(rate)} {event.unit}/s"
     if event.total and rate > 0:
-        line += f", {format_seconds((event.total - event.done) / rate)} left"
+        line += f", {format_seconds(max(0, event.total - event.done) / rate)} left"
     return line + (f", {event.note}" if event.note else "")
 
 

@@ -137,9 +137,12 @@ def _is_due(session: Session, every_kimg: float, outcome: Outcome | None, began_
 
 
 def _sheet_is_due(session: Session, outcome: Outcome | None, began_at: int) -> bool:
-    """Return whether a sheet is due: at the very start, then at doubling distances up to the configured one, then as set."""
+    """Return whether a sheet is due: at the very start, then at doubling distances up to the configured one, then as set.
+
+    One more shows where a run ended that has used its time, or got no better; one that is asked to stop does so at once.
+    """
     training, seen = session.config.training, session.state.images_seen
-    if seen == 0:
+    if seen == 0 or (outcome not in (None, Outcome.STOPPED) and seen != began_at):
         return True
     early = due_early(training.log_every_kimg, training.sample_every_kimg, seen, training.batch_size)
     return (early and seen != began_at) or _is_due(session, training.sample_every_kimg, outcome, began_at)

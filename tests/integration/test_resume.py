@@ -247,6 +247,7 @@ def test_a_time_limit_stops_cleanly_and_goes_on(collection, tmp_path):
     status = json.loads((tmp_path / "status.json").read_text())
     expected = {"state": "out of time", "images_seen": state.images_seen, "total_images": 1_000_000}
     assert {key: status[key] for key in expected} == expected
+    assert (tmp_path / "samples" / f"images-{state.images_seen:012d}.png").is_file()  # what it came to
     again, _ = run(tiny(training__total_kimg=1000), collection, tmp_path, minutes=0.01)
     assert again.images_seen > state.images_seen
 

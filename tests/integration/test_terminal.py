@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from artgan.cli.terminal import EnduringStream, Interrupted, hearing, noted_interrupts
-from artgan.progress import PlainListener, Progress
+from artgan.progress import MINUTES, PlainListener, Progress, describe
 
 
 def started(*words, **options):
@@ -121,3 +121,8 @@ def test_what_is_shown_escapes_what_the_console_lacks():
     stream.write("ü 夢\n")
     stream.flush()
     assert raw.getvalue().decode("latin-1") == "ü \\u5922\n"
+
+
+def test_what_took_longer_than_it_was_given_has_no_time_left():
+    """A step that began in time ends after it."""
+    assert describe(Progress("training", 15.02, 15.0, MINUTES), 901.0) == "training: 15.0/15.0 min, 0 s left"
