@@ -45,6 +45,7 @@ _STATIC = {
     "kept.css": "text/css",
     "kept.js": "text/javascript",
     "mix.js": "text/javascript",
+    "naming.js": "text/javascript",
     "refine.js": "text/javascript",
     "tiles.js": "text/javascript",
     "view.css": "text/css",
@@ -115,6 +116,7 @@ def _routes(api: "_Api") -> list[Route]:
         Route("/api/models/{number:int}", answered(api.model)),
         Route("/api/models/of/{hash}", answered(api.place)),
         Route("/api/models/{number:int}/bands", answered(api.bands)),
+        Route("/api/models/{number:int}/directions", answered(api.name_direction), methods=["POST"]),
         Route("/api/models/{number:int}/kept", answered(api.kept)),
         Route("/api/models/{number:int}/kept", answered(api.keep), methods=["POST"]),
         Route("/api/render", answered(api.render), methods=["POST"]),
@@ -167,6 +169,11 @@ class _Api:
     async def bands(self, request: Request) -> Response:
         number = request.path_params["number"]
         return JSONResponse({"bands": await self.do(request, lambda: self.session.bands(number))})
+
+    async def name_direction(self, request: Request) -> Response:
+        content = await self.intake.json(request)
+        number = request.path_params["number"]
+        return JSONResponse(await self.do(request, lambda: self.session.name_direction(number, content)))
 
     async def kept(self, request: Request) -> Response:
         session, number = self.session, request.path_params["number"]

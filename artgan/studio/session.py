@@ -24,6 +24,7 @@ from artgan.enlarging import enlarged
 from artgan.errors import CheckpointError, DataError
 from artgan.file_names import plain_name
 from artgan.generation.bands import effects
+from artgan.generation.direction_names import direction_names_path, name_direction, read_direction_names
 from artgan.generation.model_folder import Model, find_model, load_model
 from artgan.generation.paths import EASINGS, journey
 from artgan.generation.point import Point, pack_styles, point_from
@@ -160,8 +161,27 @@ class Session:
             "collection": {key: card.collection.get(key) for key in ("name", "count")},
             "sizes": [[px, self.sizer.told(model.space.height_px, model.space.width_px, px)] for px in _saved_sizes(model)],
             "metrics": {label(name): in_unit(name, entry["value"]) for name, entry in metrics.items()},
-            "directions": [{"name": name, "share": direction.share} for name, direction in model.space.directions.items()],
+            "directions": self._directions(model),
         }
+
+    @staticmethod
+    def _directions(model: Model) -> list[dict[str, Any]]:
+        """Return `name` and `share` of each direction, `title` where somebody named it, and `named_at` another model."""
+        titles, found = {}, []
+        with contextlib.suppress(DataError):  # a damaged file keeps nobody out of the model: naming says what is wrong with it
+            titles = read_direction_names(direction_names_path(model))
+        for name, direction in model.space.directions.items():
+            title = titles.get(name)
+            about = {} if title is None else {"title": title.name}
+            elsewhere = {} if title is None or title.model_hash == model.sha256 else {"named_at": title.model}
+            found.append({"name": name, "share": direction.share} | about | elsewhere)
+        return found
+
+    def name_direction(self, index: Any, request: dict[str, Any]) -> dict[str, Any]:
+        """Name a direction (`direction`, `name`) and return `directions`."""
+        model = self.model(index)
+        name_direction(model, request.get("direction"), request.get("name"))
+        return {"directions": self._directions(model)}
 
     def place_of(self, model_hash: str) -> int | None:
         """Return the index of the model with a hash, or None where it is not one of those here."""

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from artgan.generation.direction_names import direction_names_path, read_direction_names
 from artgan.generation.favourites import favourites_path
 from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata
@@ -176,3 +177,32 @@ def test_a_picture_that_is_dropped_opens_what_made_it(visit, trained_model):
         if name == "plain":
             page.locator("#messages", has_text="plain.png does not say what made it").wait_for(timeout=WAIT)
     page.locator("#name", has_text="seed 77").wait_for(timeout=WAIT)
+
+
+def test_directions_get_names_of_ones_own_in_an_open_file(visit, trained_model):
+    page, path = visit.page, direction_names_path(trained_model)
+    path.unlink(missing_ok=True)
+    open_directions(page)
+    page.focus("#sliders input >> nth=1")
+    page.keyboard.press("End")
+    page.click("[aria-label='Rename Factor 2']")
+    page.fill(".naming", "snow <b>")
+    page.keyboard.press("Enter")
+    page.locator(".rename", has_text="snow <b>").wait_for(timeout=WAIT)
+    assert page.evaluate("document.activeElement.ariaLabel") == "Rename snow <b>"
+    assert page.input_value("[aria-label='snow <b>']") == "6"  # the slider stays where it was
+    named = read_direction_names(path)
+    assert [(key, item.name, item.model_hash) for key, item in named.items()] == [("sefa-2", "snow <b>", trained_model.sha256)]
+    page.click("[aria-label='Rename snow <b>']")
+    page.fill(".naming", "gone")
+    page.keyboard.press("Escape")
+    page.locator(".rename", has_text="snow <b>").wait_for(timeout=WAIT)
+    page.reload()
+    page.locator("#picture[src^=blob]").wait_for(timeout=WAIT)
+    open_directions(page)
+    page.locator(".rename", has_text="snow <b>").wait_for(timeout=WAIT)
+    page.click("[aria-label='Rename snow <b>']")
+    page.fill(".naming", "")
+    page.keyboard.press("Enter")
+    page.locator(".rename", has_text="Factor 2").wait_for(timeout=WAIT)
+    assert read_direction_names(path) == {}

@@ -9,6 +9,7 @@ import { startHistory } from "./history.js";
 import { emptyShelf, loadKept, startKept } from "./kept.js";
 import { startCompare } from "./compare.js";
 import { startMix } from "./mix.js";
+import { startNaming } from "./naming.js";
 import { startRefine } from "./refine.js";
 import { startView } from "./view.js";
 import { made, startWall } from "./wall.js";
@@ -159,6 +160,7 @@ async function startModels() {
   startJourney();
   startRefine();
   startCompare();
+  startNaming();
   startWall();
   on("open-recipe", guarded(openRecipe));
   if (matchMedia("(max-width: 820px)").matches) for (const id of ["look", "directions"]) $(id).open = false;

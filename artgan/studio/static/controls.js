@@ -140,7 +140,7 @@ export function choose(point, shown = null) {
 export function showValues() {
   $("truncation-value").textContent = truncation().toFixed(2);
   $("class-share-value").textContent = Number($("class-share").value).toFixed(2);
-  for (const slider of $("sliders").querySelectorAll("input")) {
+  for (const slider of $("sliders").querySelectorAll("input[type=range]")) {
     slider.value = state.moves[slider.name] || 0;
     slider.previousElementSibling.lastElementChild.textContent = Number(slider.value).toFixed(1);
   }
@@ -152,11 +152,16 @@ export function drawDirections() {
   const first = (kind) => state.facts.directions.filter(({ name }) => name.startsWith(kind)).slice(0, 5);
   const shown = [...first("sefa"), ...first("pca").slice(0, 3)];
   $("directions").hidden = !shown.length;
-  $("sliders").replaceChildren(...shown.map(({ name }) => {
+  $("sliders").replaceChildren(...shown.map(({ name, title: given, named_at: at }) => {
     const [kind, number] = name.split("-");
     const input = make("input", { type: "range", name, min: -6, max: 6, step: 0.25, value: 0 });
     input.oninput = () => { state.moves[name] = Number(input.value); showValues(); guarded(refresh)(); };
-    return make("label", { className: "slider" }, make("span", {}, `${NAMES[kind]} ${number} `, make("span", { className: "value" })), input);
+    const title = given || `${NAMES[kind]} ${number}`, rename = make("button", { type: "button", className: "rename", textContent: title });
+    input.setAttribute("aria-label", title);
+    rename.setAttribute("aria-label", `Rename ${title}`);
+    rename.title = at ? `named at ${at}; press to rename` : "press to rename";
+    rename.onclick = () => tell("rename", { name, button: rename, given: given || "" });
+    return make("div", { className: "slider" }, make("span", {}, rename, make("span", { className: "value" })), input);
   }));
 }
 

@@ -1,0 +1,104 @@
+"""What people call a model's directions: one open file of the run, or of the user's data folder for a model folder alone.
+
+The file is JSON: `{"format": 1, "names": {"sefa-1": {"name": "snow", "model": "drawn-40k", "model_hash": "..."}}}`. Directions
+are those of one model's weights: under a later checkpoint a name still stands, with the model that it was given at.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from artgan.errors import DataError
+from artgan.generation.favourites import data_dir, lineage_of
+from artgan.generation.model_folder import Model
+from artgan.storage import check_format, write_whole
+
+NAME = "direction_names.json"
+FORMAT_VERSION = 1
+MAX_NAME = 40
+_MAX_BYTES = 1 << 20
+_MAX_NAMES = 500
+
+
+@dataclass(frozen=True)
+class DirectionName:
+    """What a direction is called.
+
+    Attributes:
+        name: for people.
+        model: the name of the model that it was given at.
+        model_hash: sha256 of that model.
+    """
+
+    name: str
+    model: str
+    model_hash: str
+
+
+def direction_names_path(model: Model) -> Path:
+    """Return where the names of a model's directions are."""
+    folder = model.folder.resolve()
+    if folder.parent.name == "model":
+        return folder.parent.parent / NAME
+    return data_dir() / "direction_names" / f"{lineage_of(model)}.json"
+
+
+def read_direction_names(path: Path) -> dict[str, DirectionName]:
+    """Return direction -> what it is called; nothing where there is no file yet.
+
+    Raises:
+        DataError: it is damaged, or no such file; says where.
+    """
+    if not path.exists():
+        return {}
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path}: {path.stat().st_size / 1e6:.0f} MB, too much for names of directions")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({str(error)[:80]}); mend it or move it away") from error
+    if not isinstance(content, dict) or not isinstance(content.get("names"), dict) or len(content["names"]) > _MAX_NAMES:
+        raise DataError(f"{path}: expected an object with up to {_MAX_NAMES} entries under 'names'")
+    check_format(content, FORMAT_VERSION, str(path), DataError)
+    return {direction[:MAX_NAME]: _name(entry, f"{path}: {direction[:40]}") for direction, entry in content["names"].items()}
+
+
+def _name(entry: Any, where: str) -> DirectionName:
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: expected an object, got a {type(entry).__name__}")
+    texts = [entry.get(key) for key in ("name", "model", "model_hash")]
+    if not all(isinstance(text, str) and len(text) <= 200 for text in texts):
+        raise DataError(f"{where}: expected texts under 'name', 'model' and 'model_hash'")
+    return DirectionName(name_from(texts[0]), str(texts[1]), str(texts[2]))
+
+
+def name_from(value: Any) -> str:
+    """Read a name that came from outside: one line; empty takes a name away.
+
+    Raises:
+        DataError: it is no text, or too long.
+    """
+    if not isinstance(value, str) or len(value.strip()) > MAX_NAME or not value.isprintable():
+        raise DataError(f"name: expected one line of up to {MAX_NAME} characters, got {str(value)[:50]!r}")
+    return value.strip()
+
+
+def name_direction(model: Model, direction: Any, name: Any) -> None:
+    """Give a direction a name, in place of another, or take it away by an empty one.
+
+    Raises:
+        DataError: the model has no such direction, the name is none, or the file is damaged.
+        StorageError: it cannot be written; what was there stays.
+    """
+    if not isinstance(direction, str) or direction not in model.space.directions:
+        raise DataError(f"direction: there are {', '.join(model.space.directions)}, got {str(direction)[:40]}")
+    path = direction_names_path(model)
+    names = read_direction_names(path)
+    said = name_from(name)
+    names |= {direction: DirectionName(said, model.name, model.sha256)} if said else {}
+    if not said:
+        names.pop(direction, None)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"format": FORMAT_VERSION, "names": {key: asdict(value) for key, value in sorted(names.items())}}
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
