@@ -120,22 +120,30 @@ def test_a_checkpoint_and_the_models_of_a_run_are_starts_too(collection, tmp_pat
     assert len(start_from(session, tmp_path / "first" / "model")) == 1  # a model has no discriminator
 
 
-@pytest.mark.parametrize(
-    ("side", "values", "said"),
-    [
-        (32, {"model.generator": "r3gan"}, r"is a fastgan generator, this run has model\.generator = 'r3gan': set "),
-        (32, {"model.width": 16}, r"has model\.width = 8, this run 16, so that its tensors do not fit: set model\.width=8, or"),
-        (32, {"model.latent_dim": 32}, r"has model\.latent_dim = 16, this run 32, .*: set model\.latent_dim=16, or leave"),
-        (48, {}, r"makes 32x32 px, this run 48x48: .* prepare works at a shorter side of 32, 64, \.\.\. px, or"),
-    ],
-)
-def test_pairs_of_which_nothing_good_comes_are_one_line(collection, sources, tmp_path, side, values, said):
+def test_pairs_of_which_nothing_good_comes_are_one_line(collection, sources, tmp_path):
     run(tiny(training__total_kimg=0.004), collection, tmp_path / "first")
-    prepare([sources], tmp_path / "other", Recipe(side, side))
-    other = open_session(combined({**TINY, **values}), open_collection(tmp_path / "other"), tmp_path / "second")
-    with pytest.raises(ConfigError, match=said) as caught:
-        start_from(other, tmp_path / "first")
-    assert "\n" not in str(caught.value)
+    prepare([sources], tmp_path / "other", Recipe(48, 48))
+    other = open_collection(tmp_path / "other")
+    for index, (works, values, said) in enumerate(
+        (
+            (
+                collection,
+                {"model.generator": "r3gan"},
+                r"is a fastgan generator, this run has model\.generator = 'r3gan': set ",
+            ),
+            (collection, {"model.width": 16}, r"has model\.width = 8, this run 16, so .* do not fit: set model\.width=8, or"),
+            (
+                collection,
+                {"model.latent_dim": 32},
+                r"model\.latent_dim = 16, this run 32, .*: set model\.latent_dim=16, or leave",
+            ),
+            (other, {}, r"makes 32x32 px, this run 48x48: .* prepare works at a shorter side of 32, 64, \.\.\. px, or leave"),
+        )
+    ):
+        session = open_session(combined({**TINY, **values}), works, tmp_path / f"second-{index}")
+        with pytest.raises(ConfigError, match=said) as caught:
+            start_from(session, tmp_path / "first")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_smaller_target_is_refused(collection, sources, tmp_path):
