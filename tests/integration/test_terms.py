@@ -62,11 +62,11 @@ def test_a_run_with_a_term_resumes_exactly_and_logs_its_share(collection, tmp_pa
     assert any("gradient_share/mean_feature" in line for line in lines)
 
 
-def assert_pieces_change_nothing_but_rounding(name, collection, folder, rtol, atol):
+def assert_pieces_change_nothing_but_rounding(terms, collection, folder, rtol, atol):
     found = []
     for micro_batch in (4, 1):
         config = tiny(training__precision="float64", model__generator="r3gan", training__micro_batch=micro_batch)
-        session = open_session(with_values(config, {"objective.terms": {name: 0.5}}), collection, folder / str(micro_batch))
+        session = open_session(with_values(config, {"objective.terms": terms}), collection, folder / str(micro_batch))
         context = build_context(session)
         images = torch.from_numpy(collection.images[:4]).permute(0, 3, 1, 2).double() / 127.5 - 1
         labels = torch.zeros(4, dtype=torch.long)
@@ -76,36 +76,38 @@ def assert_pieces_change_nothing_but_rounding(name, collection, folder, rtol, at
             generator_step(session.state, context, None, labels)
         found.append(state_tensors(session.state))
     whole, pieces = found
-    assert whole[f"terms.{name}.squares"].min() > 0
+    assert all(whole[f"terms.{name}.squares"].min() > 0 for name in terms)
     for key, tensor in whole.items():
         assert torch.allclose(tensor.double(), pieces[key].double(), rtol=rtol, atol=atol), key
 
 
 def test_pieces_change_nothing_but_rounding(collection, tmp_path):
-    assert_pieces_change_nothing_but_rounding("mean_feature", collection, tmp_path, 1e-9, 1e-12)
+    assert_pieces_change_nothing_but_rounding({"mean_feature": 0.5}, collection, tmp_path, 1e-9, 1e-12)
 
 
-@pytest.fixture(params=sorted(set(TERMS) - {"mean_feature"}))
-def eager_term(request, monkeypatch):
-    """A shipped term that is at work from the first steps on."""
-    module = sys.modules[TERMS.load(request.param).__module__]
-    monkeypatch.setattr(module, "_FEWEST", 4)
-    monkeypatch.setattr(module, "_REFRESH_EVERY", 2)
-    return request.param
+@pytest.fixture
+def eager_terms(monkeypatch):
+    """All shipped terms together, at work from the first steps on, as a configuration has them."""
+    names = sorted(set(TERMS) - {"mean_feature"})
+    for name in names:
+        module = sys.modules[TERMS.load(name).__module__]
+        monkeypatch.setattr(module, "_FEWEST", 4)
+        monkeypatch.setattr(module, "_REFRESH_EVERY", 2)
+    return dict.fromkeys(names, 0.5)
 
 
-def test_every_shipped_term_resumes_exactly(collection, tmp_path, eager_term):
-    config = with_values(tiny(), {"objective.terms": {eager_term: 0.5}})
+def test_shipped_terms_resume_exactly(collection, tmp_path, eager_terms):
+    config = with_values(tiny(), {"objective.terms": eager_terms})
     whole, _ = run(config, collection, tmp_path / "whole")
     run(config, collection, tmp_path / "cut", stop_requested=stop_after(5))
     resumed, _ = run(config, collection, tmp_path / "cut")
     assert_same(state_tensors(whole), state_tensors(resumed))
-    assert whole.terms[eager_term].ready == 1
+    assert all(whole.terms[name].ready == 1 for name in eager_terms)
 
 
-def test_pieces_change_nothing_of_a_shipped_term_but_rounding(collection, tmp_path, eager_term):
+def test_pieces_change_nothing_of_shipped_terms_but_rounding(collection, tmp_path, eager_terms):
     # A map of forty pictures has few directions: rounding is larger along the others.
-    assert_pieces_change_nothing_but_rounding(eager_term, collection, tmp_path, 1e-4, 1e-5)
+    assert_pieces_change_nothing_but_rounding(eager_terms, collection, tmp_path, 1e-4, 1e-5)
 
 
 def test_the_weight_gives_the_terms_gradient_its_share():
