@@ -147,7 +147,10 @@ def test_a_fit_goes_on_exactly_and_keeps_both_ends(works, enlarger, tmp_path, tr
     fit(works, tmp_path / "halves", 6)
     assert file_sha256(tmp_path / "halves" / WEIGHTS_FILE) == file_sha256(enlarger / WEIGHTS_FILE)
     held = read_enlarger(enlarger)
-    assert set(held.about["scores"]) == {"lanczos", "0", "0.25", "0.5", "0.75", "1"}
+    scores = held.about["scores"]
+    assert set(scores) >= {"lanczos", "0", "0.25", "0.5", "0.75", "1"}
+    near = {name: x["patch_fd"] for name, x in scores.items() if x["psnr_db"] >= scores["lanczos"]["psnr_db"] - 0.5}
+    assert near[f"{held.best_texture:g}"] == min(x for name, x in near.items() if name != "lanczos")
     assert (held.about["works"]["fitted"], held.about["works"]["held_out"], held.about["steps"]) == (5, 1, 6)
     assert any(not torch.equal(value, held.texture[name]) for name, value in held.fidelity.items())
     for texture, end in ((0.0, held.fidelity), (1.0, held.texture)):

@@ -28,7 +28,8 @@ from artgan.refine.recipe import Recipe
 from artgan.storage import only_one
 from artgan.targets import ENLARGER, output_folder
 
-_TEXTURES = (0.0, 0.25, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)  # near 1 a step costs most decibels
+_TEXTURES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_HALVINGS = 5  # of the step in which the decibels that may be lost are used up
 _MAY_LOSE_DB = 0.5  # of Lanczos's decibels, for the texture that is used by default
 _PROBE_STEPS = 2
 
@@ -101,7 +102,7 @@ def fit_enlarger(request: FitRequest, *, say: Callable[[str], None] = lambda _: 
         trial, lanczos = trial_of(works.held_out, fitting)
         fit_steps(fitting, trial, request.out, identity, request.minutes, request.max_steps, say, on_progress)
         fitting.settle(trial)
-        scores = {"lanczos": lanczos} | _scores(fitting, trial, on_progress)
+        scores = {"lanczos": lanczos} | _scores(fitting, trial, _least_db(lanczos), on_progress)
         about = _about(request, works, fitting, identity, scores)
         save_enlarger(request.out, fitting.fidelity.state_dict(), fitting.texture.state_dict(), about)
     say(f"{request.out}: {verdict(about)}")
@@ -118,12 +119,22 @@ def _seconds_of_a_step(crops: Crops, fitting: EnlargerFitting) -> float:
     return (time.perf_counter() - started) / _PROBE_STEPS
 
 
-def _scores(fitting: EnlargerFitting, trial: Trial, on_progress: Listener) -> dict[str, Score]:
-    """Return the scores of several textures by name."""
-    scores = {}
-    for done, texture in enumerate(_TEXTURES):
-        scores[f"{texture:g}"] = trial.score(with_still_noise(_between(fitting, texture)))
-        on_progress(Progress("judging", done + 1, len(_TEXTURES), "textures"))
+def _scores(fitting: EnlargerFitting, trial: Trial, least_db: float, on_progress: Listener) -> dict[str, Score]:
+    """Return the scores of textures by name: in even steps, then closer to where the decibels that may be lost are lost."""
+    scores: dict[str, Score] = {}
+
+    def is_near(texture: float) -> bool:
+        score = scores[f"{texture:g}"] = trial.score(with_still_noise(_between(fitting, texture)))
+        on_progress(Progress("judging", len(scores), len(_TEXTURES) + _HALVINGS, "textures"))
+        return score.psnr_db >= least_db
+
+    near = {texture: is_near(texture) for texture in _TEXTURES}
+    inside = max((texture for texture in _TEXTURES if near[texture]), default=None)
+    if inside is not None and inside < _TEXTURES[-1]:
+        outside = _TEXTURES[_TEXTURES.index(inside) + 1]
+        for _ in range(_HALVINGS):
+            middle = round((inside + outside) / 2, 4)
+            inside, outside = (middle, outside) if is_near(middle) else (inside, middle)
     return scores
 
 
@@ -135,11 +146,15 @@ def _between(fitting: EnlargerFitting, texture: float) -> EnlargingNetwork:
     return network.eval().requires_grad_(False)
 
 
+def _least_db(lanczos: Score) -> float:
+    return lanczos.psnr_db - _MAY_LOSE_DB
+
+
 def _best_texture(scores: dict[str, Score]) -> float:
     """Return the texture whose patches are nearest to works', of those that lose at most half a decibel to Lanczos."""
-    least_db = scores["lanczos"].psnr_db - _MAY_LOSE_DB
-    near = [texture for texture in _TEXTURES if scores[f"{texture:g}"].psnr_db >= least_db]
-    return min(near, key=lambda texture: scores[f"{texture:g}"].patch_fd, default=0.0)
+    least_db = _least_db(scores["lanczos"])
+    near = [name for name, score in scores.items() if name != "lanczos" and score.psnr_db >= least_db]
+    return float(min(near, key=lambda name: scores[name].patch_fd, default="0"))
 
 
 def _about(
