@@ -1,6 +1,8 @@
 """Enlarging: classical ways by their laws, tiles without a seam, fits that resume exactly, and what cannot be is one line."""
 
+import copy
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +20,9 @@ from artgan.images import to_float
 from artgan.metadata import read_metadata
 from artgan.refine.enlarging.apply import Enlarge, classical, load_enlarge
 from artgan.refine.enlarging.classical import WAYS
-from artgan.refine.enlarging.fitting import FitRequest, fit_enlarger
+from artgan.refine.enlarging.fitting import FitRequest, _best_texture, _scores, fit_enlarger
 from artgan.refine.enlarging.folder import ABOUT_FILE, WEIGHTS_FILE, read_enlarger
-from artgan.refine.enlarging.measure import patches_of, psnr_db
+from artgan.refine.enlarging.measure import Score, patches_of, psnr_db
 from artgan.refine.enlarging.network import EnlargingNetwork, lanczos
 from artgan.refine.files import refine_files
 from artgan.refine.fit_state import seed_weights
@@ -157,6 +159,25 @@ def test_a_fit_goes_on_exactly_and_keeps_both_ends(works, enlarger, tmp_path, tr
         assert all(torch.equal(value, end[name]) for name, value in held.network(texture).state_dict().items())
     with pytest.raises(ConfigError, match="holds the fit of an enlarger to other works or with other values"):
         fit(works, tmp_path / "halves", 7, make_recipe(**VALUES, seed=1))
+
+
+def test_the_default_texture_is_where_the_decibels_that_may_be_lost_end():
+    """Of a loss of t^4 dB and patches that only get nearer: at 0.5^(1/4), within 1/128, where Lanczos is the first end."""
+    network = EnlargingNetwork(2, 4, 1)
+    fitting = SimpleNamespace(network=network, fidelity=network, texture=copy.deepcopy(network), device="cpu")
+    fitting.values = SimpleNamespace(width=4, blocks=1)
+    torch.nn.init.ones_(fitting.texture.last.bias)  # shifts every pixel by 0.1 t
+
+    class ClosedForm:
+        def score(self, enlarge):
+            texture = 10 * float(enlarge(torch.zeros(1, 3, 4, 4)).mean())
+            return Score(25 - texture**4, 100 - 50 * texture)
+
+    for lanczos_db, expected in ((25.0, 0.5**0.25), (24.0, 1.0), (26.0, 0.0)):
+        lanczos_score = Score(lanczos_db, 100.0)
+        scores = _scores(fitting, ClosedForm(), lanczos_db - 0.5, lambda _: None)
+        found = _best_texture(scores | {"lanczos": lanczos_score})
+        assert expected - 1 / 128 <= found <= expected
 
 
 def test_a_model_s_own_samples_are_enlarged_as_well(works, enlarger, tmp_path):
