@@ -202,14 +202,14 @@ class _Api:
 
     async def upload(self, request: Request) -> Response:
         async with self.intake.body(request, MAX_UPLOAD_BYTES) as data:
-            return JSONResponse(await self.do(request, lambda: self.session.upload(data)))
+            return JSONResponse(await self.do(request, lambda: self.session.uploads.take(data)))
 
     async def recipe(self, request: Request) -> Response:
         async with self.intake.body(request, MAX_UPLOAD_BYTES) as data:
             return JSONResponse(await self.do(request, lambda: self.session.recipe(data)))
 
     async def uploaded(self, request: Request) -> Response:
-        data = await self.do(request, lambda: self.session.uploaded_png(request.path_params["number"]))
+        data = await self.do(request, lambda: self.session.uploads.png(request.path_params["number"]))
         return Response(data, media_type="image/png")
 
     async def start(self, request: Request) -> Response:

@@ -5,7 +5,6 @@ Models, runs and uploads are named by index; no path ever comes from outside.
 
 import contextlib
 import functools
-import io
 import itertools
 import json
 from collections import OrderedDict
@@ -16,10 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 import artgan
-from artgan.decode import decode
 from artgan.enlarging import enlarged
 from artgan.errors import CheckpointError, DataError
 from artgan.file_names import plain_name
@@ -40,14 +37,12 @@ from artgan.storage import MANIFEST, read_sealed_json
 from artgan.studio import mixtures, refining, wall
 from artgan.studio.door import Door
 from artgan.studio.shelf import Shelf
+from artgan.studio.uploads import Uploads, quick_png
 from artgan.studio.wall import Wall
 from artgan.studio.watching import Watch
 from artgan.studio.workspace import Workspace, is_run
 
 MAX_POINTS = 64
-MAX_UPLOADS = 12
-MAX_UPLOAD_PIXELS = 50_000_000
-_UPLOAD_SIDE_PX = 1024
 _SAVED_SIZES_PX = (1080, 2160)  # what is posted; and four times the model's own
 _MAX_FRAMES = 1200
 _OPEN_MODELS = 2
@@ -95,8 +90,7 @@ class Session:
         if not self.folders and not self.watches and door is None:
             raise CheckpointError("the studio needs a run or a model folder: artgan studio runs/first")
         self._open: OrderedDict[tuple[int, int], Model] = OrderedDict()
-        self._uploads: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._upload_count = 0
+        self.uploads = Uploads()
 
     def warm_up(self) -> None:
         """Open the first model and make one picture, so that the first visitor waits for neither."""
@@ -218,7 +212,7 @@ class Session:
     def pictures(self, index: Any, contents: Any, is_wanted: Callable[[], bool] = lambda: True) -> list[bytes]:
         """Return a PNG without metadata for each point, quick to look at; fewer where they are no longer wanted."""
         model, points = self.model(index), _points(contents, MAX_POINTS)
-        return [_quick_png(pixels) for pixels in itertools.takewhile(lambda _: is_wanted(), render(model.space, points))]
+        return [quick_png(pixels) for pixels in itertools.takewhile(lambda _: is_wanted(), render(model.space, points))]
 
     def pixels(self, index: int, point: Point) -> np.ndarray:
         """Return the picture of a point, uint8 `[H, W, 3]`."""
@@ -236,45 +230,6 @@ class Session:
         size = "" if size_px is None else f"-{size_px}"
         return self._made(model, File(data, f"image/{image_format}", f"{_stem(point)}{size}{SUFFIX_OF[image_format]}"))
 
-    def upload(self, data: bytes) -> dict[str, Any]:
-        """Decode a picture by the one safe decoder, keep a copy of up to 1024 px, and return its index, size and what it lost.
-
-        Raises:
-            DataError: not a picture, damaged, or of too many pixels.
-        """
-        picture = decode(data, enough_px=_UPLOAD_SIDE_PX, max_pixels=MAX_UPLOAD_PIXELS)
-        pixels = picture.pixels
-        if max(pixels.shape[:2]) > _UPLOAD_SIDE_PX:
-            image = Image.fromarray(pixels)
-            image.thumbnail((_UPLOAD_SIDE_PX, _UPLOAD_SIDE_PX), Image.Resampling.LANCZOS)
-            pixels = np.asarray(image)
-        self._upload_count += 1
-        self._uploads[self._upload_count] = pixels
-        while len(self._uploads) > MAX_UPLOADS:
-            self._uploads.popitem(last=False)
-        height, width, _ = pixels.shape
-        return {
-            "upload": self._upload_count,
-            "width": width,
-            "height": height,
-            "lost": refining.losses_of(picture, width, height),
-        }
-
-    def uploaded(self, index: Any) -> np.ndarray:
-        """Return an uploaded picture, uint8 `[H, W, 3]`.
-
-        Raises:
-            DataError: there is no such upload, or no longer.
-        """
-        pixels = self._uploads.get(index) if isinstance(index, int) else None
-        if pixels is None:
-            raise DataError("that upload is no longer here; choose the picture again")
-        return pixels
-
-    def uploaded_png(self, index: int) -> bytes:
-        """Return an uploaded picture, encoded anew."""
-        return _quick_png(self.uploaded(index))
-
     def refine(self, request: dict[str, Any], listen: Listener) -> File:
         """Return a point's picture, refined; what was done goes into its metadata.
 
@@ -284,7 +239,7 @@ class Session:
         """
         model, point = self.model(request.get("model")), point_from(request.get("point"))
         recipe = refining.recipe_from(request.get("recipe"))
-        style = None if request.get("style") is None else self.uploaded(request["style"])
+        style = None if request.get("style") is None else self.uploads.pixels(request["style"])
         picture = next(render(model.space, [point]))
         (pixels,) = refining.refined([picture], style, recipe, listen)
         metadata = picture_metadata(model, point) | {"refine": {"recipe": recipe.as_dict()}}
@@ -358,7 +313,7 @@ class Session:
             request: `model`, `upload`, `per_layer` (W+ instead of W), `steps`.
             listen: told about progress.
         """
-        model, target = self.model(request.get("model")), self.uploaded(request.get("upload"))
+        model, target = self.model(request.get("model")), self.uploads.pixels(request.get("upload"))
         steps = max(1, _index("steps", request.get("steps", 200), 1001))
         settings = Settings(
             steps=steps, per_layer=bool(request.get("per_layer", True)), backbone=refining.usable_backbones()[0]
@@ -387,9 +342,3 @@ def _index(name: str, value: Any, end: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < end:
         raise DataError(f"{name}: expected a whole number from 0 to {end - 1}, got {str(value)[:40]}")
     return value
-
-
-def _quick_png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
