@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from artgan.errors import ConfigError
+
 Features = tuple[Tensor, ...]
 
 
@@ -45,13 +47,16 @@ class GeneratorNetwork(nn.Module, ABC):
     def level_of(self, tensor: str) -> int | None:
         """Return after how many doublings of the base grid a tensor of the state dict works; None for the mapping's."""
 
-    @abstractmethod
     def grow_from(self, small: Self) -> None:
         """Start all that a smaller generator lacks so that pictures are its own, enlarged: new stages carry colors alone.
 
         Args:
             small: of the same architecture, channels and base grid, with fewer doublings; its tensors are in place already.
+
+        Raises:
+            ConfigError: this architecture has no such start.
         """
+        raise ConfigError("this generator cannot grow from a smaller one: start from a model of its own size, or without --init")
 
     def forward(self, latents: Tensor, labels: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         """Map latents `[N, latent_dim]` and labels `[N]` (int64) to images `[N, 3, H, W]`."""

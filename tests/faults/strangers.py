@@ -160,7 +160,10 @@ def strangers_file(place, monkeypatch):
     if pages:
         resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY_BYTES, hard))
     faulthandler.dump_traceback_later(GUARD_SECONDS, exit=True)
-    _watch.allowed, _watch.found = [place, Path(os.environ["ARTGAN_CACHE"]), Path("/dev")], []
+    _watch.allowed, _watch.found = (
+        [place, *(Path(os.environ[name]) for name in ("ARTGAN_CACHE", "ARTGAN_DATA")), Path("/dev")],
+        [],
+    )
     try:
         yield
     except ArtganError as error:

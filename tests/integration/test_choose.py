@@ -51,7 +51,7 @@ def fetched(monkeypatch, tmp_path, no_weights):
         (tmp_path / f"{name}.safetensors").write_bytes(b"")
         monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path))
 
-    monkeypatch.setattr(choose.weights, "fetch", fetch)
+    monkeypatch.setattr(choose.fetching, "fetch", fetch)
     monkeypatch.setenv("ARTGAN_OFFLINE", "0")
     monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path / "cache"))
     return names
@@ -98,7 +98,7 @@ def test_a_fetch_that_fails_ends_on_what_ships(fetched, monkeypatch):
     def fails(name, on_progress):
         raise WeightsError("cannot fetch squeezenet1_1: no route")
 
-    monkeypatch.setattr(choose.weights, "fetch", fails)
+    monkeypatch.setattr(choose.fetching, "fetch", fails)
     backbone, said = settled(ask=lambda question: True)
     assert backbone == "drawn"
     assert "cannot fetch squeezenet1_1: no route" in said

@@ -125,13 +125,18 @@ COMBINATIONS = [
 ]  # fmt: skip
 
 
+def for_long(cases, *places):
+    """Leave the cases at some places to --long: their parts are in the others as well, in other pairs."""
+    return [pytest.param(case, marks=pytest.mark.long) if place in places else case for place, case in enumerate(cases)]
+
+
 def combined(values, **more):
     shorter = {"training.batch_size": 8, "objective.penalty_every": 2, "training.total_kimg": 0.096}
     shorter |= {"training.evaluate_every_kimg": 0.048}
     return tiny(**more | shorter | values)
 
 
-@pytest.mark.parametrize("values", COMBINATIONS, ids=lambda values: "-".join(map(str, values.values())))
+@pytest.mark.parametrize("values", for_long(COMBINATIONS, 5), ids=lambda values: "-".join(map(str, values.values())))
 def test_every_combination_resumes_exactly(collection, tmp_path, values):
     """State of every kind: probability and signs of ADA, mean path length, penalties by interval, frozen stages, pieces."""
     config = combined(values)

@@ -412,8 +412,14 @@ def test_tabs_by_keyboard_and_models_by_name(visit):
     page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (400, "dark"),
+        *(pytest.param(*case, marks=pytest.mark.long) for case in [(400, "light"), (1280, "dark")]),
+    ],
+)
 def test_every_view_fits_and_is_not_blank(browser, server, width, scheme):
     made = Visit(browser, server, width, 860, scheme)
     names = {"explore", "kept", "wall", "mix", "journey", "refine", "project", "watch"}
