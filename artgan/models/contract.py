@@ -56,7 +56,7 @@ class GeneratorNetwork(nn.Module, ABC):
         Raises:
             ConfigError: this architecture has no such start.
         """
-        raise ConfigError("this generator cannot grow from a smaller one: begin with a model of its own size, or without --init")
+        raise ConfigError("this generator cannot grow from a smaller one: begin with one of its own size, or without --init")
 
     def forward(self, latents: Tensor, labels: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         """Map latents `[N, latent_dim]` and labels `[N]` (int64) to images `[N, 3, H, W]`."""
