@@ -31,7 +31,7 @@ from tests.integration.test_resume import COMBINATIONS, combined, tiny  # noqa: 
 
 def steps_wait_for_nothing(collection: Path, out: Path) -> None:
     """No step reads a value back, and what goes up is page-locked first (`devices.send`)."""
-    for index, values in enumerate(({}, *COMBINATIONS)):
+    for index, values in enumerate(({}, *COMBINATIONS[:4])):  # the rest are other pairs of the same parts
         session = open_session(combined(values), open_collection(collection), out / str(index))
         state, context = session.state, build_context(session)
         batches = Batches(session.collection, 0, session.device, horizontal_flip=True)

@@ -22,7 +22,7 @@ from artgan.training.session import open_session
 from artgan.training.state import state_tensors
 from artgan.training.transfer import check_frozen, start_from
 from tests.integration.test_cli import SET, artgan, refused
-from tests.integration.test_resume import TINY, assert_same, combined, run, squeezenet_weights, stop_after, tiny
+from tests.integration.test_resume import TINY, assert_same, combined, for_long, run, squeezenet_weights, stop_after, tiny
 
 
 def test_transfer_takes_what_fits_and_names_the_rest(collection, sources, tmp_path):
@@ -214,7 +214,7 @@ def test_what_never_learned_is_not_frozen(collection_folder, collection, sources
     refused(capsys, 2, r"would keep what never learned", *words, "--set=model.discriminator=fastgan", "--dry-run")
 
 
-@pytest.mark.parametrize("network", ["fastgan", "stylegan2", "r3gan"])
+@pytest.mark.parametrize("network", for_long(["fastgan", "stylegan2", "r3gan"], 2))
 def test_classes_are_taken_over_by_name(sources, tmp_path, network):
     """Three classes of five, in another order of names and with a new one."""
     prepare([sources], tmp_path / "five", Recipe(32, 32))
