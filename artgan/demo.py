@@ -25,6 +25,7 @@ from artgan.evaluation import Judge, evaluate_generator
 from artgan.generation.model_folder import load_model
 from artgan.generation.sample import Look, points_of_seeds, save_samples
 from artgan.metrics import in_unit, label, shown, span
+from artgan.overview import sample_sheets
 from artgan.progress import Listener, format_seconds
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
@@ -164,7 +165,7 @@ def _page(
             f"network that comes with artgan and has seen nothing but pictures drawn by code: "
             f"{last['images_seen'] / 1000:.1f} of {_TRAINED_KIMG:g} thousand images in {last['training_minutes']:.1f} minutes."
         ),
-        "sheets": _sheets(out / "run" / "samples"),
+        "sheets": _sheets(out / "run"),
         "loss_chart": _loss_chart(train_lines),
         "evaluation_note": (
             f"{line['num_generated']} samples against the {line['protocol']['num_reference']} training pictures, in the "
@@ -180,11 +181,11 @@ def _page(
     }
 
 
-def _sheets(folder: Path) -> list[dict[str, Any]]:
+def _sheets(run: Path) -> list[dict[str, Any]]:
     """Return an early, a middle and the last sheet of samples."""
-    paths = sorted(folder.glob("images-*.png"))
-    shown = sorted({0, len(paths) // 2, len(paths) - 1})
-    return [{"src": picture(paths[index]), "kimg": f"{int(paths[index].stem[7:]) / 1000:.0f}"} for index in shown if paths]
+    sheets = sample_sheets(run)
+    shown = [sheets[place] for place in sorted({0, len(sheets) // 2, len(sheets) - 1})] if sheets else []
+    return [{"src": picture(path), "kimg": f"{images_seen / 1000:.0f}"} for images_seen, path in shown]
 
 
 def _loss_chart(lines: list[dict[str, Any]]) -> str:

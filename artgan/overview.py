@@ -5,6 +5,7 @@ The mark is a text chunk of the PNG and not the file's name: a picture of the us
 
 import io
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -17,10 +18,25 @@ from PIL import Image, PngImagePlugin
 from artgan.metadata import METADATA_KEY
 from artgan.storage import write_whole
 
+SAMPLES = "samples"  # of a run: its folder of sheets
 SHEET_REASON = "an overview sheet that artgan made, no work"
 _KIND = "sheet"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_MARK_BYTES = 4096
+_OF_A_RUN = re.compile(r"images-(\d+)\.png")
+
+
+def sample_sheet(run: Path, images_seen: int) -> Path:
+    """Return where a run's sheet after so many images is."""
+    return run / SAMPLES / f"images-{images_seen:012d}.png"
+
+
+def sample_sheets(run: Path) -> list[tuple[int, Path]]:
+    """Return a run's sheets with the images seen by then, the earliest first; links and other files are left out."""
+    folder = run / SAMPLES
+    files = folder.iterdir() if folder.is_dir() else ()
+    named = [(match, path) for path in files if (match := _OF_A_RUN.fullmatch(path.name)) and not path.is_symlink()]
+    return sorted((int(match[1]), path) for match, path in named)
 
 
 def save_sheet(path: Path, pixels: np.ndarray, of: str) -> None:

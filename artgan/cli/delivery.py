@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from artgan.cli.terminal import hearing
@@ -61,11 +60,15 @@ def run_delivering(words: list[str], run: Callable[[list[str]], None]) -> None:
 
 def _make(words: list[str], run: Callable[[list[str]], None], folder: Path) -> None:
     """Run a verb into a folder that is kept until all of it was delivered; what is made already is not made again."""
-    asked = json.dumps(words)
-    with suppress(OSError):
-        if (folder / _MADE).read_text(encoding="utf-8") == asked:
-            return
-    if not any(word in _GO_ON for word in words):
+    asked, made = json.dumps(words), folder / _MADE
+    if made.is_file() and made.read_text(encoding="utf-8") == asked:
+        return
+    if made.is_file() and "--force" not in words:
+        raise ConfigError(
+            f"{folder} holds what another command made for the same place and could not deliver: repeat that command, or "
+            f"leave it behind with --force"
+        )
+    if made.is_file() or not any(word in _GO_ON for word in words if not word.startswith("-")):
         remove(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:

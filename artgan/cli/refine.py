@@ -184,10 +184,13 @@ def _flags(context: typer.Context) -> dict[str, tuple[str, Any]]:
     flag_of = {option.name: option.opts[0] for option in context.command.params}
     given = {}
     for name, parameter in inspect.signature(refine).parameters.items():
-        value = context.params.get(name)
-        if isinstance(parameter.default, _Gives) and value is not None:
-            key = parameter.default.key
-            given[flag_of[name]] = (key, list(arguments.names(value)) if key.endswith("_layers") else value)
+        if not isinstance(parameter.default, _Gives):
+            continue
+        key, value = parameter.default.key, context.params[name]
+        if key.endswith("_layers"):
+            value = list(arguments.names(value or "")) or None
+        if value is not None:
+            given[flag_of[name]] = (key, value)
     return given
 
 

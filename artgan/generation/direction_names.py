@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
-from artgan.generation.favourites import data_dir, lineage_of
-from artgan.generation.model_folder import Model
-from artgan.storage import check_format, write_whole
+from artgan.generation.favourites import data_dir, lineage_of, write_made
+from artgan.generation.model_folder import Model, run_of
+from artgan.storage import check_format
 
 NAME = "direction_names.json"
 FORMAT_VERSION = 1
@@ -38,10 +38,8 @@ class DirectionName:
 
 def direction_names_path(model: Model) -> Path:
     """Return where the names of a model's directions are."""
-    folder = model.folder.resolve()
-    if folder.parent.name == "model":
-        return folder.parent.parent / NAME
-    return data_dir() / "direction_names" / f"{lineage_of(model)}.json"
+    run = run_of(model.folder)
+    return run / NAME if run else data_dir() / "direction_names" / f"{lineage_of(model)}.json"
 
 
 def read_direction_names(path: Path) -> dict[str, DirectionName]:
@@ -99,6 +97,5 @@ def name_direction(model: Model, direction: Any, name: Any) -> None:
     names |= {direction: DirectionName(said, model.name, model.sha256)} if said else {}
     if not said:
         names.pop(direction, None)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"format": FORMAT_VERSION, "names": {key: asdict(value) for key, value in sorted(names.items())}}
-    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_made(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

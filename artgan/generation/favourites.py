@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from artgan.errors import CheckpointError, DataError
-from artgan.generation.model_folder import Model, load_model
+from artgan.errors import CheckpointError, DataError, StorageError
+from artgan.generation.model_folder import Model, load_model, run_of
 from artgan.generation.point import Point, point_from
 from artgan.storage import check_format, write_whole
 
@@ -81,8 +81,8 @@ def favourites_path(target: Path) -> Path:
     page, and otherwise in `data_dir`, by lineage: the folder may be replaced, or not be the user's.
     """
     target = target.resolve()
-    if target.parent.name == "model":
-        return target.parent.parent / NAME
+    if run := run_of(target):
+        return run / NAME
     if not (target / "config.json").is_file():
         return target / NAME
     beside = target.with_name(f"{target.name}.{NAME}")
@@ -149,7 +149,20 @@ def write_favourites(path: Path, favourites: Sequence[Favourite]) -> None:
     Raises:
         StorageError: it cannot be written; what was there stays.
     """
-    write_whole(path, favourites_text(favourites))
+    write_made(path, favourites_text(favourites))
+
+
+def write_made(path: Path, text: str) -> None:
+    """Write a file of what a user made in one step, and make the folder that it is in.
+
+    Raises:
+        StorageError: it cannot be written; what was there stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {path.parent} ({error.strerror})") from error
+    write_whole(path, text)
 
 
 def favourites_text(favourites: Sequence[Favourite]) -> str:

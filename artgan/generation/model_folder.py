@@ -104,6 +104,12 @@ def is_model_or_run(path: Path) -> bool:
     return (path / "config.json").is_file() or (path / "config.yaml").is_file()
 
 
+def run_of(model: Path) -> Path | None:
+    """Return the run that a model folder lies in, `RUN/model/NAME`; None for a model folder alone."""
+    model = model.resolve()
+    return model.parent.parent if model.parent.name == "model" else None
+
+
 def find_model(path: Path) -> Path:
     """Return the model folder that a user means: the folder itself, or the best or otherwise the latest of a run.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from artgan.metrics import in_unit, label, shown
+from artgan.overview import sample_sheets
 from artgan.report.page import curves, picture, render
 
 NEAREST_FILE = "nearest.png"
@@ -48,7 +49,7 @@ def run_page(run: Path, lines: Sequence[Mapping[str, Any]], facts: Mapping[str, 
                 )
                 if chart
             ],
-            "sheets": _sheets(run / "samples"),
+            "sheets": _sheets(run),
             "nearest": picture(nearest) if nearest.is_file() else None,
             "config": config,
         },
@@ -89,8 +90,9 @@ def _row(line: Mapping[str, Any]) -> dict[str, str]:
     return {"kimg": f"{line['images_seen'] / 1000:,.1f}", "minutes": f"{line['minutes']:.1f}", "values": values}
 
 
-def _sheets(folder: Path) -> list[dict[str, Any]]:
+def _sheets(run: Path) -> list[dict[str, Any]]:
     """Return a few sheets, evenly over the run, the last one first."""
-    paths = sorted(folder.glob("images-*.png"))
-    shown = sorted({round(index * (len(paths) - 1) / (_SHEETS - 1)) for index in range(_SHEETS)}, reverse=True) if paths else []
-    return [{"src": picture(paths[index]), "kimg": f"{int(paths[index].stem[7:]) / 1000:,.1f}"} for index in shown]
+    sheets = sample_sheets(run)
+    places = {round(index * (len(sheets) - 1) / (_SHEETS - 1)) for index in range(_SHEETS)} if sheets else set()
+    shown = [sheets[place] for place in sorted(places, reverse=True)]
+    return [{"src": picture(path), "kimg": f"{images_seen / 1000:,.1f}"} for images_seen, path in shown]

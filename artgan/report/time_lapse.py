@@ -1,6 +1,5 @@
 """A run's sheets of samples as a film: the same 64 seeds, from the first sheet to the last, under a line that says how far."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,12 +8,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from artgan.decode import decode_file
 from artgan.errors import DataError
+from artgan.overview import sample_sheets
 from artgan.progress import Listener, silent, track
 
 _LINE_SHARE = 1 / 24  # of a sheet's height: the line below it
 _STAY, _FADE, _LAST = 0.35, 0.25, 2.0  # seconds that a sheet stays, that the next takes to come, that the last one stays
 _MAX_SIDE_PX = 2048
-_NAME = re.compile(r"images-(\d+)")
 
 
 def sheets_of(run: Path) -> list[Path]:
@@ -23,7 +22,7 @@ def sheets_of(run: Path) -> list[Path]:
     Raises:
         DataError: fewer than two: there is nothing that changes.
     """
-    paths = sorted(path for path in (run / "samples").glob("images-*.png") if _NAME.fullmatch(path.stem))
+    paths = [path for _, path in sample_sheets(run)]
     if len(paths) < 2:
         raise DataError(
             f"{run}: a time-lapse needs two sheets of samples or more, samples/ has {len(paths)}; give a run that has trained"

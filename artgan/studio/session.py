@@ -22,7 +22,7 @@ from artgan.errors import CheckpointError, DataError
 from artgan.file_names import plain_name
 from artgan.generation.bands import effects
 from artgan.generation.direction_names import direction_names_path, name_direction, read_direction_names
-from artgan.generation.model_folder import Model, find_model, load_model
+from artgan.generation.model_folder import Model, find_model, load_model, run_of
 from artgan.generation.paths import EASINGS, journey
 from artgan.generation.point import Point, pack_styles, point_from
 from artgan.generation.projection import Settings, project
@@ -136,7 +136,8 @@ class Session:
 
     @staticmethod
     def _described(folder: Path) -> str:
-        return f"{folder.parent.parent.name}, {folder.name}" if folder.parent.name == "model" else folder.resolve().name
+        run = run_of(folder)
+        return f"{run.name}, {folder.name}" if run else folder.resolve().name
 
     def model_facts(self, index: int) -> dict[str, Any]:
         """Return what controls a model has."""

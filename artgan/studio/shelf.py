@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from artgan.errors import DataError, StorageError
+from artgan.errors import DataError
 from artgan.generation.favourites import (
     Favourite,
     favourites_path,
@@ -87,7 +87,7 @@ class Shelf:
             raise DataError(f"do: expected one of {', '.join(ways)}")
         after = ways[name]()
         if after != now:
-            _write(path, after)
+            write_favourites(path, after)
         step = request.get("step")
         if name not in ("undo", "redo"):
             self._count += 1
@@ -141,14 +141,6 @@ class Shelf:
 
 def _read(path: Path) -> Kept:
     return tuple(read_favourites(path)) if path.exists() else ()
-
-
-def _write(path: Path, kept: Kept) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot make {path.parent} ({error.strerror})") from error
-    write_favourites(path, kept)
 
 
 def _id(point: Point) -> str:

@@ -23,7 +23,7 @@ from artgan.decode import decode
 from artgan.errors import DataError, StorageError
 from artgan.file_names import distinct_names
 from artgan.generation.favourites import data_dir, lineage_of
-from artgan.generation.model_folder import load_model
+from artgan.generation.model_folder import load_model, run_of
 from artgan.generation.video import MEDIA_TYPES, read_note
 from artgan.images import SUFFIX_OF
 from artgan.metadata import read_metadata
@@ -73,8 +73,8 @@ class _Found:
 def made_folder(model: Path, workspace: Workspace | None) -> Path:
     """Return the folder for what a model makes in the studio; it may not be there yet."""
     model = model.resolve()
-    if model.parent.name == "model":
-        return model.parent.parent / MADE
+    if run := run_of(model):
+        return run / MADE
     if workspace is not None and model.parent == workspace.models.resolve():
         return workspace.root / MADE
     return _made_of_folder(model, data_dir())
@@ -89,8 +89,7 @@ def roots_of(models: Iterable[Path], runs: Iterable[Path], workspace: Workspace 
     """Return where to look."""
     roots = {run.resolve(): Root(run.resolve(), run.resolve().name, _OF_TRAINING) for run in runs}
     for model in (folder.resolve() for folder in models):
-        run = model.parent.parent
-        if model.parent.name == "model":
+        if run := run_of(model):
             roots.setdefault(run, Root(run, run.name, _OF_TRAINING))
         elif workspace is None or model.parent != workspace.models.resolve():
             made = made_folder(model, workspace)

@@ -1,19 +1,18 @@
 """A run, while it trains: what its folder says, read anew for each request and never written."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
 from artgan.evaluation.verdict import standing_of_lines
 from artgan.metrics import in_unit, label
+from artgan.overview import sample_sheets
 from artgan.training.status import read_status
 
 _ENTRY = ("value", "low", "high")
 _MAX_POINTS = 400
 _MAX_READ = 64 << 20
-_SHEET = re.compile(r"images-(\d{12})\.png")
 
 
 class Watch:
@@ -39,7 +38,7 @@ class Watch:
             "curves": _curves(training),
             "evaluations": [_evaluation(line) for line in lines if line.get("kind") == "metrics"],
             "notes": [_note(line) for line in lines if line.get("kind") not in ("train", "metrics")][-50:],
-            "sheets": [images for images, _ in self._sheets()],
+            "sheets": [images for images, _ in sample_sheets(self.run)],
         }
 
     def sheet(self, place: int) -> bytes:
@@ -48,18 +47,13 @@ class Watch:
         Raises:
             DataError: there is none.
         """
-        sheets = self._sheets()
+        sheets = sample_sheets(self.run)
         if not 0 <= place < len(sheets):
             raise DataError(f"sheet: expected a number below {len(sheets)}")
         try:
             return sheets[place][1].read_bytes()
         except OSError as error:
             raise DataError(f"that sheet cannot be read: {error.strerror}") from error
-
-    def _sheets(self) -> list[tuple[int, Path]]:
-        folder = self.run / "samples"
-        files = sorted(folder.iterdir()) if folder.is_dir() else []
-        return [(int(match[1]), path) for path in files if (match := _SHEET.fullmatch(path.name)) and not path.is_symlink()]
 
     def _status(self) -> dict[str, Any]:
         try:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artgan.errors import StorageError
+from artgan.overview import SAMPLES, sample_sheets
 from artgan.storage import remove
 from artgan.training.checkpoint import delete_checkpoint, spare_checkpoints
-from artgan.training.session import CHECKPOINTS, SAMPLES
+from artgan.training.session import CHECKPOINTS
 from artgan.training.state import TrainState, state_tensors
 
 SHEET_PICTURES = 64
@@ -103,7 +104,7 @@ def _spare(run: Path) -> Iterator[tuple[Path, Callable[[Path], None]]]:
     """Yield what can go and how, in the order in which it goes."""
     for checkpoint in spare_checkpoints(run / CHECKPOINTS):
         yield checkpoint, delete_checkpoint
-    sheets = sorted((run / SAMPLES).glob("images-*.png"))
+    sheets = [path for _, path in sample_sheets(run)]
     while thinned := sheets[1:-1:2]:
         for sheet in thinned:
             yield sheet, remove

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from artgan.config import ResolvedConfig, dump_config
 from artgan.errors import ArtganError, CheckpointError, StorageError
-from artgan.overview import save_sheet
+from artgan.overview import SAMPLES, sample_sheet, save_sheet
 from artgan.storage import append_whole, write_whole
 from artgan.training.checkpoint import list_checkpoints
 from artgan.training.disk import make_room
 from artgan.training.events import Events
-from artgan.training.session import CHECKPOINTS, SAMPLES
+from artgan.training.session import CHECKPOINTS
 from artgan.training.sparing import Sparing
 from artgan.training.status import write_status
 from artgan.world import World
@@ -130,7 +130,7 @@ class RunLog:
         """Save a sheet of samples, uint8 `[H, W, 3]`, where the run may take the bytes that are `needed`."""
         with self._sparing("sheets"):
             make_room(self.run, self.config.training.max_disk_gb, needed)
-            save_sheet(self.run / SAMPLES / f"images-{images_seen:012d}.png", sheet, "samples")
+            save_sheet(sample_sheet(self.run, images_seen), sheet, "samples")
             self._events.image("samples", sheet, images_seen)
 
     def status(

@@ -32,7 +32,6 @@ from artgan.training.status import LOCK_FILE
 from artgan.world import World
 
 CHECKPOINTS = "checkpoints"
-SAMPLES = "samples"
 _SMALLEST_FACTOR = 1 / 8
 _FEWEST_PICTURES = 2
 # What may change between sessions of one run: how long, how often, how many, and where; never the maths.

@@ -15,13 +15,14 @@ from artgan.devices import choose_device, describe_device
 from artgan.errors import ArtganError, ConfigError
 from artgan.evaluation import Judge, check_independent
 from artgan.objectives.terms import TERMS
+from artgan.overview import sample_sheets
 from artgan.progress import Listener, format_seconds, silent
 from artgan.training.checkpoint import list_checkpoints
 from artgan.training.choose import Ask, Say, choose_backbone, choose_config
 from artgan.training.loop import Outcome, train
 from artgan.training.outputs import PAGE_FILE, standing
 from artgan.training.preflight import Preflight, describe, preflight
-from artgan.training.session import CHECKPOINTS, SAMPLES, Session, only_trainer, open_session, stop_on_signals
+from artgan.training.session import CHECKPOINTS, Session, only_trainer, open_session, stop_on_signals
 from artgan.training.transfer import check_frozen, start_from
 from artgan.world import World, join_world
 
@@ -76,7 +77,7 @@ def train_run(order: Order, *, say: Say, on_progress: Listener) -> Outcome | Non
                 return None
             outcome = train(session, judge, minutes=order.minutes, stop_requested=stop_requested, on_progress=on_progress)
         spent = format_seconds(session.state.training_seconds)
-        sheets = sorted((order.run / SAMPLES).glob("images-*.png"))
+        sheets = [path for _, path in sample_sheets(order.run)]
         say(f"{outcome.value} at {session.state.images_seen / 1000:,.1f} kimg after {spent} of training; run: {order.run}")
         if outcome not in (Outcome.FINISHED, Outcome.NO_BETTER):
             say("the same command goes on from here")

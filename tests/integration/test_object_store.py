@@ -86,6 +86,8 @@ def test_what_does_not_arrive_is_delivered_by_the_same_command(sources, store, t
     assert len(keys(store)) == 2  # and no manifest
     with pytest.raises(DataError, match="no result of artgan"):
         fetch(url, tmp_path, silent)
+    waits = r"another command made for the same place and could not deliver: repeat that command"
+    refused(capsys, 2, waits, *words, "--fit", "pad")  # whose result would take the place of what waits
     shutil.rmtree(art)  # nothing is made a second time
     Failing.left = 2
     main(list(map(str, words)))

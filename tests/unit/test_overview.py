@@ -13,10 +13,12 @@ from artgan.cli import main
 from artgan.datasets.collection import read_index
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
+from artgan.errors import StorageError
 from artgan.evaluation.subjects import folder_subject
 from artgan.images import save_png
 from artgan.metadata import METADATA_KEY, read_metadata
-from artgan.overview import encode_sheet, is_sheet, save_sheet
+from artgan.overview import encode_sheet, is_sheet, sample_sheet, sample_sheets, save_sheet
+from artgan.training.disk import make_room
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 MARK = b'{"kind": "sheet", "of": "samples"}'
@@ -116,3 +118,19 @@ def test_a_contact_sheet_is_no_work(collection_folder, tmp_path):
         Image.fromarray(np.random.default_rng(ord(name[0])).integers(0, 256, (40, 40, 3), np.uint8)).save(source / name)
     (source / "contact.png").write_bytes((collection_folder / "contact_sheet.png").read_bytes())
     assert prepare([source], tmp_path / "out", Recipe(32, 32)).count == 3
+
+
+def test_what_the_user_put_beside_a_runs_sheets_is_none_of_them_and_stays(tmp_path):
+    for images_seen in (1000, 16, 2, 4):
+        path = sample_sheet(tmp_path, images_seen)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(1000))
+    for name in ("images-mine.png", "images-000000000008 copy.png", "images-000000000032.jpg"):
+        (path.parent / name).write_bytes(b"mine")
+    (path.parent / "images-000000000064.png").symlink_to(path)
+    assert [images_seen for images_seen, _ in sample_sheets(tmp_path)] == [2, 4, 16, 1000]
+    with pytest.raises(StorageError, match=r"max_disk_gb = 1e-06 leaves no room"):
+        make_room(tmp_path, 1e-6, 500)
+    stay = {"images-000000000002.png", "images-000000001000.png", "images-000000000064.png"}
+    mine = {"images-mine.png", "images-000000000008 copy.png", "images-000000000032.jpg"}
+    assert {file.name for file in path.parent.iterdir()} == stay | mine
