@@ -27,3 +27,14 @@ def own_run(trained, tmp_path) -> Path:
 def style(tmp_path) -> Path:
     draw_work("waves", 5, 5, side_px=64).save(tmp_path / "style.png")
     return tmp_path / "style.png"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for the tests of a module."""
+    from tests.integration.studio_browser import CHROMIUM, open_browser
+
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with open_browser() as opened:
+        yield opened

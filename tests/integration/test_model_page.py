@@ -20,8 +20,8 @@ from artgan.generation.sample import picture_metadata, point_of_picture, render
 from artgan.metadata import read_metadata
 from artgan.modelpage.build import PART_BYTES, Look, write_page
 from artgan.modelpage.runtime import BUILDS, load_runtime
+from tests.integration.studio_browser import CHROMIUM
 from tests.integration.test_cli import artgan
-from tests.integration.test_studio_page import CHROMIUM, QUIET
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("onnxscript")
@@ -46,16 +46,6 @@ def pages(trained_model, tmp_path_factory) -> Path:
     made = write_page(trained_model, runtime(), folder / "page", look)
     assert made.largest < 25e6
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

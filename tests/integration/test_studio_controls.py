@@ -8,8 +8,8 @@ import pytest
 
 from artgan.generation.favourites import favourites_path
 from artgan.generation.model_folder import save_model
+from tests.integration.studio_browser import WAIT, Visit, keep, pytestmark  # noqa: F401
 from tests.integration.studio_server import studio
-from tests.integration.test_studio_page import WAIT, Visit, browser, keep, pytestmark  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def server(trained_model, tmp_path_factory):
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_blends_mixtures_and_bands(browser, server, trained_model, width):  # noqa: F811
+def test_blends_mixtures_and_bands(browser, server, trained_model, width):
     favourites_path(trained_model.folder).unlink(missing_ok=True)
     visit = Visit(browser, server, width)
     page = visit.page
@@ -62,7 +62,7 @@ def test_blends_mixtures_and_bands(browser, server, trained_model, width):  # no
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_large_picture_the_keys_and_a_run_that_has_begun(browser, server, width):  # noqa: F811
+def test_the_large_picture_the_keys_and_a_run_that_has_begun(browser, server, width):
     visit = Visit(browser, server, width)
     page = visit.page
     page.keyboard.press("n")

@@ -12,8 +12,8 @@ from artgan.datasets.synthetic import draw_work
 from artgan.metadata import read_metadata
 from artgan.studio.door import Door
 from artgan.studio.workspace import open_workspace
+from tests.integration.studio_browser import CHROMIUM, QUIET, WAIT
 from tests.integration.studio_server import studio
-from tests.integration.test_studio_page import CHROMIUM, QUIET, WAIT
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")

@@ -18,8 +18,7 @@ from artgan.studio import drops, trainer
 from artgan.studio.door import Door
 from artgan.studio.session import Session
 from artgan.studio.workspace import default_workspace, open_workspace
-from tests.integration.studio_server import address, studio
-from tests.integration.test_studio_http import bomb, finished, request, status
+from tests.integration.studio_server import address, bomb, finished, request, status, studio
 
 pytest.importorskip("starlette")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)

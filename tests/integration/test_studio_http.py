@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from artgan.studio.guard import Guard
 from artgan.studio.serve import open_server
 from artgan.studio.session import Session
 from tests import picture_files
-from tests.integration.studio_server import address, studio
+from tests.integration.studio_server import address, bomb, finished, png, request, status, studio
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -46,49 +45,8 @@ def client(server):
         yield opened
 
 
-def raw(server, data: bytes, wait: float = 10) -> bytes:
-    """Send bytes as they are and return what comes back."""
-    with socket.create_connection(address(server), timeout=wait) as connection:
-        connection.sendall(data)
-        try:
-            return connection.recv(65536)
-        except TimeoutError:
-            return b""
-
-
-def request(server, line: str, **headers: str) -> bytes:
-    host, port = address(server)
-    given = {"Host": f"{host}:{port}", "Connection": "close"} | {
-        name.replace("_", "-"): value for name, value in headers.items()
-    }
-    return raw(server, (line + " HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in given.items()) + "\r\n").encode("latin-1"))
-
-
-def status(answer: bytes) -> int:
-    return int(answer.split(b" ", 2)[1])
-
-
 def memory_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-
-
-def finished(client, content) -> tuple[int, dict]:
-    started = client.post("/api/jobs", json=content)
-    assert started.status_code == 202, started.text
-    number = started.json()["job"]
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        job = client.get(f"/api/jobs/{number}").json()
-        if job["state"] not in ("waiting", "running"):
-            return number, job
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
-
-
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def test_a_seed_is_the_same_picture_everywhere(client, trained_model, tmp_path):
@@ -285,17 +243,6 @@ def test_bad_requests_are_named(client, content, code):
     answer = client.post("/api/render", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == code
     assert answer.json()["error"]
-
-
-def bomb(side: int) -> bytes:
-    """Return a PNG of few bytes that decodes to side x side pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = side.to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
-    packed = zlib.compress(bytes(1 << 20) * 64, 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(

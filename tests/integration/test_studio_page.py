@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -16,15 +15,9 @@ from artgan.datasets.synthetic import draw_work
 from artgan.generation.favourites import favourites_path, read_favourites
 from artgan.metadata import read_metadata
 from artgan.refine.recipe import load_recipe, shipped_looks
+from tests.integration.studio_browser import DRAWN, WAIT, Visit, keep, pytestmark  # noqa: F401
 from tests.integration.studio_server import studio
 from tests.integration.test_cli import SET, artgan
-
-playwright = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("starlette")
-CHROMIUM = os.environ.get("ARTGAN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-WAIT = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -41,44 +34,6 @@ def server(trained_model, run):
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield opened
-        opened.close()
-
-
-class Visit:
-    """A page that is open, with all that it asked for and complained about."""
-
-    def __init__(self, browser, server, width=1280, height=860, scheme="light"):
-        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.asked, self.complaints = [], []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.host = urlsplit(server.url).netloc
-        self.page.goto(server.url)
-        self.page.locator("#grid img").nth(31).wait_for(timeout=WAIT)
-        self.page.locator("#picture[src^=blob]").wait_for(timeout=WAIT)
-
-    def shown(self, selector="#picture"):
-        """Return the pixels of a picture as they stand on the page."""
-        data = self.page.locator(selector).screenshot()
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
-
-    def changed(self, before, selector="#picture"):
-        """Wait until a picture differs from before."""
-        for _ in range(100):
-            now = self.shown(selector)
-            if now.shape != before.shape or np.abs(now - before).max() > 4:
-                return now
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"{selector} did not change")
-
-
 @pytest.fixture
 def visit(browser, server, trained_model, run):
     for folder in (trained_model.folder, run):
@@ -89,14 +44,6 @@ def visit(browser, server, trained_model, run):
     made.context.close()
     assert foreign == []
     assert made.complaints == []
-
-
-def keep(page, *places):
-    for number, place in enumerate(places, start=1):
-        page.locator("#grid .tile").nth(place).click()
-        page.locator("#name", has_text=f"seed {place}").wait_for(timeout=WAIT)
-        page.keyboard.press("k")
-        page.locator("#kept .tile img").nth(number - 1).wait_for(timeout=WAIT)
 
 
 def test_sliders_change_the_picture_by_keyboard(visit):
@@ -242,14 +189,6 @@ def test_a_late_answer_takes_no_newer_change_off_the_page(visit):
     page.keyboard.press("Tab")
     page.locator("body[data-late]").wait_for(timeout=WAIT)
     page.locator("#kept-tag option", has_text="sky").wait_for(state="attached", timeout=WAIT)
-
-
-DRAWN = """async picture => {
-  await picture.decode();
-  const canvas = Object.assign(document.createElement("canvas"), { width: 32, height: 32 });
-  canvas.getContext("2d").drawImage(picture, 0, 0, 32, 32);
-  return canvas.toDataURL();
-}"""
 
 
 def test_kept_pictures_are_those_of_the_model_that_is_open(visit):

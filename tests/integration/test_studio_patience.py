@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from artgan.studio import connections, intake
-from tests.integration.studio_server import address, studio
-from tests.integration.test_studio_http import png
+from tests.integration.studio_server import address, png, studio
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")

@@ -11,8 +11,8 @@ from artgan.generation.favourites import favourites_path
 from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata
 from artgan.images import encode_picture
+from tests.integration.studio_browser import DRAWN, WAIT, Visit, keep, pytestmark  # noqa: F401
 from tests.integration.studio_server import studio
-from tests.integration.test_studio_page import DRAWN, WAIT, Visit, browser, keep, pytestmark  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def server(trained_model):
 
 
 @pytest.fixture(params=[400, 1280])
-def visit(request, browser, server, trained_model):  # noqa: F811
+def visit(request, browser, server, trained_model):
     favourites_path(trained_model.folder).unlink(missing_ok=True)
     made = Visit(browser, server, request.param)
     yield made

@@ -9,8 +9,8 @@ from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata, render
 from artgan.generation.video import encode_video
 from artgan.images import save_picture
+from tests.integration.studio_browser import WAIT, Visit, pytestmark  # noqa: F401
 from tests.integration.studio_server import studio
-from tests.integration.test_studio_page import WAIT, Visit, browser, pytestmark  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def server(run):
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_wall(browser, server, run, width):  # noqa: F811
+def test_the_wall(browser, server, run, width):
     shutil.rmtree(run / "made", ignore_errors=True)
     visit = Visit(browser, server, width)
     page = visit.page
