@@ -7,7 +7,6 @@ the earlier result or this one, never a mixture, and a delivery that is repeated
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ import artgan
 from artgan.errors import ArtganError, DataError, StorageError
 from artgan.progress import Listener, track
 from artgan.storage import MANIFEST, building, check_format, file_sha256
+from artgan.weights import is_offline
 
 T = TypeVar("T")
 FORMAT = 1
@@ -40,7 +40,7 @@ def open_store(url: str, what: str = "source") -> tuple[Any, str]:
         DataError: fsspec knows no such scheme.
     """
     scheme = url.partition("://")[0].lower()
-    if scheme not in _HERE and os.environ.get("ARTGAN_OFFLINE", "") not in ("", "0"):
+    if scheme not in _HERE and is_offline():
         raise StorageError(f"{what} {url}: --offline forbids to reach it; copy it by other means and give the folder")
     try:
         from fsspec.core import url_to_fs
