@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -9,7 +10,7 @@ from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError, StorageError
 from artgan.object_store import deliver, fetch, holds_result, is_url
 from artgan.storage import remove, write_whole
-from artgan.weights import cache_dir
+from artgan.weights import OFFLINE_VARIABLE, cache_dir
 
 _MAKE_NOTHING = ("--dry-run", "--help", "-h")
 _GO_ON = ("prepare", "refine")  # a killed one goes on from what is in its folder
@@ -27,6 +28,8 @@ def run_delivering(words: list[str], run: Callable[[list[str]], None]) -> None:
         ConfigError: results are there already, and `--force` was not given.
         StorageError: they cannot be delivered; what was made is kept, and the same command delivers it.
     """
+    if "--offline" in words:
+        os.environ[OFFLINE_VARIABLE] = "1"  # a store is asked before the words are parsed
     quiet = "--quiet" in words
     words = _with_collection_here(words, quiet)
     place = _value_of(words, "--out")

@@ -7,6 +7,7 @@ from pathlib import Path
 from artgan.errors import ConfigError, StorageError, WeightsError
 from artgan.generation.model_folder import Model, load_model
 from artgan.storage import MANIFEST, building, remove
+from artgan.weights import is_offline
 
 FILES = ("model.safetensors", "config.json", "README.md", "samples.png", MANIFEST)
 
@@ -70,7 +71,7 @@ def pull(repository: str, out: Path, *, revision: str | None = None) -> Model:
 def _api(repository: str):  # type: ignore[no-untyped-def]  # the library is optional
     if not re.fullmatch(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", repository):
         raise ConfigError(f"{repository}: expected OWNER/NAME, such as studio/kaokore-64")
-    if os.environ.get("ARTGAN_OFFLINE") == "1":
+    if is_offline():
         raise ConfigError("the hub is beyond this machine, and --offline (ARTGAN_OFFLINE) forbids to go there")
     try:
         from huggingface_hub import HfApi

@@ -95,6 +95,15 @@ def test_what_does_not_arrive_is_delivered_by_the_same_command(sources, store, t
     assert Failing.left == 0  # nothing is sent a second time
 
 
+@pytest.mark.parametrize("words", [("--out", "failing://museum/drawn"), ("--collection=failing://museum/drawn",)])
+def test_offline_asks_no_store(capsys, monkeypatch, words):
+    monkeypatch.setenv("ARTGAN_OFFLINE", "0")  # put back afterwards, since the flag sets it
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    monkeypatch.setattr(Failing, "exists", lambda *_: pytest.fail("a store was asked"))
+    monkeypatch.setattr(Failing, "open", lambda *_, **__: pytest.fail("a store was asked"))
+    refused(capsys, 5, "failing://museum/drawn: --offline forbids to reach it", "--offline", "prepare", "art", *words)
+
+
 def test_samples_go_to_a_folder_behind_a_url(trained_model, tmp_path):
     main(["sample", str(trained_model.folder), "--out", f"file://{tmp_path}/museum/four", "--seeds", "0-3", "--quiet"])
     here = fetch(f"file://{tmp_path}/museum/four", tmp_path / "cache", silent)
