@@ -32,6 +32,19 @@ def open_browser():
         opened.close()
 
 
+def until(page, question, arg=None):
+    """Wait until JavaScript answers with something true.
+
+    Playwright's own wait asks again from within the page by `eval`, which the page's policy forbids: it passes only where the
+    first answer is true.
+    """
+    for _ in range(WAIT // 50):
+        if page.evaluate(question, arg):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {question}")
+
+
 class Visit:
     """A page that is open, with all that it asked for and complained about."""
 

@@ -20,7 +20,7 @@ from artgan.generation.sample import picture_metadata, point_of_picture, render
 from artgan.metadata import read_metadata
 from artgan.modelpage.build import PART_BYTES, Look, write_page
 from artgan.modelpage.runtime import BUILDS, load_runtime
-from tests.integration.studio_browser import CHROMIUM
+from tests.integration.studio_browser import CHROMIUM, until
 from tests.integration.test_cli import artgan
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -178,7 +178,7 @@ def test_a_walk_between_favourites_and_favourites_for_sample(visit, trained_mode
     page.click("#walk")
     page.locator("#status[data-rate]").wait_for(timeout=WAIT)
     assert float(page.get_attribute("#status", "data-rate")) > 0
-    page.wait_for_function("JSON.parse(document.getElementById('picture').dataset.point).toward")
+    until(page, "JSON.parse(document.getElementById('picture').dataset.point).toward")
     page.click("#keep")  # a place between two is kept by its styles
     page.locator("#kept canvas").nth(kept).wait_for(timeout=WAIT)
     page.click("#walk")

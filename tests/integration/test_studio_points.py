@@ -11,7 +11,7 @@ from artgan.generation.favourites import favourites_path
 from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata
 from artgan.images import encode_picture
-from tests.integration.studio_browser import DRAWN, WAIT, Visit, keep, pytestmark  # noqa: F401
+from tests.integration.studio_browser import DRAWN, WAIT, Visit, keep, pytestmark, until  # noqa: F401
 from tests.integration.studio_server import studio
 
 
@@ -100,7 +100,7 @@ def test_every_control_has_a_way_back_and_forth(visit):
         page.keyboard.press("Control+z")
         assert controls(page) == before
     page.locator("#name", has_text="seed 0").wait_for(timeout=WAIT)
-    page.wait_for_function(f"async first => await ({DRAWN})(document.querySelector('#picture')) === first", arg=first)
+    until(page, f"async first => await ({DRAWN})(document.querySelector('#picture')) === first", arg=first)
     assert page.is_disabled("#back")
     for after in seen[1:-1]:
         page.keyboard.press("Control+Shift+z")

@@ -9,7 +9,7 @@ from artgan.generation.point import Point
 from artgan.generation.sample import picture_metadata, render
 from artgan.generation.video import encode_video
 from artgan.images import save_picture
-from tests.integration.studio_browser import WAIT, Visit, pytestmark  # noqa: F401
+from tests.integration.studio_browser import WAIT, Visit, pytestmark, until  # noqa: F401
 from tests.integration.studio_server import studio
 
 
@@ -73,7 +73,7 @@ def test_the_wall(browser, server, run, width):
     page.select_option("#wall-kind", "film")
     assert page.locator(".wall-box:visible").count() == 1
     page.click("[aria-label='Show walk.webp large']")
-    page.wait_for_function("document.querySelector('#wall-large').naturalWidth === 32")
+    until(page, "document.querySelector('#wall-large').naturalWidth === 32")
     page.keyboard.press("Escape")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     visit.context.close()
