@@ -129,6 +129,7 @@ def refine(
     becomes one series. A stopped run goes on where it was. Flags override the recipe.
     """
     flags = _flags(context)
+    arguments.number("--fit-minutes", fit_minutes, 0.001, 1e6)
     if enlarger is not None:
         flags["--enlarger"] = ("enlarge.way", enlarger if enlarger in CLASSICAL_WAYS else "network")
     if sign and (fit is not None or fit_enlarger):

@@ -238,7 +238,9 @@ def test_works_that_cannot_be_used_are_one_line_each(works, tmp_path):
         fit(works, tmp_path / "full", 1)
     with pytest.raises(ConfigError, match=r"is no enlarger that artgan made"):
         fit(works, tmp_path / "full", 1, force=True)
-    fit(works, tmp_path / "dry", 1, dry_run=True)
+    said: list[str] = []
+    fit(works, tmp_path / "dry", 1, dry_run=True, said=said, samples=[work(0, 8)])
+    assert said[0].startswith("the model's samples are smaller than 16 px, which a crop of 32 px is reduced to")
     assert not (tmp_path / "dry").exists()
 
 
@@ -305,6 +307,7 @@ def test_the_command_line_fits_and_enlarges_and_says_by_what(works, tmp_path, ca
         (("--engine", "none", "--enlarger", "edge"), "--enlarger goes with --enlarge 2 or 4"),
         (("--fit-enlarger", "--style", works / "0.png"), "--fit-enlarger learns from works alone"),
         (("--sources", works), "--sources goes with --fit-enlarger"),
+        (("--fit-enlarger", "--fit-minutes", -1), "--fit-minutes -1: expected a number from 0.001"),
     ):
         code, error = artgan(works, *words, "--out", tmp_path / "no")
         assert (code, error.count("\n")) == (2, 1)

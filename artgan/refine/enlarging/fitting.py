@@ -82,7 +82,7 @@ def fit_enlarger(request: FitRequest, *, say: Callable[[str], None] = lambda _: 
     going_on = (request.out / STATE_FILE).is_file()
     works = gather_works(request.inputs, request.sources, request.factor, values, seed, say, on_progress)
     values = values.model_copy(update={"crop_px": works.crop_px(values)})
-    samples = [sample for sample in request.samples if min(sample.shape[:2]) * request.factor >= works.crop_px(values)]
+    samples = _large_enough(request, works.crop_px(values), say)
     crops = Crops(works.fitted, samples, request.factor, works.least_px, works.crop_px(values), values, seed)
     fitting = EnlargerFitting(crops, request.factor, values, seed, request.device)
     identity = _identity(request, works, fitting)
@@ -106,6 +106,18 @@ def fit_enlarger(request: FitRequest, *, say: Callable[[str], None] = lambda _: 
         about = _about(request, works, fitting, identity, scores)
         save_enlarger(request.out, fitting.fidelity.state_dict(), fitting.texture.state_dict(), about)
     say(f"{request.out}: {verdict(about)}")
+
+
+def _large_enough(request: FitRequest, crop_px: int, say: Callable[[str], None]) -> list[np.ndarray]:
+    """Return the samples that have a crop, of which the small side is a factor less."""
+    least_px = crop_px // request.factor
+    samples = [sample for sample in request.samples if min(sample.shape[:2]) >= least_px]
+    if len(samples) < len(request.samples):
+        say(
+            f"the model's samples are smaller than {least_px} px, which a crop of {crop_px} px is reduced to, and are left "
+            f"out; --set enlarger.crop_px=N makes crops smaller"
+        )
+    return samples
 
 
 def _seconds_of_a_step(crops: Crops, fitting: EnlargerFitting) -> float:
