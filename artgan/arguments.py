@@ -152,11 +152,9 @@ def _weight_of(name: str, text: str) -> float:
         raise ConfigError(f"--class {quoted(name)}={text}: expected NAME=NUMBER, such as waves=2") from None
 
 
-def named_numbers(option: str, text: str, default: float | None = None) -> tuple[str, float]:
-    """Parse `name=number`; without a number, the default when there is one."""
-    name, separator, value = text.partition("=")
-    if not separator and default is not None:
-        return name.strip(), default
+def named_number(option: str, text: str) -> tuple[str, float]:
+    """Parse `name=number`; a name may hold an equals sign."""
+    name, _, value = text.rpartition("=")
     try:
         number_given = float(value)
         if name.strip() and abs(number_given) <= 1e6:

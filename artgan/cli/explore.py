@@ -28,7 +28,8 @@ def directions(
     """Find directions along which pictures change, and draw what each does.
 
     sefa-N: strongest effect on the layers that read the styles; pca-N: largest spread of the styles. No training needed.
-    Use one with: artgan sample ... --move sefa-1=4, or that of a class: --move sefa-1@waves=4
+    Use one with: artgan sample ... --move sefa-1=4, or that of a class: --move sefa-1@waves=4. A name that you gave a direction
+    in the studio does as well: --move snow=4
     """
     numbers = arguments.seeds(seeds)
     arguments.number("--amount", amount, 0.1, 20)

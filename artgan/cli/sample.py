@@ -38,7 +38,10 @@ def sample(
     truncation: Annotated[float, typer.Option(help="1: whole variety; lower: closer to the typical.")] = 1.0,
     centers: Annotated[int, typer.Option(help="Truncate to the nearest of so many typical pictures; 0: to the mean.")] = 0,
     classes: Annotated[str, typer.Option("--class", help="NAME, or a mix such as waves=2,landscapes=1.")] = "",
-    move: Annotated[list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2 (artgan directions).")] = None,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(help="Along a direction, such as sefa-1=2 (artgan directions), or snow=2 as you called it in the studio."),
+    ] = None,
     mix: Annotated[str, typer.Option(help="Seeds whose styles every seed takes: a mixing sheet.")] = "",
     mix_layers: Annotated[str, typer.Option(help="coarse, middle, fine: what is taken from --mix.")] = "coarse",
     noise: Annotated[int | None, typer.Option(help="Seed of the noise, for generators that have noise.")] = None,
@@ -81,15 +84,16 @@ def sample(
         raise ConfigError("--mix, --select, --again and --from with the last two do not go together: give one of them")
     if (liked or favourites) and (again or start or select is not None):
         raise ConfigError("--liked takes the favourites as they are: leave out --again, --from and --select")
-    settings = {
+    settings: dict[str, Any] = {
         "truncation": arguments.number("--truncation", truncation, 0, 2),
         "centers": int(arguments.number("--centers", centers, 0, 64)),
-        "moves": tuple(arguments.named_numbers("--move", text) for text in move or ()),
         "noise": None if noise is None else int(arguments.number("--noise", noise, 0, arguments.MAX_SEED)),
     }
+    moves = [arguments.named_number("--move", text) for text in move or ()]
     targets.output_folder(out, force, targets.SAMPLES, [*(again or ()), *(start or ())])
     signature = signature_of(sign)
     from artgan.devices import choose_device
+    from artgan.generation.direction_names import moves_of
     from artgan.generation.favourites import favourites_path
     from artgan.generation.model_folder import load_model
     from artgan.generation.sample import Look, picture_metadata, points_of_seeds, save_samples
@@ -99,7 +103,7 @@ def sample(
     workers = chosen_workers(context.obj, jobs if chosen.type == "cpu" else 1, cluster)
     model = load_model(target, chosen)
     sizer = sizer_of(enlarger, model.space.device)
-    look = Look(**settings, classes=arguments.class_shares(classes, model.card.classes))  # type: ignore[arg-type]
+    look = Look(**settings, moves=moves_of(model, moves), classes=arguments.class_shares(classes, model.card.classes))
     points, names = points_of_seeds(model, numbers, look), None
     options: dict[str, Any] = {"columns": columns, "captions": captions}
     sizes: list[int | None] = []

@@ -1,5 +1,7 @@
 """The verb video."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +16,8 @@ from artgan.errors import ConfigError
 from artgan.progress import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
 
-    from artgan.generation.directions import Direction
     from artgan.generation.drive import Drive
     from artgan.signing import Signature
 
@@ -40,7 +39,9 @@ def video(
     truncation: Annotated[float, typer.Option(help="1: whole variety; lower: closer to the typical.")] = 1.0,
     centers: Annotated[int, typer.Option(help="Truncate to the nearest of so many typical pictures; 0: to the mean.")] = 0,
     classes: Annotated[str, typer.Option("--class", help="NAME, or a mix such as waves=2,landscapes=1.")] = "",
-    move: Annotated[list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2.")] = None,
+    move: Annotated[
+        list[str] | None, typer.Option(help="Along a direction, such as sefa-1=2, or snow=2 as you called it.")
+    ] = None,
     liked: Annotated[bool, typer.Option("--liked", help="Pass the run's favourites, in place of seeds.")] = False,
     favourites: Annotated[Path | None, typer.Option(help="Pass those of another file, in place of seeds.")] = None,
     time_lapse: Annotated[
@@ -96,7 +97,7 @@ def video(
     if time_lapse:
         _time_lapse(context, target, out, video_format, fps, signature)
         return
-    moves = tuple(arguments.named_numbers("--move", text) for text in move or ())
+    called = [arguments.named_number("--move", text) for text in move or ()]
     recipe = None
     if style is not None:
         from artgan.refine.recipe import load_recipe, without_best_backbone
@@ -113,6 +114,7 @@ def video(
     import artgan
     from artgan.devices import choose_device
     from artgan.enlarging import enlarged
+    from artgan.generation.direction_names import direction_called, moves_of
     from artgan.generation.drive import driven_way
     from artgan.generation.favourites import favourites_path, liked_points, nearest_order
     from artgan.generation.model_folder import load_model
@@ -123,7 +125,8 @@ def video(
 
     chosen = choose_device(device)
     model = load_model(target, chosen)
-    driven = _drive(audio, curve, fps, moves, truncation, react, model.space.directions)
+    moves = moves_of(model, called)
+    driven = _drive(audio, curve, fps, moves, truncation, react, partial(direction_called, model))
     if save_curve is not None and driven is not None:
         from artgan.generation.drive import curve_text
 
@@ -190,22 +193,17 @@ def _drive(
     moves: tuple[tuple[str, float], ...],
     truncation: float,
     react: float,
-    directions: "Mapping[str, Direction]",
+    direction_called: Callable[[str], str],
 ) -> "Drive | None":
     """Return what drives the film; a table wins over the sound, which then gives the length."""
     if audio is None and curve is None:
         return None
-    from artgan.errors import DataError
     from artgan.generation.drive import drive_of_sound, read_curve
     from artgan.generation.sound import analyse, read_sound
-    from artgan.tables import nearest
 
-    for name, _ in moves:
-        if name not in directions:
-            raise DataError(f"--move {name}{nearest(name, directions)}: there are {', '.join(directions)}")
     curves = analyse(read_sound(audio), fps) if audio is not None else None
     if curve is not None:
-        return read_curve(curve, fps, None if curves is None else len(curves.loudness), directions)
+        return read_curve(curve, fps, None if curves is None else len(curves.loudness), direction_called)
     assert curves is not None
     return drive_of_sound(curves, truncation, moves, react)
 

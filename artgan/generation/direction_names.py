@@ -5,6 +5,8 @@ are those of one model's weights: under a later checkpoint a name still stands, 
 """
 
 import json
+import logging
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,16 @@ from typing import Any
 from artgan.errors import DataError
 from artgan.generation.favourites import data_dir, lineage_of, write_made
 from artgan.generation.model_folder import Model, run_of
+from artgan.generation.sample import class_label
 from artgan.storage import check_format
+from artgan.tables import nearest
 
 NAME = "direction_names.json"
 FORMAT_VERSION = 1
 MAX_NAME = 40
 _MAX_BYTES = 1 << 20
 _MAX_NAMES = 500
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,46 @@ def name_direction(model: Model, direction: Any, name: Any) -> None:
         names.pop(direction, None)
     content = {"format": FORMAT_VERSION, "names": {key: asdict(value) for key, value in sorted(names.items())}}
     write_made(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def moves_of(model: Model, called: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Return moves as points have them, of directions by what people call them; see `direction_called`."""
+    return tuple((direction_called(model, name), amount) for name, amount in called)
+
+
+def direction_called(model: Model, text: str) -> str:
+    """Return a direction as points have it, by its own name or by the one that somebody gave it.
+
+    Args:
+        model: the model.
+        text: `pca-1`, `snow`, or that of a class, `pca-1@waves` or `snow@waves`, which comes back with the class's label.
+
+    Raises:
+        ConfigError: the model has no such class.
+        DataError: it has no such direction, two have the name, or the file of names is damaged.
+    """
+    found, at = _directions_called(model, text), ""
+    if not found and "@" in text:
+        text, _, class_name = text.rpartition("@")
+        is_label = class_name.isdecimal() and class_name not in model.card.classes
+        found, at = _directions_called(model, text), f"@{class_name if is_label else class_label(model, class_name)}"
+    if len(found) == 1:
+        return found[0] + at
+    if found:
+        raise DataError(f"'{text}' is what {' and '.join(found)} are called: give one of these")
+    names = {name: entry.name for name, entry in read_direction_names(direction_names_path(model)).items()}
+    known = [f"{name} ({names[name]})" if name in names else name for name in model.space.directions]
+    meant = nearest(text, [*model.space.directions, *names.values()])
+    raise DataError(f"no direction '{text}'{meant}: there are {', '.join(known)}")
+
+
+def _directions_called(model: Model, text: str) -> list[str]:
+    """Return the directions with a name, of which a direction's own goes before those that were given."""
+    if text in model.space.directions:
+        return [text]
+    entries = read_direction_names(direction_names_path(model))
+    found = {name: entry for name, entry in entries.items() if entry.name == text and name in model.space.directions}
+    for name, entry in found.items():
+        if entry.model_hash != model.sha256:
+            _log.warning("%s was called '%s' in another model, %s: here it may do something else", name, text, entry.model)
+    return list(found)

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from artgan.tables import nearest
 MAX_SPEED = 20.0  # times the pace that --steps gives
 _MAX_TABLE_BYTES = 16 << 20
 _MAX_FRAMES = 200_000
+_COLUMNS = ("time", "truncation", "speed")  # all others are directions
 # Of a full reaction: how far silence pulls towards the typical, how slow it is, and what a beat adds to the speed.
 _QUIET_TRUNCATION, _QUIET_SPEED, _BEAT_SPEED = 0.5, 0.25, 2.0
 
@@ -92,19 +93,19 @@ def _moved(key: Point, drive: Drive, frame: int) -> Point:
     return replace(moved, truncation=float(np.clip(drive.truncation[frame], 0, MAX_TRUNCATION)))
 
 
-def read_curve(path: Path, fps: int, frames: int | None, directions: Collection[str]) -> Drive:
+def read_curve(path: Path, fps: int, frames: int | None, direction_called: Callable[[str], str]) -> Drive:
     """Read a table with a column `time` in seconds and any of `truncation`, `speed` and directions; between rows it is linear.
 
     Args:
         path: CSV, with commas, or with semicolons and decimal commas.
         fps: frames per second.
         frames: of the film; None ends with the table's last row.
-        directions: that the model has.
+        direction_called: gives the model's direction of a name; a DataError where there is none.
 
     Raises:
         DataError: it is missing or no such table; names the line.
     """
-    rows, names = _table(path, directions)
+    rows, names = _table(path, direction_called)
     times = rows[:, 0]
     count = frames if frames is not None else math.floor(times[-1] * fps) + 1
     if count > _MAX_FRAMES:
@@ -118,7 +119,17 @@ def read_curve(path: Path, fps: int, frames: int | None, directions: Collection[
     return Drive(speed, truncation, curves)
 
 
-def _table(path: Path, directions: Collection[str]) -> tuple[np.ndarray, list[str]]:
+def _column(path: Path, name: str, direction_called: Callable[[str], str]) -> str:
+    if name in _COLUMNS:
+        return name
+    try:
+        return direction_called(name)
+    except (ConfigError, DataError) as error:
+        known = ", ".join(_COLUMNS)
+        raise DataError(f"{path}: unknown column '{name[:40]}'{nearest(name, _COLUMNS)}: not {known}, and {error}") from error
+
+
+def _table(path: Path, direction_called: Callable[[str], str]) -> tuple[np.ndarray, list[str]]:
     """Return the rows of a table, float64 `[rows, columns]`, time first, and the columns' names."""
     try:
         if path.stat().st_size > _MAX_TABLE_BYTES:
@@ -128,11 +139,7 @@ def _table(path: Path, directions: Collection[str]) -> tuple[np.ndarray, list[st
         raise DataError(f"{path}: cannot be read as a table ({getattr(error, 'strerror', None) or error})") from error
     european = ";" in text.split("\n", 1)[0]
     lines = list(csv.reader(io.StringIO(text), delimiter=";" if european else ","))
-    names = [name.strip() for name in lines[0]] if lines else []
-    known = ["time", "truncation", "speed", *directions]
-    for name in names:
-        if name not in known:
-            raise DataError(f"{path}: unknown column '{name[:40]}'{nearest(name, known)}: there are {', '.join(known)}")
+    names = [_column(path, name.strip(), direction_called) for name in lines[0]] if lines else []
     if "time" not in names or len(set(names)) < len(names) or len(names) < 2:
         raise DataError(f"{path}: expected a first line with 'time' and other columns, each once; got {', '.join(names)[:100]}")
     rows = []

@@ -118,25 +118,12 @@ def points_of_seeds(model: Model, seeds: Iterable[int], look: Look) -> list[Poin
     Raises:
         ConfigError: the model has no such class.
     """
-    moves = tuple((direction_name(model, name), amount) for name, amount in look.moves)
-    base = Point(truncation=look.truncation, centers=look.centers, moves=moves, noise=look.noise)
+    base = Point(truncation=look.truncation, centers=look.centers, moves=look.moves, noise=look.noise)
     count = len(model.card.classes)
     shares = tuple((class_label(model, name), weight) for name, weight in look.classes)
     if shares or not count:
         return [replace(base, seed=seed, classes=shares) for seed in seeds]
     return [replace(base, seed=seed, classes=((seed % count, 1.0),)) for seed in seeds]
-
-
-def direction_name(model: Model, name: str) -> str:
-    """Return a direction's name as points have it: of `pca-1@waves`, that of a class, with the class's label, `pca-1@2`.
-
-    Raises:
-        ConfigError: the model has no such class.
-    """
-    plain, separator, class_name = name.partition("@")
-    if not separator or (class_name.isdecimal() and class_name not in model.card.classes):
-        return name
-    return f"{plain}@{class_label(model, class_name)}"
 
 
 def class_label(model: Model, class_name: str) -> int:

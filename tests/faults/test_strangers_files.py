@@ -400,7 +400,7 @@ def test_numbers_of_the_command_line(place, monkeypatch):
         arguments.shard,
         lambda text: arguments.color("--matte", text),
         lambda text: arguments.fraction("--size", text),
-        lambda text: arguments.named_numbers("--move", text),
+        lambda text: arguments.named_number("--move", text),
         lambda text: arguments.class_shares(text, ("circles", "waves")),
     )
 

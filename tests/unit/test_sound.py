@@ -98,7 +98,7 @@ def test_a_curve_is_read_as_it_was_written(tmp_path):
     drive = drive_of_sound(analyse(beats(90, rate=RATE).astype(np.float32), FPS), 0.9, [("pca-1", 2.0)], 0.5)
     path = tmp_path / "drive.csv"
     path.write_text(curve_text(drive, FPS))
-    again = read_curve(path, FPS, len(drive.speed), ["pca-1"])
+    again = read_curve(path, FPS, len(drive.speed), str)
     for one, other in (
         (drive.speed, again.speed),
         (drive.truncation, again.truncation),
@@ -106,7 +106,13 @@ def test_a_curve_is_read_as_it_was_written(tmp_path):
     ):
         np.testing.assert_allclose(one, other, atol=1e-4)
     path.write_text("\ufefftime;pca-1\n0;0,5\n1;1,5\n")  # as spreadsheets of many countries write it
-    np.testing.assert_allclose(read_curve(path, 4, None, ["pca-1"]).moves["pca-1"], [0.5, 0.75, 1, 1.25, 1.5])
+    np.testing.assert_allclose(read_curve(path, 4, None, str).moves["pca-1"], [0.5, 0.75, 1, 1.25, 1.5])
+
+
+def only_pca(name):
+    if name not in ("pca-1", "pca-2"):
+        raise DataError(f"no direction '{name}'")
+    return name
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,7 @@ def test_what_is_no_curve_is_one_line(tmp_path, text, said):
     path = tmp_path / "drive.csv"
     path.write_text(text)
     with pytest.raises(DataError) as caught:
-        read_curve(path, FPS, None, ["pca-1", "pca-2"])
+        read_curve(path, FPS, None, only_pca)
     assert said in str(caught.value)
 
 
