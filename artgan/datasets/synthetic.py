@@ -5,7 +5,7 @@ a broken file, so that `prepare` has something to do.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -136,17 +136,24 @@ def draw_work(manner: str, seed: int, index: int, side_px: int = _SIDE) -> Image
     return Image.fromarray(np.clip(np.asarray(image) + 3.0 * grain, 0, 255).astype(np.uint8))
 
 
-def write_collection_sources(folder: Path, works_per_class: int, seed: int = 0, on_progress: Listener = silent) -> int:
-    """Write an untidy folder of works, one sub-folder a class, and return the number of files in it."""
-    total = works_per_class * len(MANNERS)
+def write_collection_sources(
+    folder: Path,
+    works_per_class: int,
+    seed: int = 0,
+    on_progress: Listener = silent,
+    manners: Sequence[str] = tuple(MANNERS),
+) -> int:
+    """Write an untidy folder of works, one sub-folder a manner, and return the number of files in it."""
+    total = works_per_class * len(manners)
     for done in range(total):
-        manner, index = list(MANNERS)[done % len(MANNERS)], done // len(MANNERS)
+        manner, index = manners[done % len(manners)], done // len(manners)
         (folder / manner).mkdir(parents=True, exist_ok=True)
         _save_untidy(draw_work(manner, seed, index), folder / manner / f"{index:04d}", index)
         on_progress(Progress("drawing", done + 1, total, "works"))
-    copy = next((folder / "waves").iterdir())
-    (folder / "waves" / f"copy of {copy.name}").write_bytes(copy.read_bytes())
-    (folder / "circles" / "broken.png").write_bytes((folder / "circles" / "0000.png").read_bytes()[:2000])
+    first, last = folder / manners[0], folder / manners[-1]
+    copy = next(last.iterdir())
+    (last / f"copy of {copy.name}").write_bytes(copy.read_bytes())
+    (first / "broken.png").write_bytes((first / "0000.png").read_bytes()[:2000])
     return total + 2
 
 

@@ -9,7 +9,7 @@ from artgan.progress import silent
 def test_the_demo_needs_no_weights_and_no_network_and_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setenv("ARTGAN_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("ARTGAN_CACHE", str(tmp_path / "cache"))
-    for name, few in {"_WORKS_PER_CLASS": 4, "_NUM_JUDGED": 8, "_NUM_SAMPLES": 4, "_NUM_REFINED": 1}.items():
+    for name, few in {"_WORKS": 20, "_NUM_JUDGED": 8, "_NUM_SAMPLES": 4, "_NUM_REFINED": 1}.items():
         monkeypatch.setattr(demo, name, few)
     connect = socket.socket.connect
 
