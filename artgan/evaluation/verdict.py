@@ -129,10 +129,10 @@ def _copying(numbers: str) -> Standing:
 def _now(judged: Sequence[Mapping[str, Any]]) -> str:
     if not judged or "kid" not in judged[-1]["metrics"]:
         return ""
-    line = judged[-1]
-    floor = line["floor"].get("kid")
-    reaches = f" (real art reaches {shown('kid', floor['value'], '.2f')})" if floor else ""
-    return f"; {KID} is {shown('kid', line['metrics']['kid']['value'], '.2f')}{reaches}"
+    value, floor = judged[-1]["metrics"]["kid"]["value"], judged[-1]["floor"].get("kid")
+    # Of few works held out it is noise, and may lie far above.
+    reaches = f" (real art reaches {shown('kid', floor['value'], '.2f')})" if floor and floor["value"] < value else ""
+    return f"; {KID} is {shown('kid', value, '.2f')}{reaches}"
 
 
 def _spread(metrics: Mapping[str, Any], floor: Mapping[str, Any]) -> Advice:

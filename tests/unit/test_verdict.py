@@ -38,6 +38,11 @@ def test_a_run_stands_where_its_curve_says(kids, images_seen, diversity, kind):
         assert f"KID x 1000 is {kids[-1]:.2f} (real art reaches 0.00)" in standing.sentence
 
 
+def test_what_real_art_reaches_is_not_said_where_too_few_works_make_it_worse_than_samples():
+    judged = line(0.4) | {"floor": {"kid": {"value": 2.1, "of": "hold-out against training split (25 and 475)"}}}
+    assert "KID x 1000 is 0.40." in standing_of_run([judged], 8_000, 0.9).sentence
+
+
 def test_copies_come_first_and_cover_is_said():
     assert standing_of_line(line(0.1, c_t=(-6.0, -7.0, -5.0), coverage=(0.9, 0.8, 1.0))).kind == "copying"
     assert standing_of_line(line(0.1, near_copies=(0.3, 0.2, 0.4))).kind == "copying"
