@@ -7,6 +7,7 @@ from pathlib import Path
 
 from artgan.errors import ConfigError, StorageError
 from artgan.file_names import join_names, quoted
+from artgan.storage import write_whole
 from artgan.tables import nearest
 
 SIZES_PX = (16, 16_384)  # of a picture's longer side
@@ -100,9 +101,12 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        if path.exists() and not path.is_file():  # such as /dev/stdout
+            path.write_text(text, encoding="utf-8")
+            return
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, text)
 
 
 def class_shares(text: str, classes: Sequence[str]) -> tuple[tuple[str, float], ...]:

@@ -14,6 +14,7 @@ from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
 from artgan.progress import Listener
+from artgan.storage import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,9 +121,10 @@ def video(
     from artgan.generation.model_folder import load_model
     from artgan.generation.paths import journey
     from artgan.generation.sample import Look, points_of_seeds, render
-    from artgan.generation.video import encode_video
+    from artgan.generation.video import check_format, encode_video
     from artgan.progress import track
 
+    check_format(video_format)
     chosen = choose_device(device)
     model = load_model(target, chosen)
     moves = moves_of(model, called)
@@ -131,8 +133,7 @@ def video(
         from artgan.generation.drive import curve_text
 
         arguments.write_text(save_curve, curve_text(driven, fps))
-    if driven is not None:
-        moves = ()  # they are in the drive
+    moves = tuple(pair for pair in moves if driven is None or pair[0] not in driven.moves)
     shares = arguments.class_shares(classes, model.card.classes)
     look = Look(truncation, int(arguments.number("--centers", centers, 0, 64)), moves, None, shares)
     points = points_of_seeds(model, keys, look)
@@ -154,14 +155,14 @@ def video(
             frames = iter(_styled(list(frames), style, recipe, str(chosen), listen))
         data = encode_video(frames, video_format, fps, json.dumps(note))
     if audio is not None:
-        from artgan.generation.sound import with_sound
+        from artgan.generation.soundtrack import with_sound
 
-        data = with_sound(data, video_format, audio, len(way) / fps)
+        data, _ = with_sound(data, video_format, audio, len(way) / fps)  # which has been read in whole
     if signature is not None:
         from artgan.signing import signed
 
         data = signed(data, video_format, out.name, note, signature)
-    _write(out, data)
+    write_whole(out, data)
     context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
 
 
@@ -182,7 +183,7 @@ def _time_lapse(
         from artgan.signing import signed
 
         data = signed(data, video_format, out.name, note, signature)
-    _write(out, data)
+    write_whole(out, data)
     context.obj.say(f"{out}: {len(sheets)} sheets of {run}, {len(data) / 1e6:.1f} MB")
 
 
@@ -220,13 +221,3 @@ def _styled(frames: "list[np.ndarray]", style: Path, recipe: object, device: str
     pixels = decode_file(style).pixels
     names = [f"frame {place}" for place in range(len(frames))]
     return refine(Series(frames, names, pixels, [pixels]), recipe, torch.device(device), listen)
-
-
-def _write(out: Path, data: bytes) -> None:
-    from artgan.errors import StorageError
-
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(data)
-    except OSError as error:
-        raise StorageError(f"cannot write {out}: {error.strerror}") from error

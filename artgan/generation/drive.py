@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from artgan.datasets.plain_text import read_text
 from artgan.errors import ConfigError, DataError
 from artgan.generation.paths import EASINGS
 from artgan.generation.point import MAX_MOVE, MAX_TRUNCATION, Point
@@ -97,7 +98,7 @@ def read_curve(path: Path, fps: int, frames: int | None, direction_called: Calla
     """Read a table with a column `time` in seconds and any of `truncation`, `speed` and directions; between rows it is linear.
 
     Args:
-        path: CSV, with commas, or with semicolons and decimal commas.
+        path: CSV, with commas, or with semicolons or tabs and decimal commas; in any encoding that `read_text` knows.
         fps: frames per second.
         frames: of the film; None ends with the table's last row.
         direction_called: gives the model's direction of a name; a DataError where there is none.
@@ -120,8 +121,8 @@ def read_curve(path: Path, fps: int, frames: int | None, direction_called: Calla
 
 
 def _column(path: Path, name: str, direction_called: Callable[[str], str]) -> str:
-    if name in _COLUMNS:
-        return name
+    if name.casefold() in _COLUMNS:
+        return name.casefold()
     try:
         return direction_called(name)
     except (ConfigError, DataError) as error:
@@ -134,11 +135,10 @@ def _table(path: Path, direction_called: Callable[[str], str]) -> tuple[np.ndarr
     try:
         if path.stat().st_size > _MAX_TABLE_BYTES:
             raise DataError(f"{path}: {path.stat().st_size / 1e6:.0f} MB, too much for a curve")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text, _ = read_text(path.read_bytes())
+        lines, european = _cells(text)
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a table ({getattr(error, 'strerror', None) or error})") from error
-    european = ";" in text.split("\n", 1)[0]
-    lines = list(csv.reader(io.StringIO(text), delimiter=";" if european else ","))
     names = [_column(path, name.strip(), direction_called) for name in lines[0]] if lines else []
     if "time" not in names or len(set(names)) < len(names) or len(names) < 2:
         raise DataError(f"{path}: expected a first line with 'time' and other columns, each once; got {', '.join(names)[:100]}")
@@ -160,6 +160,16 @@ def _table(path: Path, direction_called: Callable[[str], str]) -> tuple[np.ndarr
     if len(table) < 2 or table[0, 0] < 0 or (np.diff(table[:, 0]) <= 0).any():
         raise DataError(f"{path}: expected two or more rows whose time, in seconds from 0 on, goes upwards")
     return table, names
+
+
+def _cells(text: str) -> tuple[list[list[str]], bool]:
+    """Return the cells of a table, and whether its numbers may have decimal commas: it has semicolons or tabs between them."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    if text[:4].casefold() == "sep=":  # a line that Excel reads and no table has
+        text = text.partition("\n")[2]
+    first = text.partition("\n")[0]
+    delimiter = next((letter for letter in ";\t" if letter in first), ",")
+    return list(csv.reader(io.StringIO(text), delimiter=delimiter)), delimiter != ","
 
 
 def curve_text(drive: Drive, fps: int) -> str:

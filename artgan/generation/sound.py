@@ -1,10 +1,9 @@
-"""Sound to curves: how loud it is, how much of it lies in each band, and where notes begin; and sound into a film.
+"""Sound to curves: how loud it is, how much of it lies in each band, and where notes begin.
 
 Onsets are peaks of the spectral flux, the summed growth of the log spectrum (Bello et al. 2005, "A tutorial on onset detection
 in music signals", section III.A). Everything is computed from the whole sound: equal files give equal curves.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from artgan.errors import ConfigError, DataError
 RATE = 22_050  # samples per second of the analysis
 MAX_SECONDS = 3600
 BANDS = {"low": (20.0, 200.0), "mid": (200.0, 2000.0), "high": (2000.0, 10_000.0)}  # Hz
-MUX_FORMATS = {"mp4": ("aac", 48_000), "webm": ("libopus", 48_000)}
 _WINDOW = 1024  # samples
 _HOP = 220  # samples: 10 ms
 _SILENT = 1e-4  # of full scale: -80 dB
@@ -59,6 +57,9 @@ def require_av(what: str) -> Any:
 def read_sound(path: Path) -> np.ndarray:
     """Decode a sound, or the sound of a film, to one channel, float32 `[samples]` at `RATE`.
 
+    Of several channels it is what they have in common or, where that is more, what they differ by: channels of opposite sign
+    are no silence.
+
     Raises:
         ConfigError: PyAV is not installed.
         DataError: it is missing, damaged, silent, too long, or holds no sound.
@@ -69,22 +70,30 @@ def read_sound(path: Path) -> np.ndarray:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise DataError(f"{path}: holds no sound")
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+            layout = "mono" if container.streams.audio[0].layout.nb_channels == 1 else "stereo"
+            resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE)
             for frame in container.decode(container.streams.audio[0]):
                 for piece in resampler.resample(frame):
-                    pieces.append(piece.to_ndarray().reshape(-1))
-                    total += pieces[-1].size
+                    pieces.append(piece.to_ndarray())
+                    total += piece.samples
                 if total > MAX_SECONDS * RATE:
                     raise DataError(f"{path}: is longer than {MAX_SECONDS // 60} minutes; cut it")
-            pieces += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(None)]
+            pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
     except (OSError, ValueError) as error:  # PyAV's errors are kinds of these
         raise DataError(f"{path}: cannot be read as sound ({getattr(error, 'strerror', None) or error})") from error
-    samples = np.nan_to_num(np.concatenate(pieces or [np.zeros(0, np.float32)]))
+    samples = _one_channel(np.concatenate(pieces or [np.zeros((1, 0), np.float32)], axis=1))
     if samples.size < _WINDOW:
         raise DataError(f"{path}: {samples.size / RATE:.2f} s of sound; a film needs more")
     if np.abs(samples).max() < _SILENT:
         raise DataError(f"{path}: is silent: nothing in it could move a film; --curve drives one without sound")
     return samples
+
+
+def _one_channel(channels: np.ndarray) -> np.ndarray:
+    """Return float32 `[samples]` of `[1 or 2, samples]`."""
+    finite = np.nan_to_num(channels, posinf=0, neginf=0)
+    common, difference = finite.mean(0), (finite[0] - finite[-1]) / 2
+    return common if np.square(common).sum() >= np.square(difference).sum() else difference
 
 
 def analyse(samples: np.ndarray, fps: int) -> Curves:
@@ -147,46 +156,3 @@ def _pulses(times: np.ndarray, onsets: np.ndarray, strengths: np.ndarray) -> np.
         after = times - onset + half_frame
         curve = np.maximum(curve, np.where(after >= 0, strength * np.exp(-np.maximum(after, 0) / _RELEASE_SECONDS), 0))
     return curve
-
-
-def with_sound(film: bytes, video_format: str, path: Path, seconds: float) -> bytes:
-    """Return a film with the sound of a file beside its pictures, which are copied as they are.
-
-    Args:
-        film: MP4 or WebM without sound.
-        video_format: a key of `MUX_FORMATS`.
-        path: of the sound.
-        seconds: of sound to take.
-
-    Raises:
-        DataError: the sound is damaged.
-    """
-    av = require_av("--audio")
-    codec, rate = MUX_FORMATS[video_format]
-    buffer = io.BytesIO()
-    try:
-        with (
-            av.open(io.BytesIO(film)) as pictures,
-            av.open(str(path)) as sound,
-            av.open(buffer, "w", format=video_format) as out,
-        ):
-            out.metadata.update(pictures.metadata)
-            video = out.add_stream_from_template(pictures.streams.video[0])
-            audio = out.add_stream(codec, rate=rate, layout="stereo")
-            resampler = av.AudioResampler(format=audio.format, layout="stereo", rate=rate, frame_size=1024)
-            for packet in pictures.demux(video=0):
-                if packet.dts is not None:
-                    packet.stream = video
-                    out.mux(packet)
-            for frame in sound.decode(sound.streams.audio[0]):
-                if frame.time is not None and frame.time >= seconds:
-                    break
-                frame.pts = None
-                for piece in resampler.resample(frame):
-                    out.mux(audio.encode(piece))
-            for piece in resampler.resample(None):
-                out.mux(audio.encode(piece))
-            out.mux(audio.encode(None))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: its sound cannot go into the film ({getattr(error, 'strerror', None) or error})") from error
-    return buffer.getvalue()

@@ -19,6 +19,8 @@ from artgan.side_files import side_file
 from artgan.storage import write_whole
 
 _ANIMATED = {"GIF": "gif", "WEBP": "webp", "PNG": "webp", "AVIF": "webp"}
+_MISCOUNTED = 2  # frames by which the count in a film's header may be wrong
+_ENDLESS = ("AVIF",)  # of which Pillow does not say how often it plays; without an edit list that is for ever
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Clock:
         times_ms: of each frame; None where there are stamps.
         stamps: when each frame is shown, from 0, and the seconds of one unit.
         loop: how often it plays.
+        start: seconds at which its first frame is shown, by the clock of its file.
     """
 
     fps: float
@@ -38,6 +41,7 @@ class Clock:
     times_ms: tuple[int, ...] | None = None
     stamps: tuple[tuple[int, ...], Fraction] | None = None
     loop: int | None = 0
+    start: float = 0.0
 
 
 def is_moving(path: Path) -> bool:
@@ -89,21 +93,25 @@ def unpacked(path: Path, folder: Path, on_progress: Listener) -> tuple[list[Path
                 write_whole(frames[-1], films.read_frame(path, stamp))
             on_progress(Progress("reading frames", index + 1, len(found), "frames"))
         return frames, _film_clock(path, [stamp for _, stamp in found])
-    frames, times = [], []
+    frames, ends = [], [0.0]
     try:
         with opened(path) as image:
-            for index, frame in enumerate(ImageSequence.Iterator(image)):
+            still = int(getattr(image, "default_image", False))  # a PNG's own picture, which is no frame of its animation
+            for place, frame in enumerate(ImageSequence.Iterator(image)):
                 frame.load()  # which is when a webp says how long its frame stays
-                times.append(int(frame.info.get("duration") or 100))
-                frames.append(folder / f"frame-{index:06d}.png")
+                if place < still:
+                    continue
+                ends.append(ends[-1] + (frame.info.get("duration") or 100))
+                frames.append(folder / f"frame-{place - still:06d}.png")
                 if not frames[-1].exists():
                     write_whole(frames[-1], _png(frame))
-                on_progress(Progress("reading frames", index + 1, image.n_frames, "frames"))  # type: ignore[attr-defined]
-            loop = image.info.get("loop")
+                on_progress(Progress("reading frames", len(frames), image.n_frames - still, "frames"))  # type: ignore[attr-defined]
+            loop = image.info.get("loop", 0 if image.format in _ENDLESS else None)
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError(f"{path}: damaged or truncated: {error}") from error
+    times = tuple(round(later) - round(earlier) for earlier, later in pairwise(ends))  # whole, and right in sum
     seconds = sum(times) / 1000
-    return frames, Clock(len(times) / max(seconds, 1e-3), seconds, tuple(times), loop=loop)
+    return frames, Clock(len(times) / max(seconds, 1e-3), seconds, times, loop=loop)
 
 
 def _png(frame: Any) -> bytes:
@@ -124,7 +132,7 @@ def _film_clock(path: Path, stamps: Sequence[int]) -> Clock:
         usual = Fraction(sum(gaps), len(gaps)) * unit if gaps else Fraction(1, 25)
         rate = float(stream.average_rate or 1 / usual)
     shown = tuple(stamp - stamps[0] for stamp in stamps)
-    return Clock(rate, float(shown[-1] * unit + usual), stamps=(shown, unit))
+    return Clock(rate, float(shown[-1] * unit + usual), stamps=(shown, unit), start=float(stamps[0] * unit))
 
 
 def has_sound(path: Path) -> bool:
@@ -135,17 +143,21 @@ def has_sound(path: Path) -> bool:
         return bool(container.streams.audio)
 
 
-def losses_of(path: Path, size: tuple[int, int]) -> tuple[str, ...]:
-    """Return what an mp4 or webm of frames of this (height, width) lacks of its source, one sentence a kind."""
+def losses_of(path: Path, size: tuple[int, int], frames: int) -> tuple[str, ...]:
+    """Return what an mp4 or webm of so many frames of this (height, width) lacks of its source, one sentence a kind."""
     import av
 
     with av.open(str(path)) as container:
-        deep = any(part.bits > 8 for part in container.streams.video[0].format.components)
-        sounds, texts = len(container.streams.audio), len(container.streams.subtitles)
-    lost = {
-        "has an odd side, whose last row or column films of this format cannot hold": size[0] % 2 or size[1] % 2,
-        "has more than 8 bits a channel, written with 8": deep,
-        "has several sound tracks, of which the first was kept": sounds > 1,
-        "has subtitles, which were left out": texts > 0,
-    }
+        pictures, sounds, texts = container.streams.video[0], container.streams.audio, container.streams.subtitles
+        parts = pictures.format.components
+        lost = {
+            "has an odd side, whose last row or column films of this format cannot hold": size[0] % 2 or size[1] % 2,
+            "has more than 8 bits a channel, written with 8": any(part.bits > 8 for part in parts),
+            "has transparency, which films of this format cannot hold": any(part.is_alpha for part in parts)
+            or pictures.metadata.get("alpha_mode") == "1",
+            "breaks off: frames that it speaks of are not in it": pictures.frames > frames + _MISCOUNTED,
+            "has several sound tracks, of which the first was kept": len(sounds) > 1,
+            "has more than two channels of sound, mixed to two": bool(sounds) and sounds[0].layout.nb_channels > 2,
+            "has subtitles, which were left out": bool(texts),
+        }
     return tuple(sentence for sentence, is_so in lost.items() if is_so)

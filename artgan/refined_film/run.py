@@ -14,7 +14,7 @@ from PIL import Image
 import artgan
 from artgan.errors import ConfigError, DataError
 from artgan.file_names import distinct_names
-from artgan.generation.sound import MUX_FORMATS, with_sound
+from artgan.generation.soundtrack import MUX_FORMATS, with_sound
 from artgan.generation.video import check_format, encode_video
 from artgan.metadata import COMPOSITE
 from artgan.progress import Listener, Progress, silent
@@ -102,8 +102,9 @@ def refine_films(
     for path, target in zip(paths, targets, strict=True):
         if target.exists() and target.samefile(path):
             raise ConfigError(f"--out {out}: holds {path.name}, which is an input; the originals are never overwritten")
-        if target.exists() and b'"kind": "film"' not in target.read_bytes():
-            raise ConfigError(f"--out {out}: {target.name} is a film that artgan did not make: move it away")
+        if target.is_dir() or (target.exists() and b'"kind": "film"' not in target.read_bytes()):
+            what = "a folder" if target.is_dir() else "a film that refine did not make"
+            raise ConfigError(f"--out {out}: {target.name} is {what}: move it away")
     done: list[RefinedFilm] = []
     failed: dict[Path, str] = {}
     for path, target in zip(paths, targets, strict=True):
@@ -143,10 +144,12 @@ def _refine_film(
     items = [_item(frame, target.stem, look, recipe, materials) for frame in frames]
     for step in recipe.steps:
         step.check_size(items[0].size, path.name)
+    kind, size = target.suffix.removeprefix("."), recipe.size_after(*items[0].size)
+    if kind in MUX_FORMATS and min(size) < 2:
+        raise DataError(f"{path.name}: comes out {size[1]}x{size[0]} px; an {kind} has at least 2 pixels a side")
     items, from_last = styled_frames(items, passes, store, recipe, on_progress)
     second = passes.second([item.key for item in items])
     flicker = Flicker()
-    kind = target.suffix.removeprefix(".")
     has_alpha = kind not in MUX_FORMATS and any(_has_alpha(item.path) for item in items)
 
     def finished() -> Iterator[np.ndarray]:
@@ -159,12 +162,15 @@ def _refine_film(
 
     note = {"kind": "film", "source": path.name, "version": artgan.__version__, "refine": applied(recipe, materials)}
     data = encode_video(finished(), kind, clock.fps, json.dumps(note), clock.times_ms, clock.loop, clock.stamps)
+    lost: tuple[str, ...] = ()
+    if kind in MUX_FORMATS:
+        lost = losses_of(path, size, len(items))
     if kind in MUX_FORMATS and has_sound(path):
-        data = with_sound(data, kind, path, clock.seconds)
+        data, whole = with_sound(data, kind, path, clock.seconds, clock.start)
+        lost += () if whole else ("has damaged sound, of which what comes before was kept",)
     if signature is not None:
         data = signed(data, kind, target.name, note, signature, COMPOSITE, path)
     write_whole(target, data)
-    lost = losses_of(path, recipe.size_after(*items[0].size)) if kind in MUX_FORMATS else ()
     return RefinedFilm(path, target, len(items), flicker.before(), flicker.after(), from_last, lost)
 
 

@@ -2,7 +2,10 @@
 
 import io
 import json
+import re
+import struct
 import wave
+import zlib
 from fractions import Fraction
 from itertools import pairwise
 
@@ -13,7 +16,8 @@ from PIL import Image, ImageSequence
 
 from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
-from artgan.generation.sound import with_sound
+from artgan.errors import ConfigError
+from artgan.generation.soundtrack import with_sound
 from artgan.generation.video import encode_video
 from artgan.refine.files import WORK_FOLDER
 from artgan.refine.in_memory import Series, refine
@@ -94,6 +98,24 @@ def test_transparent_frames_of_a_gif_stay_transparent(tmp_path):
     assert shown[2][24:28, 8:12, :3].max() < 8
 
 
+def test_the_picture_beside_an_animation_is_no_frame_and_thirds_of_a_tick_add_up(tmp_path):
+    """A PNG may show a picture of its own where it cannot move; 24 frames a second are 125 ms in three frames."""
+    path = saved(tmp_path / "a.png", frames(4), default_image=True, duration=[40, 40, 40])
+    data = path.read_bytes()
+    for start in [found.start() for found in re.finditer(b"fcTL", data)]:
+        chunk = data[start : start + 24] + struct.pack(">HH", 1, 24) + data[start + 28 : start + 30]
+        data = data[:start] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[start + 34 :]
+    path.write_bytes(data)
+    with Image.open(refined(path, tmp_path).target) as image:
+        times = [frame.load() and frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+    assert len(times) == 3
+    assert sum(times) == 125
+    (tmp_path / "out" / "a.webp").unlink()
+    (tmp_path / "out" / "a.webp").mkdir()
+    with pytest.raises(ConfigError, match=r"a\.webp is a folder"):
+        refined(path, tmp_path)
+
+
 def test_frames_that_stay_for_different_times_do_so(tmp_path):
     """A film of a varying frame rate: each frame is shown when it was, to the unit of the film's own clock."""
     av = pytest.importorskip("av")
@@ -171,7 +193,7 @@ def test_sound_rate_and_length_of_a_film_are_kept(tmp_path):
         sound.setparams((1, 2, 48_000, 0, "NONE", ""))
         sound.writeframes((3000 * np.sin(np.arange(24_000) / 10)).astype("<i2").tobytes())
     (tmp_path / "a.wav").write_bytes(buffer.getvalue())
-    (tmp_path / "a.mp4").write_bytes(with_sound(encode_video(frames(12), "mp4", 24), "mp4", tmp_path / "a.wav", 0.5))
+    (tmp_path / "a.mp4").write_bytes(with_sound(encode_video(frames(12), "mp4", 24), "mp4", tmp_path / "a.wav", 0.5)[0])
     film = refined(tmp_path / "a.mp4", tmp_path)
     with av.open(str(film.target)) as container:
         assert len(container.streams.audio) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from artgan.errors import DataError
 from artgan.generation.drive import Drive, curve_text, drive_of_sound, driven_way, read_curve
@@ -157,6 +158,39 @@ def test_a_film_moves_with_the_notes_and_sounds_like_them(trained_model, tmp_pat
         == 0
     )
     np.testing.assert_allclose(analyse(read_sound(webm), FPS).onsets["low"], BEATS, atol=0.06)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "time\ttruncation\n0\t1\n0,5\t0,5\n",
+        "sep=;\r\nTime;Truncation\r\n0;1\r\n0,5;0,5\r\n",
+        "time,truncation\r0,1\r0.5,0.5\r",
+        "time,truncation\n0,1\n0.5,0.5\n".encode("utf-16"),
+    ],
+)
+def test_curves_are_read_as_office_programs_save_them(tmp_path, table):
+    (tmp_path / "a.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    np.testing.assert_allclose(read_curve(tmp_path / "a.csv", 4, None, str).truncation, [1, 0.75, 0.5])
+
+
+def test_a_cell_without_end_is_one_line(tmp_path):
+    (tmp_path / "a.csv").write_text("time,speed\n0," + "1" * 200_000)
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        read_curve(tmp_path / "a.csv", 4, None, str)
+
+
+def test_a_move_that_no_curve_drives_stays(trained_model, tmp_path):
+    name, *_ = trained_model.space.directions
+    (tmp_path / "a.csv").write_text("time,speed\n0,1\n0.1,1\n")
+    films = []
+    for words in ([], ["--move", f"{name}=6"]):
+        out = tmp_path / f"{len(films)}.webp"
+        words = ["--curve", tmp_path / "a.csv", "--fps", "10", "--size", "32", "--seeds", "0,1", *words, "--quiet"]
+        assert artgan("video", trained_model.folder, "--out", out, *words) == 0
+        with Image.open(out) as film:
+            films.append(np.asarray(film.convert("RGB"), np.float32))
+    assert np.abs(films[0] - films[1]).mean() > 1
 
 
 def test_broken_and_silent_sound_is_one_line(trained_model, tmp_path, capsys):
