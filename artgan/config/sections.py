@@ -85,8 +85,7 @@ class ObjectiveConfig(Section):
     terms: dict[str, TermShare] | None = Field(
         default=None,
         description="Terms of the generator's loss beside the adversarial one, by name, each with its share: its gradient at "
-        "the images is that many times as long as the adversarial one's. There are "
-        f"{' and '.join(f'`{name}`' for name in TERMS)}.",
+        f"the images is that many times as long as the adversarial one's. Names: {', '.join(f'`{name}`' for name in TERMS)}.",
     )
     path_length_weight: NotNegative | None = Field(
         default=None,

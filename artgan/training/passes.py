@@ -35,7 +35,7 @@ class Passes:
         self.generator, self.discriminator = generator, discriminator
         self.device, self.precision = device, precision
         if compiled:
-            for name in ("judge", "features", "synthesize", "slopes", "lengths"):
+            for name in ("judge", "synthesize", "slopes", "lengths"):
                 setattr(self, name, torch.compile(getattr(self, name), dynamic=False, backend=self.BACKEND))
 
     def judge(self, images: Tensor, labels: Tensor, auxiliary: bool) -> tuple[Tensor, Tensor, Features]:
@@ -43,10 +43,6 @@ class Passes:
         features = self.discriminator.features(images)
         loss: Any = self.discriminator.auxiliary_loss(features, images) if auxiliary else images.new_zeros(())
         return self.discriminator.logits(features, labels), loss, features
-
-    def features(self, images: Tensor) -> Features:
-        """Return the discriminator's features."""
-        return self.discriminator.features(images)
 
     def synthesize(self, styles: Tensor, noise: Tensor) -> Tensor:
         """Return images of styles and noise keys."""

@@ -14,7 +14,6 @@ from artgan.datasets.collection import Collection
 from artgan.devices import choose_device, describe_device
 from artgan.errors import ArtganError, ConfigError
 from artgan.evaluation import Judge, check_independent
-from artgan.objectives.terms import TERMS
 from artgan.overview import sample_sheets
 from artgan.progress import Listener, format_seconds, silent
 from artgan.training.checkpoint import list_checkpoints
@@ -123,9 +122,6 @@ def _open(order: Order, world: World, say: Say, on_progress: Listener) -> tuple[
         config = choose_backbone(config, named, say, ask, on_progress)
     device = choose_device(config.training.device, world.local_rank)
     judge = Judge(config.evaluation.features, order.collection, device, world=world)
-    for name in config.objective.terms or {}:
-        if (pictures := TERMS.row(name).pictures) > 1:
-            say(f"the term {name} looks at up to {pictures:,} training pictures first")
     session = open_session(config, order.collection, order.run, world)
     check_independent(session.config.evaluation.features, session.config)  # whose backbone may be the run's own
     _say_plan(session, judge, say)

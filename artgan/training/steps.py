@@ -126,11 +126,10 @@ def generator_step(state: TrainState, context: StepContext, images: Tensor | Non
                 with autocast(context.device, context.precision):
                     logits_fake, _, features = context.passes.judge(seen, labels[part], False)
                     logits_real = None if seen_real is None else context.passes.judge(seen_real, labels[part], False)[0]
-                    plain = context.passes.features(here) if terms.plain else None
                 loss = context.objective.generator_loss(
                     _precise(logits_fake), None if logits_real is None else _precise(logits_real)
                 )
-                judged = Judged(here, seen, features, labels[part], plain)
+                judged = Judged(here, seen, features, labels[part])
                 whole_loss, values = terms.added_to(loss, judged, leaf, share)
                 (share * whole_loss).backward()
                 totals.add(share, {"loss/generator": loss} | values)

@@ -23,7 +23,6 @@ class StepTerms:
     def __init__(self, terms: Any, world: World, batch_size: int, images_seen: int, measured: bool) -> None:
         self.terms: dict[str, GeneratorTerm] = dict(terms.items())
         self.world, self.batch_size, self.images_seen, self.measured = world, batch_size, images_seen, measured
-        self.plain = any(term.plain for term in self.terms.values())
         self.sums: dict[str, Sums] = {name: {} for name in self.terms}
         self.squares: dict[str, Tensor] = {}
 

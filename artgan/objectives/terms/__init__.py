@@ -15,17 +15,11 @@ class TermRow(Row):
 
     Attributes:
         backbone: it compares features of a pretrained network, which the discriminator must see through.
-        pictures: training pictures that it looks at before the first step, at most.
     """
 
     backbone: bool
-    pictures: int = 1
 
 
 TERMS: Table[TermRow] = Table(
-    "term",
-    {
-        "layout_transport": TermRow("artgan.objectives.terms.layout_transport:LayoutTransport", backbone=True, pictures=1000),
-        "transport": TermRow("artgan.objectives.terms.transport:GaussianTransport", backbone=True),
-    },
+    "term", {"transport": TermRow("artgan.objectives.terms.transport:GaussianTransport", backbone=True)}
 )

@@ -28,14 +28,12 @@ class Judged:
         seen: what the discriminator saw of them: augmented.
         features: the discriminator's of `seen`, from fine to coarse.
         labels: int64 `[N]`.
-        plain: the discriminator's features of `images`, without augmentation; of generated ones, where a term wants them.
     """
 
     images: Tensor
     seen: Tensor
     features: tuple[Tensor, ...]
     labels: Tensor
-    plain: tuple[Tensor, ...] | None = None
 
 
 class GeneratorTerm(nn.Module, ABC):
@@ -49,12 +47,10 @@ class GeneratorTerm(nn.Module, ABC):
         share: of the adversarial gradient's length.
 
     Attributes:
-        plain: whether it wants features of generated images without augmentation, which cost a pass more.
         weights_sha256: identity of pretrained weights that the term sees through beside the discriminator's; None for none.
         squares: running means of the squared gradients at the images: the adversarial one's, and the term's.
     """
 
-    plain: bool = False
     weights_sha256: str | None = None
     squares: Tensor
 
