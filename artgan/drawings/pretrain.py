@@ -94,6 +94,7 @@ def pretrain(
     folder.mkdir(parents=True, exist_ok=True)
     step = _resume(folder, recipe, pupil, optimizer, average)
     sums: dict[str, float] = {}
+    since = step
     began, began_processor = time.perf_counter(), time.process_time()
     while step < recipe.steps and not should_stop():
         for group in optimizer.param_groups:
@@ -107,7 +108,7 @@ def pretrain(
             sums[name] = sums.get(name, 0.0) + value
         if step % log_every == 0:
             line = {"step": step, "lr": _rate(recipe, step)} | {
-                name: round(total / log_every, 4) for name, total in sums.items()
+                name: round(total / (step - since), 4) for name, total in sums.items()
             }
             line |= {
                 "seconds": round(time.perf_counter() - began, 1),
@@ -116,7 +117,7 @@ def pretrain(
             with (folder / _LOG).open("a") as log:
                 log.write(json.dumps(line) + "\n")
             say(json.dumps(line))
-            sums = {}
+            sums, since = {}, step
         if step % save_every == 0 or step == recipe.steps:
             _save(folder, recipe, pupil, optimizer, average, step)
     _save(folder, recipe, pupil, optimizer, average, step)
