@@ -57,9 +57,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code; a user's error is a line or two, not a traceback."""
     words = _globals_first(list(sys.argv[1:] if argv is None else argv))
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    with enduring_streams(), noted_interrupts() as was_interrupted:
+    with enduring_streams() as shown, noted_interrupts() as was_interrupted:
         try:
             _run(words)
+        except SystemExit as end:
+            shown.flush()
+            if not end.code and shown.lost is not None:
+                _fail(
+                    f"the work is done, but what it said could not be written: {_of_storage(shown.lost)}",
+                    StorageError.exit_code,
+                    words,
+                )
+            raise
         except (Exception, Interrupted) as error:
             if was_interrupted():
                 _interrupted(words)

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from artgan.progress import Listener, Progress, counts, listener_for
 
 _READER_IS_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ESHUTDOWN, errno.ECONNRESET)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Interrupted(BaseException):
@@ -20,11 +21,16 @@ class Interrupted(BaseException):
 
 
 class EnduringStream:
-    """A text stream that work outlives: it drops what nobody can read any more, and escapes what cannot be shown."""
+    """A text stream that work outlives: it drops what nobody can read any more, and escapes what cannot be shown.
+
+    Attributes:
+        lost: why it could not take everything, such as a log on a full disk; None where it could, or where nobody reads it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._is_gone = False
+        self.lost: OSError | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -50,16 +56,19 @@ class EnduringStream:
         try:
             return work()
         except OSError as error:
-            if error.errno not in _READER_IS_GONE:
+            if error.errno in _NO_SPACE:
+                self.lost = error
+            elif error.errno in _READER_IS_GONE:
+                self.forget()
+            else:
                 raise
-            self._forget()
         except ValueError as error:
             if "closed" not in str(error):
                 raise
             self._is_gone = True
         return None
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Send the rest to nowhere: the interpreter flushes what is left at its end, and would fail once more."""
         self._is_gone = True
         try:
@@ -71,14 +80,19 @@ class EnduringStream:
 
 
 @contextmanager
-def enduring_streams() -> Iterator[None]:
-    """Put streams that work outlives in the place of stdout and stderr."""
+def enduring_streams() -> Iterator[EnduringStream]:
+    """Put streams that work outlives in the place of stdout and stderr; yield that of stdout."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (EnduringStream(stream) for stream in before)
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # in place of one that was closed before artgan began
+        shown, errors = (EnduringStream(stream or nowhere) for stream in before)
+        sys.stdout, sys.stderr = shown, errors
+        try:
+            yield shown
+        finally:
+            for stream in (shown, errors):
+                if stream.lost is not None:
+                    stream.forget()
+            sys.stdout, sys.stderr = before
 
 
 _swallowed = threading.Event()

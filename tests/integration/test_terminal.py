@@ -14,6 +14,7 @@ from PIL import Image
 
 from artgan.cli.terminal import EnduringStream, Interrupted, hearing, noted_interrupts
 from artgan.progress import MINUTES, PlainListener, Progress, describe
+from tests.integration.test_cli import artgan
 
 
 def started(*words, **options):
@@ -97,10 +98,20 @@ def test_a_reader_that_leaves_is_no_error():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_still_an_error():
-    refused = pytest.raises(OSError, match="No space")
-    with io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True) as full, refused:
-        EnduringStream(full).write("x")
+def test_a_log_on_a_full_disk_ends_no_work_and_is_said_at_the_end(trained_model, tmp_path):
+    with open("/dev/full", "w") as full:
+        process = started("sample", trained_model.folder, "--out", tmp_path / "a", "--seeds", "0", stdout=full)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 5
+    assert (tmp_path / "a" / "seed-0000.png").is_file()
+    assert "the work is done, but what it said could not be written" in said
+
+
+def test_streams_that_were_closed_before_artgan_began_are_no_error(trained_model, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert artgan("info", trained_model.folder) == 0
+    assert (sys.stdout, sys.stderr) == (None, None)
 
 
 @pytest.mark.parametrize("verb", [("info", "Bäume 夢"), ("refine", "Bäume 夢", "--out", "ö", "--engine", "none")])
