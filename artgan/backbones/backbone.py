@@ -32,9 +32,11 @@ class Backbone(nn.Module):
 
     Attributes:
         side_px: the side of the square that the network judges whole pictures at; None for any.
+        takes_any_size: it can look at pictures of other sides too.
     """
 
     side_px: int | None = None
+    takes_any_size = True
 
     mean: Tensor
     std: Tensor

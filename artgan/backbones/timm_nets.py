@@ -67,7 +67,8 @@ def build(name: str, layers: Sequence[str], located: Located) -> Backbone:
             raise ConfigError(f"backbone '{name}' has no layer '{layer}'{nearest(layer, known)}; it has {', '.join(known)}")
     _fill(name, model, located)
     backbone = TimmBackbone(name, OrderedDict(model=model), layers, config.mean, config.std, located.sha256)
-    backbone.side_px = config.input_size[-1] if config.fixed_input_size and not _takes_any_size(model) else _JUDGE_PX
+    backbone.takes_any_size = not config.fixed_input_size or _takes_any_size(model)
+    backbone.side_px = _JUDGE_PX if backbone.takes_any_size else config.input_size[-1]
     return backbone
 
 

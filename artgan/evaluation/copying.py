@@ -1,31 +1,27 @@
 """For every judged picture the nearest training picture, mirrored or cut and enlarged as it may be.
 
 Features of every training picture, of five crops of it and of the judged pictures' mirror images would be most of an
-evaluation's time, and all but a few of them say nothing: what is copied is recognised from far. So candidates come first, from
-what is there already. A copy, cut or mirrored, lies nearer to its training picture than to nearly any other one in a good
-feature space; and small gray copies, compared by correlation with all parts of all pictures, say which part it shows, or find
-it where features do not. Features are computed for the likeliest parts of the likeliest pictures alone. Beside the search
-through everything: scripts/benchmark copies.
+evaluation's time, and all but a few of them say nothing. So candidates come first: the same network glances at everything,
+at less than half the side, for a fifth of the time. What is near there is nearly always what is near at full size, and full
+features are computed for the few likeliest parts alone. Where the best of a picture then is nearly a copy, the other parts of
+that training picture are looked at too. Beside the search through everything: scripts/benchmark copies.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from artgan.evaluation.reference import CROPS, Reference
-from artgan.metrics.features import blocks
+from artgan.metrics.estimates import NEAR_COPY
 from artgan.metrics.manifold import squared_distances
-from artgan.metrics.thumbnails import flipped
+from artgan.metrics.memorization import nearest_rows
 
 WHOLE = "whole"
-_CANDIDATES = 3  # training pictures for each judged one
-_REACH = 1.25  # times the distance from a training picture to its nearest other: from farther no copy was seen
-_CLOSE = 0.85  # as near lie four in five copies and one in ten unseen works: correlation need not confirm them
-_CORRELATION = 0.5  # of small gray copies; nearly all copies that were cut, mirrored, saved again and retoned have 0.65
-_ALIKE = 0.8  # so much alike are a picture and its copy, and few others
+_GLANCED = 0.75  # times the distance from a training picture to its nearest other, at a glance: from farther no copy was seen
+_CANDIDATES = 3  # parts of training pictures for each judged one, mirrored or not
+_NEARLY = 0.6  # times that distance, at full size: another part may be what was copied
 _AT_ONCE = 32  # judged pictures that are compared with all training pictures at once
-_PARTS = 3  # of a candidate, mirrored or not
 Features = Callable[[Sequence[int]], np.ndarray]
 
 
@@ -35,12 +31,12 @@ class Judged:
 
     Attributes:
         features: float32 `[N, d]`.
-        thumbnails: `artgan.metrics.thumbnails`, float32 `[N, t]`.
+        glances: at the judge's `glance_px` the features of the pictures and of their mirror images, float32 `[N, 2 d]`.
         mirrored: gives the features of the mirror images of some, float32 `[n, d]`.
     """
 
     features: np.ndarray
-    thumbnails: np.ndarray
+    glances: np.ndarray
     mirrored: Features
 
 
@@ -89,61 +85,63 @@ def find_matches(judged: Judged, reference: Reference) -> Matches:
         judged: the pictures.
         reference: the training split; features of its parts are computed when they are not known yet, and kept.
     """
-    rows, distances = _nearest(judged.features, reference.train)
-    best_rows, best = rows[:, 0].copy(), distances[:, 0].copy()
-    parts, mirrored = np.zeros(len(best), np.int64), np.zeros(len(best), bool)
-    pairs = _candidates(judged, rows, distances, reference)
-    flips = sorted({pair.judged for pair in pairs if pair.mirrored})
-    flip_features = dict(zip(flips, judged.mirrored(flips), strict=True)) if flips else {}
-    cuts = sorted({(pair.part, pair.row) for pair in pairs if pair.part})
-    cut_features = dict(zip(cuts, reference.crops(cuts), strict=True)) if cuts else {}
-    for pair in pairs:
-        ours = flip_features[pair.judged] if pair.mirrored else judged.features[pair.judged]
-        theirs = cut_features[pair.part, pair.row] if pair.part else reference.train[pair.row]
-        distance = float(squared_distances(ours[None].astype(np.float64), theirs[None])[0, 0])
-        if distance < best[pair.judged]:
-            best[pair.judged], best_rows[pair.judged] = distance, pair.row
-            parts[pair.judged], mirrored[pair.judged] = pair.part, pair.mirrored
+    wholes = nearest_rows(judged.features, reference.train)
+    search = _Search(judged, reference, wholes.rows.copy(), wholes.distances.copy())
+    search.look_at(_likely(judged, reference))
+    ratios = search.ratios()
+    unsure = np.flatnonzero((ratios >= NEAR_COPY) & (ratios < _NEARLY))
+    views = [(part, flip) for part in range(1 + len(CROPS)) for flip in (False, True)]
+    search.look_at(_Pair(int(place), int(search.rows[place]), *view) for place in unsure for view in views)
+    return Matches(search.rows, search.parts, search.mirrored, search.ratios())
+
+
+class _Search:
+    """The nearest of what was looked at so far: at first whole training pictures that are not mirrored."""
+
+    def __init__(self, judged: Judged, reference: Reference, rows: np.ndarray, distances: np.ndarray) -> None:
+        self.judged, self.reference = judged, reference
+        self.rows, self.distances = rows, distances
+        self.parts, self.mirrored = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
+        self._flips: dict[int, np.ndarray] = {}
+
+    def look_at(self, asked: Iterable[_Pair]) -> None:
+        """Compare features of pairs, beyond those of whole pictures that are not mirrored: their distances are known."""
+        pairs = sorted({pair for pair in asked if pair.part or pair.mirrored})
+        flips = sorted({pair.judged for pair in pairs if pair.mirrored} - self._flips.keys())
+        self._flips |= dict(zip(flips, self.judged.mirrored(flips), strict=True)) if flips else {}
+        cuts = sorted({(pair.part, pair.row) for pair in pairs if pair.part})
+        cut_features = dict(zip(cuts, self.reference.crops(cuts), strict=True)) if cuts else {}
+        for pair in pairs:
+            ours = self._flips[pair.judged] if pair.mirrored else self.judged.features[pair.judged]
+            theirs = cut_features[pair.part, pair.row] if pair.part else self.reference.train[pair.row]
+            distance = float(squared_distances(ours[None].astype(np.float64), theirs[None])[0, 0])
+            if distance < self.distances[pair.judged]:
+                self.distances[pair.judged], self.rows[pair.judged] = distance, pair.row
+                self.parts[pair.judged], self.mirrored[pair.judged] = pair.part, pair.mirrored
+
+    def ratios(self) -> np.ndarray:
+        """Return `Matches.ratios`."""
+        return _ratios(self.distances, self.reference.known.manifold.nearest[self.rows])
+
+
+def _ratios(squares: np.ndarray, nearest: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sqrt(best / reference.known.manifold.nearest[best_rows])
-    # 0 / 0: a copy of a picture that the training split has twice
-    return Matches(best_rows, parts, mirrored, np.nan_to_num(ratios, nan=0.0, posinf=np.inf))
+        ratios = np.sqrt(squares / nearest)
+    return np.nan_to_num(ratios, nan=0.0, posinf=np.inf)  # 0 / 0: a copy of a picture that the training split has twice
 
 
-def _nearest(features: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the nearest training pictures, the nearest first, and their squared distances, both `[N, k]`."""
-    k = min(_CANDIDATES, len(train))
-    rows, distances = np.empty((len(features), k), np.int64), np.empty((len(features), k))
-    for start, block in blocks(features):
-        here = squared_distances(block, train)
-        order = np.argsort(here, 1, kind="stable")[:, :k]
-        rows[start : start + len(block)] = order
-        distances[start : start + len(block)] = np.take_along_axis(here, order, 1)
-    return rows, distances
-
-
-def _candidates(judged: Judged, rows: np.ndarray, distances: np.ndarray, reference: Reference) -> list[_Pair]:
-    """Return what is worth a closer look, beyond whole pictures that are not mirrored: their distances are known."""
-    views = reference.thumbnails  # [parts, N, t]
-    queries = np.stack([judged.thumbnails, flipped(judged.thumbnails)])  # [2, n, t]
-    found: set[_Pair] = set()
-
-    def take(place: int, likeness: np.ndarray, rows_of_views: np.ndarray, least: float) -> None:
-        """Add the views, of whole plain, whole mirrored, the first part plain, ..., that are most alike."""
-        for view in np.argsort(-likeness, kind="stable")[:_PARTS]:
-            if likeness[view] >= least:
-                found.add(_Pair(place, int(rows_of_views[view]), int(view) // 2, bool(view % 2)))
-
-    near = distances <= _REACH**2 * reference.known.manifold.nearest[rows]
-    for place, rank in zip(*np.nonzero(near), strict=True):
-        row = rows[place, rank]
-        likeness = (views[:, row] @ queries[:, place].T).ravel()
-        is_close = distances[place, rank] <= _CLOSE**2 * reference.known.manifold.nearest[row]
-        take(int(place), likeness, np.full(len(likeness), row), -1.0 if is_close else _CORRELATION)
-    for start in range(0, len(rows), _AT_ONCE):
-        here = queries[:, start : start + _AT_ONCE]
-        likeness = np.stack([query @ view.T for view in views for query in here], 1)  # [n, views, N]
-        best = likeness.argmax(2)
-        for offset, alike in enumerate(np.take_along_axis(likeness, best[:, :, None], 2)[:, :, 0]):
-            take(start + offset, alike, best[offset], _ALIKE)
-    return sorted(pair for pair in found if pair.part or pair.mirrored)
+def _likely(judged: Judged, reference: Reference) -> list[_Pair]:
+    """Return what is near at a glance: up to three parts of training pictures for each judged one, mirrored or not."""
+    parts, nearest = reference.glances
+    views = parts.reshape(-1, parts.shape[2])  # [parts x N, d]
+    lengths, found = np.square(views).sum(1), []
+    for start in range(0, len(judged.features), _AT_ONCE):
+        both = np.stack(np.split(judged.glances[start : start + _AT_ONCE], 2, 1), 1)  # [n, 2, d], plain and mirrored
+        squares = np.square(both).sum(2)[:, :, None] + lengths - 2 * both @ views.T
+        ratios = _ratios(squares.clip(0).reshape(len(both), -1, len(nearest)), nearest)  # [n, 2 x parts, N]
+        each = ratios.reshape(len(both), -1)
+        for offset, order in enumerate(np.argsort(each, 1, kind="stable")[:, :_CANDIDATES]):
+            for place in order[each[offset, order] < _GLANCED]:
+                view, row = divmod(int(place), len(nearest))
+                found.append(_Pair(start + offset, row, view % len(parts), view >= len(parts)))
+    return found

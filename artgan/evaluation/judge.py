@@ -19,7 +19,6 @@ from artgan.evaluation.protocol import FeatureProtocol, Protocol, digest, with_r
 from artgan.evaluation.resize import resize
 from artgan.images import to_float
 from artgan.metrics.features import FeatureBank
-from artgan.metrics.thumbnails import thumbnails_of
 from artgan.models import DISCRIMINATORS
 from artgan.progress import Listener, Progress
 from artgan.workers.tasks import ALONE, Lost, Workers, over_workers
@@ -28,6 +27,9 @@ from artgan.world import World
 BATCH = 32  # whole chunks of `artgan.generation.sample`
 _CPU_PIECE = 8  # the feature maps of so few pictures stay in the cache
 _DEFAULT_SIDE_PX = 224
+# What of a picture a row holds, in this order: its features; those at `Judge.glance_px`, and of its mirror image there.
+FULL, GLANCE, MIRRORED_GLANCE = "full", "glance", "mirrored glance"
+_GLANCE_SHARE = 7 / 16  # of the side: a fifth of the work, and nearly the same neighbors (docs/decisions.md)
 
 _FEWEST_SHARED = 16 * BATCH  # fewer are judged sooner than processes have started
 
@@ -128,8 +130,15 @@ class Judge:
         self._pieces = Pieces("judging", BATCH if device.type == "cuda" else _CPU_PIECE)
         self.size_px = FEATURE_SPACES[features][2] if features in FEATURE_SPACES else self.backbone.side_px or _DEFAULT_SIDE_PX
 
+        # For a look at very many pictures: networks of one size alone have no cheaper one.
+        self.glance_px = round(self.size_px * _GLANCE_SHARE) if self.backbone.takes_any_size else self.size_px
         if not self.world.all_same(digest(asdict(self.feature_protocol)), device):
             raise ConfigError(f"'{features}': some processes judge by other features or weights; give all of them the same")
+
+    @property
+    def glance_work(self) -> float:
+        """What a glance costs beside a full look."""
+        return (self.glance_px / self.size_px) ** 2
 
     @property
     def feature_protocol(self) -> FeatureProtocol:
@@ -160,7 +169,7 @@ class Judge:
         task: str,
         on_progress: Listener,
         *,
-        thumbnails: bool = False,
+        takes: Sequence[str] = (FULL,),
         first: tuple[int, Callable[[np.ndarray], None]] | None = None,
     ) -> FeatureBank:
         """Return the features of pictures 0..count-1, in order.
@@ -170,11 +179,11 @@ class Judge:
             count: how many there are.
             task: the words for it in progress events.
             on_progress: told after each round of batches.
-            thumbnails: a row then holds a picture's features, and after them its thumbnail (`artgan.metrics.thumbnails`).
+            takes: what a row holds, of `FULL`, `GLANCE` and `MIRRORED_GLANCE`, float32 `[d]` each.
             first: how many pictures' rows, `[n, d]`, are handed to the function as soon as they are there.
         """
         bank = FeatureBank()
-        for rows in self._batches(pictures, count, thumbnails):
+        for rows in self._batches(pictures, count, takes):
             known = len(bank)
             bank.append(rows)
             if first is not None and known < first[0] <= len(bank):
@@ -182,53 +191,56 @@ class Judge:
             on_progress(Progress(task, len(bank), count, "images"))
         return bank
 
-    def _batches(self, pictures: Pictures, count: int, thumbnails: bool) -> Iterator[np.ndarray]:
+    def _batches(self, pictures: Pictures, count: int, takes: Sequence[str]) -> Iterator[np.ndarray]:
         """Yield the rows of each batch, `[n, d]`, in order."""
         shared = self.workers.are_elsewhere and self.world.size == 1 and isinstance(pictures, Portable)
         if shared and count >= _FEWEST_SHARED:
-            yield from self._batches_elsewhere(pictures, count, thumbnails)
+            yield from self._batches_elsewhere(pictures, count, takes)
             return
         for start in range(0, count, BATCH * self.world.size):
             mine = range(start + BATCH * self.world.rank, min(start + BATCH * (self.world.rank + 1), count))
-            rows = self._run(list(pictures(mine)) if mine else [], thumbnails)
+            rows = self._run(list(pictures(mine)) if mine else [], takes)
             yield torch.cat(self.world.gather(rows))[: count - start].cpu().numpy()
 
-    def _batches_elsewhere(self, pictures: Pictures, count: int, thumbnails: bool) -> Iterator[np.ndarray]:
+    def _batches_elsewhere(self, pictures: Pictures, count: int, takes: Sequence[str]) -> Iterator[np.ndarray]:
         judging = (self.features, self.collection.folder, str(self.device), self.resize_mode)
         tasks = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
-        make = partial(_judge_elsewhere, judging, pictures, thumbnails)
+        make = partial(_judge_elsewhere, judging, pictures, takes)
         sees, threads = [self.collection.folder], torch.get_num_threads()
         for _, rows in over_workers(make, tasks, self.workers, in_order=True, threads=threads, sees=sees):
             if isinstance(rows, Lost):
                 raise ConfigError("a process that judges was ended, most likely for want of memory: give fewer --jobs")
             yield rows
 
-    def rows_of(self, pictures: Pictures, thumbnails: bool, places: range) -> np.ndarray:
+    def rows_of(self, pictures: Pictures, takes: Sequence[str], places: range) -> np.ndarray:
         """Return the rows of one batch, `[n, d]`."""
-        return self._run(list(pictures(places)), thumbnails)[: len(places)].cpu().numpy()
+        return self._run(list(pictures(places)), takes)[: len(places)].cpu().numpy()
 
     @torch.inference_mode()
-    def _run(self, batch: list[np.ndarray], thumbnails: bool) -> torch.Tensor:
-        """Return float32 `[BATCH, d]`: a batch of fewer is padded, as kernels may round differently for other sizes."""
+    def _run(self, batch: list[np.ndarray], takes: Sequence[str]) -> torch.Tensor:
+        """Return float32 `[BATCH, d]`: pieces are filled up, as kernels may round differently for other sizes."""
         height, width = batch[0].shape[:2] if batch else (self.collection.height, self.collection.width)
-        padded = np.zeros((BATCH, height, width, 3), np.uint8)
+        size = self._pieces.size or BATCH
+        padded = np.zeros((max(1, -(-len(batch) // size)) * size, height, width, 3), np.uint8)
         for index, picture in enumerate(batch):
             padded[index] = picture
         plain = to_float(torch.from_numpy(padded).to(self.device))
         with _full_precision():
-            rows = self._pieces(lambda part: self._features(resize(plain[part], self.size_px, self.resize_mode)), BATCH)
-        return torch.cat([rows, thumbnails_of(plain)], 1) if thumbnails else rows
+            rows = self._pieces(lambda part: torch.cat([self._features(plain[part], take) for take in takes], 1), len(padded))
+        return torch.cat([rows, rows.new_zeros(BATCH - len(rows), rows.shape[1])])
 
-    def _features(self, images: torch.Tensor) -> torch.Tensor:
-        return self.backbone(images)[self.layer].mean((2, 3))
+    def _features(self, images: torch.Tensor, take: str) -> torch.Tensor:
+        images = images.flip(3) if take == MIRRORED_GLANCE else images
+        resized = resize(images, self.size_px if take == FULL else self.glance_px, self.resize_mode)
+        return self.backbone(resized)[self.layer].mean((2, 3))
 
 
 def _judge_elsewhere(
-    judging: tuple[str, Path, str, str], pictures: Pictures, thumbnails: bool
+    judging: tuple[str, Path, str, str], pictures: Pictures, takes: Sequence[str]
 ) -> Callable[[range], np.ndarray]:
     features, collection, device, resize_mode = judging
     judge = Judge(features, open_collection(collection), torch.device(device), resize_mode=resize_mode)
-    return partial(judge.rows_of, pictures, thumbnails)
+    return partial(judge.rows_of, pictures, takes)
 
 
 @contextmanager

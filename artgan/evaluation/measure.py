@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from artgan.evaluation.copying import Judged, Matches, find_matches
-from artgan.evaluation.judge import Judge
+from artgan.evaluation.judge import FULL, GLANCE, MIRRORED_GLANCE, Judge
 from artgan.evaluation.reference import COPIES, Reference
 from artgan.evaluation.subjects import Subject, generator_subject
 from artgan.evaluation.tally import Tally
@@ -84,7 +84,7 @@ def evaluate(
     foreseen = {JUDGING: subject.count, **({COPIES: subject.count // 4, MIRRORED: subject.count // 8} if copying else {})}
     tally = Tally(on_progress, foreseen)
     reference = Reference(judge, tally)
-    for stage, count in reference.unknown_pictures().items():
+    for stage, count in reference.unknown_pictures(copying).items():
         tally.foresee(stage, count)
     dim = reference.train.shape[1]  # known before the pictures are judged, so that a quick look can be had at them
 
@@ -94,7 +94,8 @@ def evaluate(
         on_quick_look(line, tally.seconds_left())
 
     first = (QUICK, first_look) if on_quick_look is not None and subject.count > QUICK else None
-    rows: Rows = judge.extract(subject.pictures, subject.count, JUDGING, tally, thumbnails=copying, first=first)
+    takes = (FULL, GLANCE, MIRRORED_GLANCE) if copying else (FULL,)
+    rows: Rows = judge.extract(subject.pictures, subject.count, JUDGING, tally, takes=takes, first=first)
     features = rows[:][:, :dim] if copying else rows
     matches = cache(lambda: find_matches(_searched(judge, subject, rows[:], dim, tally), reference))
     asked = rows_of(metrics, judge.features)
@@ -104,7 +105,7 @@ def evaluate(
 
 
 def _searched(judge: Judge, subject: Subject, rows: np.ndarray, dim: int, on_progress: Listener) -> Judged:
-    """Return the pictures as the search for copies takes them: rows `[N, d + t]` hold features and thumbnails."""
+    """Return the pictures as the search for copies takes them: rows `[N, 3 d]` hold features and glances."""
 
     def mirrored(places: Sequence[int]) -> np.ndarray:
         def pictures(indices: Sequence[int]) -> Iterator[np.ndarray]:

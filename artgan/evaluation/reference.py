@@ -2,38 +2,36 @@
 
 Parts, each a safetensors file in the cache, each made when it is first asked for: `features` (of both splits, with
 mean and covariance factor and KID's self-term), `manifold` (balls), a `floor` for each metric, and, for the search for
-copies, `thumbnails`, and `crops`: those that some search has asked for, which grow with each. A file's name is the hash of
-everything it depends on, the collection's pixels first: no cache can be stale. It is written beside its place and renamed.
+copies, `glances` at works and at their parts, and `crops`: those that some search has asked for, which grow with each. A
+file's name is the hash of everything it depends on, the collection's pixels first: no cache can be stale. It is written
+beside its place and renamed.
 """
 
 import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from artgan.datasets.collection import Collection, open_collection
-from artgan.evaluation.judge import Judge, Portable
+from artgan.evaluation.judge import FULL, GLANCE, MIRRORED_GLANCE, Judge, Portable
 from artgan.evaluation.protocol import digest
 from artgan.metrics import METRICS
 from artgan.metrics.frechet import Gaussian
 from artgan.metrics.manifold import Manifold, fit_manifold
 from artgan.metrics.sides import Known, Sides
-from artgan.metrics.thumbnails import LENGTH, thumbnails_of
-from artgan.progress import Listener, silent
+from artgan.progress import Listener, Progress, silent
 from artgan.storage import building
 from artgan.weights import cache_dir
 
 _VERSION = 3
-_AT_ONCE = 64  # pictures whose thumbnails are made together
 _FEWEST = 2  # pictures on a side of a floor
 # Parts of a picture that a copy could show enlarged: left, top, right, bottom as shares of its sides.
 CROPS = {
@@ -121,19 +119,23 @@ class Reference:
             from artgan.evaluation.copying import Judged, find_matches
 
             rows = self.judge.collection.holdout_rows
-            unseen = self._thumbnails_of(rows, ())[0]
+            glances = self._extract(rows, _glancing("unseen"), takes=(GLANCE, MIRRORED_GLANCE))
 
             def mirrored(places: Sequence[int]) -> np.ndarray:
                 return self._extract(rows[list(places)], _stage("unseen works, mirrored"), _mirrored)
 
-            return find_matches(Judged(self.holdout, unseen, mirrored), self).ratios
+            return find_matches(Judged(self.holdout, glances, mirrored), self).ratios
 
         return Sides(self.holdout, self.known, ratios=ratios, is_floor=True)
 
     @cached_property
-    def thumbnails(self) -> np.ndarray:
-        """Thumbnails of each training picture and of its parts in `CROPS`, float32 `[1 + parts, N, t]`."""
-        return self._part("thumbnails", self._make_thumbnails)[0]["train"]
+    def glances(self) -> tuple[np.ndarray, np.ndarray]:
+        """Features at the judge's `glance_px` of each training picture and of its `CROPS`, float32 `[1 + crops, N, d]`.
+
+        With them the squared distance there from each whole picture to its nearest other, float64 `[N]`.
+        """
+        arrays = self._part("glances", self._make_glances)[0]
+        return arrays["train"], arrays["nearest"]
 
     def crops(self, wanted: Sequence[tuple[int, int]]) -> np.ndarray:
         """Return features of parts of training pictures, float32 `[n, d]`; those that were asked for before are kept.
@@ -162,15 +164,19 @@ class Reference:
 
     def _make_crops(self, part: int, rows: Sequence[int]) -> np.ndarray:
         """Return features of one part of some training pictures: parts differ by a pixel, and a batch has one size."""
-        view = partial(_crop, box=list(CROPS.values())[part - 1])
+        view = list(_VIEWS.values())[part]
         return self._extract(self.judge.collection.train_rows[list(rows)], COPIES, view)
 
-    def unknown_pictures(self) -> dict[str, float]:
-        """Return how many pictures of the collection are yet to be judged, by stage."""
-        if self._path("features").is_file():
-            return {}
+    def unknown_pictures(self, copying: bool) -> dict[str, float]:
+        """Return how many pictures of the collection are yet to be judged, by stage; a glance is a part of one."""
         collection = self.judge.collection
-        return {_stage("train"): len(collection.train_rows), _stage("holdout"): len(collection.holdout_rows)}
+        unknown: dict[str, float] = {}
+        if not self._path("features").is_file():
+            unknown |= {_stage("train"): len(collection.train_rows), _stage("holdout"): len(collection.holdout_rows)}
+        if copying and not self._path("glances").is_file():
+            work = len(collection.train_rows) * self.judge.glance_work
+            unknown |= {_glancing(part): work for part in _VIEWS}
+        return unknown
 
     @cached_property
     def _features(self) -> tuple[Arrays, Facts]:
@@ -185,10 +191,11 @@ class Reference:
         content = {
             "version": _VERSION,
             "part": part,
-            "boxes": CROPS if part in ("crops", "thumbnails") else None,
+            "boxes": CROPS if part in ("crops", "glances") else None,
             "collection": self.judge.collection.pixel_hash,
         }
-        return digest(content | asdict(self.judge.feature_protocol))
+        size = {"glance_px": self.judge.glance_px} if part == "glances" else {}
+        return digest(content | size | asdict(self.judge.feature_protocol))
 
     def _path(self, part: str) -> Path:
         return cache_dir() / "features" / f"{self.key(part)}.safetensors"
@@ -203,20 +210,16 @@ class Reference:
             _write(path, arrays, facts)
         return arrays, facts
 
-    def _extract(self, rows: np.ndarray, task: str, view: View = np.asarray) -> np.ndarray:
-        pictures = _Works(self.judge.collection, rows, view)
-        return self.judge.extract(pictures, len(rows), task, self.on_progress)[:]
+    def _extract(self, rows: np.ndarray, task: str, view: View = np.asarray, takes: Sequence[str] = (FULL,)) -> np.ndarray:
+        pictures, work = (
+            _Works(self.judge.collection, rows, view),
+            1.0 if FULL in takes else len(takes) * self.judge.glance_work,
+        )
 
-    def _thumbnails_of(self, rows: np.ndarray, boxes: Sequence[Sequence[float]]) -> np.ndarray:
-        """Return thumbnails of pictures, and then of their boxes, float32 `[1 + boxes, N, t]`."""
-        images, whole = self.judge.collection.images, (0.0, 0.0, 1.0, 1.0)
-        found = np.empty((1 + len(boxes), len(rows), LENGTH), np.float32)
-        for start in range(0, len(rows), _AT_ONCE):
-            here = images[rows[start : start + _AT_ONCE]]
-            for place, box in enumerate((whole, *boxes)):
-                cut = np.stack([_crop(image, box) for image in here])
-                found[place, start : start + len(here)] = thumbnails_of(torch.from_numpy(cut).permute(0, 3, 1, 2)).numpy()
-        return found
+        def heard(event: Progress) -> None:
+            self.on_progress(replace(event, done=event.done * work, total=(event.total or 0) * work))
+
+        return self.judge.extract(pictures, len(rows), task, heard, takes=takes)[:]
 
     def _make_features(self) -> tuple[Arrays, Facts]:
         collection = self.judge.collection
@@ -236,19 +239,27 @@ class Reference:
         of = f"{what} ({len(sides.generated)} and {len(sides.train.features)})"
         return {}, {} if estimate is None else {"value": estimate.value, "of": of}
 
-    def _make_thumbnails(self) -> tuple[Arrays, Facts]:
+    def _make_glances(self) -> tuple[Arrays, Facts]:
         rows = self.judge.collection.train_rows
-        return {"train": self._thumbnails_of(rows, tuple(CROPS.values()))}, {}
+        glances = np.stack([self._extract(rows, _glancing(part), view, (GLANCE,)) for part, view in _VIEWS.items()])
+        return {"train": glances, "nearest": fit_manifold(glances[0]).nearest}, {}
 
 
 def _stage(what: str) -> str:
     return f"judging the collection ({what})"
 
 
+def _glancing(part: str) -> str:
+    return f"glancing at the collection ({part})"
+
+
 def _crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:
     height, width = image.shape[:2]
     left, top, right, bottom = (round(share * side) for share, side in zip(box, (width, height, width, height), strict=True))
     return image[top:bottom, left:right]
+
+
+_VIEWS: dict[str, View] = {"whole": np.asarray, **{part: partial(_crop, box=box) for part, box in CROPS.items()}}
 
 
 class _Cached(Known):

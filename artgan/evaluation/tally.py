@@ -47,4 +47,5 @@ class Tally:
 
     def _tell(self, stage: str) -> None:
         done, total = sum(self._done.values()), sum(self._totals.values())
-        self._listen(Progress(TASK, min(done, total), total, "pictures", stage if done < total else ""))
+        whole = round(total)  # a glance at a picture counts as a part of one
+        self._listen(Progress(TASK, min(round(done), whole), whole, "pictures", stage if done < total else ""))

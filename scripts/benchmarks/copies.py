@@ -3,8 +3,8 @@
     ./scripts/benchmark copies COLLECTION [--judged 200] [--works 500] [--features inception-768]
 
 Half of the judged pictures are unseen works (or, where too few are held out, other training works); the other half are copies
-of training works, cut, mirrored, saved again and retoned. Everything is five parts of every training work and the mirror image
-of every judged picture.
+of training works, of nine kinds in turn. Everything is five parts of every training work and the mirror image of every judged
+picture. Both searches begin with the features of whole works and of the judged pictures, and know nothing else.
 """
 
 import argparse
@@ -20,22 +20,36 @@ from PIL import Image
 
 from artgan.datasets.collection import Collection, open_collection
 from artgan.evaluation.copying import Judged, find_matches
-from artgan.evaluation.judge import Judge
+from artgan.evaluation.judge import FULL, GLANCE, MIRRORED_GLANCE, Judge
 from artgan.evaluation.reference import CROPS, Reference
 from artgan.metrics.estimates import NEAR_COPY
 from artgan.metrics.memorization import nearest_rows
+from artgan.progress import silent
+
+KINDS = ("whole", "retoned", "mirrored", "a part", "a part, mirrored", "any cut", "any cut, mirrored", "enlarged", "JPEG")
 
 
-def copy_of(work: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a work cut, perhaps mirrored, saved as JPEG and made lighter or darker."""
+def copy_of(work: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return a copy of a work, always saved as JPEG and made a little lighter or darker."""
     height, width = work.shape[:2]
-    share = rng.choice([1.0, 0.8, rng.uniform(0.75, 1)])
-    left, top = rng.uniform(0, 1 - share, 2)
-    box = (left * width, top * height, (left + share) * width, (top + share) * height)
+    left, top, right, bottom = 0.0, 0.0, 1.0, 1.0
+    if kind.startswith("a part"):
+        left, top, right, bottom = list(CROPS.values())[rng.integers(len(CROPS))]
+    elif kind.startswith("any cut"):
+        share = rng.uniform(0.75, 0.95)
+        left, top = rng.uniform(0, 1 - share, 2)
+        right, bottom = left + share, top + share
+    box = (left * width, top * height, right * width, bottom * height)
+    picture = Image.fromarray(work).resize((width, height), Image.Resampling.BICUBIC, box)
+    if kind == "enlarged":
+        small = picture.resize((width * 3 // 4, height * 3 // 4), Image.Resampling.LANCZOS)
+        picture = small.resize((width, height), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    Image.fromarray(work).resize((width, height), Image.Resampling.BICUBIC, box).save(buffer, "JPEG", quality=80)
-    pixels = np.asarray(Image.open(buffer)).astype(float) * rng.uniform(0.9, 1.1)
-    return pixels[:, :: rng.choice([-1, 1])].clip(0, 255).astype(np.uint8)
+    picture.save(buffer, "JPEG", quality=int(rng.integers(70, 80) if kind == "JPEG" else rng.integers(85, 96)))
+    pixels = np.asarray(Image.open(buffer)).astype(float) * rng.uniform(0.95, 1.05)
+    if kind == "retoned":
+        pixels = pixels * rng.uniform(0.85, 1.15, 3) + rng.uniform(-12, 12)
+    return pixels[:, :: -1 if kind.endswith("mirrored") else 1].clip(0, 255).astype(np.uint8)
 
 
 def main() -> None:
@@ -47,50 +61,59 @@ def main() -> None:
     asked = parser.parse_args()
     opened, rng = open_collection(asked.collection), np.random.default_rng(0)
     rows = rng.permutation(opened.train_rows)
-    train, others = rows[: asked.works], np.concatenate([opened.holdout_rows, rows[asked.works :]])
+    train, others = np.sort(rows[: asked.works]), np.concatenate([opened.holdout_rows, rows[asked.works :]])
     half = asked.judged // 2
-    sources = rng.choice(train, half, replace=False)
-    pixels = np.concatenate(
-        [opened.images[others[: asked.judged - half]], [copy_of(opened.images[row], rng) for row in sources]]
-    )
-    judged = Collection(opened.folder, "part", opened.images, (), opened.labels, np.sort(train), np.arange(0), "c" * 64)
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["ARTGAN_CACHE"] = cache
-        measure(Judge(asked.features, judged, torch.device("cpu")), pixels)
+    sources = rng.choice(len(train), half, replace=False)
+    copies = [copy_of(opened.images[train[row]], KINDS[place % len(KINDS)], rng) for place, row in enumerate(sources)]
+    pixels = np.concatenate([opened.images[others[: asked.judged - half]], copies])
+    judged = Collection(opened.folder, "part", opened.images, (), opened.labels, train, np.arange(0), "c" * 64)
+    judge = Judge(asked.features, judged, torch.device("cpu"))
+    plain = features_of(judge, pixels, FULL)
+    found = {"by candidates": by_candidates, "through everything": through_everything}
+    kept: dict[str, tuple[float, np.ndarray, np.ndarray]] = {}
+    for name, search in found.items():
+        with tempfile.TemporaryDirectory() as cache:
+            os.environ["ARTGAN_CACHE"] = cache
+            reference = Reference(judge)
+            assert len(reference.known.manifold.nearest) == len(train)  # so that no search is charged for it
+            started = time.process_time()
+            of, ratios = search(judge, reference, plain, pixels)
+            kept[name] = time.process_time() - started, of, ratios < NEAR_COPY
+    print(f"{len(pixels)} pictures against {len(train)}, {asked.features}, {torch.get_num_threads()} threads")
+    for name, (seconds, of, called) in kept.items():
+        right = called[-half:] & (of[-half:] == sources)
+        print(f"{name}: {seconds:.1f} processor s, {called.sum()} called, {right.sum()} of {half} copies right")
+        print("  " + "; ".join(f"{kind} {right[place :: len(KINDS)].sum()}" for place, kind in enumerate(KINDS)))
+    (ours, of, called), (theirs, others_of, others_called) = kept.values()
+    same = called & others_called
+    otherwise, elsewhere = np.sum(called != others_called), np.sum(of[same] != others_of[same])
+    print(f"{theirs / ours:.1f}x; {otherwise} called otherwise; of {same.sum()} called by both {elsewhere} after another work")
 
 
-def measure(judge: Judge, pixels: np.ndarray) -> None:
-    reference = Reference(judge)
-    count, works, dim = len(pixels), len(judge.collection.train_rows), reference.train.shape[1]
+def features_of(judge: Judge, pixels: np.ndarray, *takes: str) -> np.ndarray:
+    return judge.extract(lambda rows: (pixels[row] for row in rows), len(pixels), "", silent, takes=takes)[:]
 
-    def extract(pictures: np.ndarray, thumbnails: bool = False) -> np.ndarray:
-        whole = judge.extract(
-            lambda rows: (pictures[row] for row in rows), len(pictures), "", lambda _: None, thumbnails=thumbnails
-        )
-        return whole[:]
 
-    balls = reference.known.manifold
-    both = extract(pixels, thumbnails=True)
-    started = time.perf_counter()
-    mirrored = lambda places: extract(pixels[list(places), :, ::-1])  # noqa: E731
-    ours = find_matches(Judged(both[:, :dim], both[:, dim:], mirrored), reference)
-    by_candidates = time.perf_counter() - started
-    started = time.perf_counter()
-    queries = (both[:, :dim], extract(pixels[:, :, ::-1]))
-    parts = [reference.train, *(reference.crops([(part, row) for row in range(works)]) for part in range(1, 1 + len(CROPS)))]
+def by_candidates(judge: Judge, reference: Reference, plain: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the works that the pictures are nearest to, and the ratios of `Matches`."""
+    glances = features_of(judge, pixels, GLANCE, MIRRORED_GLANCE)
+    mirrored = lambda places: features_of(judge, pixels[list(places), :, ::-1], FULL)  # noqa: E731
+    matches = find_matches(Judged(plain, glances, mirrored), reference)
+    return matches.rows, matches.ratios
+
+
+def through_everything(
+    judge: Judge, reference: Reference, plain: np.ndarray, pixels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same of five parts of every work and both pictures of a pair."""
+    works = range(len(reference.train))
+    queries = (plain, features_of(judge, pixels[:, :, ::-1], FULL))
+    parts = [reference.train, *(reference.crops([(part, row) for row in works]) for part in range(1, 1 + len(CROPS)))]
     found = [nearest_rows(query, part) for part in parts for query in queries]
-    through_everything = time.perf_counter() - started
     distances = np.stack([nearest.distances for nearest in found])
-    best, each = distances.argmin(0), np.arange(count)
+    best, each = distances.argmin(0), np.arange(len(plain))
     rows = np.stack([nearest.rows for nearest in found])[best, each]
-    copies = np.sqrt(distances[best, each] / balls.nearest[rows]) < NEAR_COPY
-    same = (ours.ratios < NEAR_COPY) == copies
-    print(
-        f"copies, {count} pictures against {works}, {judge.features}, {torch.get_num_threads()} threads: "
-        f"{by_candidates:.1f} s by candidates, {through_everything:.1f} s through everything: "
-        f"{through_everything / by_candidates:.1f}x; {copies.sum()} copies, {np.sum(same)} of {count} judged the same, "
-        f"{np.sum(ours.rows[copies] == rows[copies])} of the copies with the same original"
-    )
+    return rows, np.sqrt(distances[best, each] / reference.known.manifold.nearest[rows])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.datasets.sources import SourceFile, find_files
 from artgan.errors import ConfigError
-from artgan.evaluation.judge import Judge
+from artgan.evaluation.judge import FULL, GLANCE, MIRRORED_GLANCE, Judge
 from artgan.evaluation.reference import Reference, _mirrored
 from artgan.evaluation.subjects import generator_subject
 from artgan.generation.sample import Look, points_of_seeds, save_samples
@@ -117,7 +117,7 @@ def test_features_are_the_same_from_a_cluster(cluster, trained_model, collection
     rows = []
     for workers in (ALONE, Workers(cluster=cluster[1])):
         judge = Judge("random", collection, torch.device("cpu"), workers=workers)
-        rows.append(judge.extract(subject.pictures, subject.count, "judging", silent, thumbnails=True)[:])
+        rows.append(judge.extract(subject.pictures, subject.count, "judging", silent, takes=(FULL, GLANCE, MIRRORED_GLANCE))[:])
         train = Reference(judge)._extract(collection.train_rows, "train", _mirrored)
         rows[-1] = np.concatenate([rows[-1][:, : train.shape[1]], train])
     np.testing.assert_array_equal(*rows)
