@@ -139,6 +139,17 @@ def _globals_first(words: list[str]) -> list[str]:
     return first + rest
 
 
+def say_unheeded(context: typer.Context, because: str, *parameters: str) -> None:
+    """Say which of a verb's parameters were given at the command line and change nothing, and why."""
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in parameters and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
+    ]
+    if given:
+        context.obj.say(f"note: {because}: {', '.join(given)} changes nothing")
+
+
 @app.callback(epilog="Example: artgan demo")
 def _global_options(
     context: typer.Context,

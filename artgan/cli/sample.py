@@ -8,7 +8,7 @@ import typer
 
 from artgan import arguments, targets
 from artgan.backbones import DEFAULT_FEATURES
-from artgan.cli.app import EPILOG, app
+from artgan.cli.app import EPILOG, app, say_unheeded
 from artgan.cli.signing import Sign, signature_of
 from artgan.cli.sizes import Enlarger, check_size
 from artgan.cli.terminal import hearing
@@ -84,6 +84,7 @@ def sample(
         raise ConfigError("--mix, --select, --again and --from with the last two do not go together: give one of them")
     if (liked or favourites) and (again or start or select is not None):
         raise ConfigError("--liked takes the favourites as they are: leave out --again, --from and --select")
+    _say_unheeded(context, bool(again), bool(start or liked or favourites), bool(mix), select is not None)
     settings: dict[str, Any] = {
         "truncation": arguments.number("--truncation", truncation, 0, 2),
         "centers": int(arguments.number("--centers", centers, 0, 64)),
@@ -140,6 +141,19 @@ def sample(
     context.obj.say(f"{len(points)} pictures and grid.png in {out}, from {model.folder} ({rate} pictures/s)")
     if size is not None:
         context.obj.say(sizer.told(model.space.height_px, model.space.width_px, size))
+
+
+def _say_unheeded(context: typer.Context, again: bool, given: bool, mix: bool, select: bool) -> None:
+    """Say what was given and changes nothing; a mixing sheet's columns take all of it but the seeds."""
+    look = ("truncation", "centers", "noise", "classes")
+    if again:
+        say_unheeded(context, "--again makes pictures as they were", "seeds", *look, "move", "image_format")
+    elif given:
+        say_unheeded(context, "--from and --liked take pictures as they are", "seeds", *(() if mix else look))
+    if not mix:
+        say_unheeded(context, "there is no --mix", "mix_layers")
+    if not select:
+        say_unheeded(context, "there is no --select", "by", "collection", "features")
 
 
 def _again(model: "Model", paths: list[Path]) -> tuple[list["Point"], list[str]]:

@@ -9,7 +9,7 @@ import typer
 
 from artgan import arguments, targets, weights
 from artgan.backbones import STYLE_BACKBONES
-from artgan.cli.app import EPILOG, app
+from artgan.cli.app import EPILOG, app, say_unheeded
 from artgan.cli.signing import Sign, signature_of
 from artgan.cli.terminal import hearing
 from artgan.errors import ConfigError
@@ -94,6 +94,7 @@ def video(
         raise ConfigError(
             "--time-lapse shows a run's sheets as they are: leave out --liked, --favourites, --audio, --curve, --style"
         )
+    _say_unheeded(context, time_lapse, bool(liked or favourites), audio is not None, curve is not None, style is not None)
     signature = signature_of(sign, [video_format])
     if time_lapse:
         _time_lapse(context, target, out, video_format, fps, signature)
@@ -164,6 +165,20 @@ def video(
         data = signed(data, video_format, out.name, note, signature)
     write_whole(out, data)
     context.obj.say(f"{out}: {len(way)} frames, {len(way) / fps:.1f} s, {len(data) / 1e6:.1f} MB")
+
+
+def _say_unheeded(context: typer.Context, time_lapse: bool, liked: bool, audio: bool, curve: bool, style: bool) -> None:
+    """Say what was given and changes nothing."""
+    look, way = ("seeds", "centers", "classes", "truncation", "move"), ("steps", "easing", "loop", "order", "size")
+    if time_lapse:
+        say_unheeded(context, "--time-lapse shows a run's sheets as they are", *look, *way)
+    elif liked:
+        moved = audio and not curve  # by the sound, which drives both
+        say_unheeded(context, "--liked takes the favourites as they are", *(look[:3] if moved else look))
+    if not audio or curve:
+        say_unheeded(context, "no sound drives the film" if not audio else "--curve drives the film", "react")
+    if not style:
+        say_unheeded(context, "there is no --style", "strength", "backbone", "iterations")
 
 
 def _time_lapse(

@@ -165,3 +165,15 @@ def test_a_film_that_needs_a_missing_library_is_refused_before_the_work(trained_
     refused(capsys, 2, "mp4 needs PyAV: pip install 'artgan.video.'; webp and gif work without it", *words, tmp_path / "a.mp4")
     assert not list(tmp_path.iterdir())
     assert artgan(*words, tmp_path / "a.gif") == 0
+
+
+def test_options_that_change_nothing_are_said(trained_model, tmp_path, capsys):
+    made = tmp_path / "made" / "seed-0003.png"
+    assert artgan("sample", trained_model.folder, "--out", made.parent, "--seeds", "3", "--truncation", "0.7") == 0
+    assert "note:" not in capsys.readouterr().out
+    words = ["--again", made, "--truncation", "0.5", "--format", "jpeg", "--by", "color"]
+    assert artgan("sample", trained_model.folder, "--out", tmp_path / "again", *words) == 0
+    said = capsys.readouterr().out
+    assert "note: --again makes pictures as they were: --truncation, --format changes nothing" in said
+    assert "note: there is no --select: --by changes nothing" in said
+    assert (tmp_path / "again" / made.name).read_bytes() == made.read_bytes()
