@@ -100,8 +100,8 @@ METRICS = Table(
             estimator=_VARIANCE,
             floor=None,
             healthy=(0.85, 1.2),
-            advice="below 1 samples lie closer together than the collection: train longer, sample without truncation, or "
-            "give objective.terms.transport a larger share",
+            advice="below 1 samples lie closer together than the collection: train longer, or sample "
+            "without truncation",
         ),
         "variance_wide": MetricRow(
             "artgan.metrics.dispersion:variance_wide",
