@@ -100,8 +100,7 @@ METRICS = Table(
             estimator=_VARIANCE,
             floor=None,
             healthy=(0.85, 1.2),
-            advice="below 1 samples lie closer together than the collection: train longer, or sample "
-            "without truncation",
+            advice="below 1 samples lie closer together than the collection: train longer, or sample without truncation",
         ),
         "variance_wide": MetricRow(
             "artgan.metrics.dispersion:variance_wide",
