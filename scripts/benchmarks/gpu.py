@@ -409,17 +409,21 @@ def main() -> None:
 
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     place = prepare_place(options)
+    failed = []
     for name in wanted:
         target = options.out / f"{name}.json"
         if target.is_file():
-            print(f"{name}: done before")
-            continue
-        started = time.monotonic()
-        found = run_part(name, PARTS[name], place)
-        target.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+            found = json.loads(target.read_text(encoding="utf-8"))
+            print(f"{name}: {'done' if found['ok'] else 'FAILED'} before")
+        else:
+            started = time.monotonic()
+            found = run_part(name, PARTS[name], place)
+            text = json.dumps(found, indent=2) + "\n"
+            target.with_suffix(".part").write_text(text, encoding="utf-8")
+            target.with_suffix(".part").replace(target)  # so that a kill leaves no half of it
+            print(f"{name}: {'done' if found['ok'] else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
+        failed += [] if found["ok"] else [name]
         (options.out / "page.md").write_text(page(options.out), encoding="utf-8")
-        print(f"{name}: {'done' if found['ok'] else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
-    failed = [name for name in wanted if not json.loads((options.out / f"{name}.json").read_text())["ok"]]
     print(f"{options.out / 'page.md'}" + (f"; failed: {', '.join(failed)} (remove its file to try again)" if failed else ""))
     sys.exit(bool(failed))
 
