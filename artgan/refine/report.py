@@ -1,6 +1,7 @@
 """What a refine run did, in numbers and at a glance: `refine.json`, and `sheet.png` with before above after."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +106,19 @@ def write_report(
         "worst_by": key,
         "worst": [line["file"] for line in sorted(lines, key=lambda line: -line[key])[:_WORST]] if key else [],
         "lost": result.lost,
-        "failed": {source.name: reason for source, reason in result.failed.items()},
+        "failed": _by_name(result.failed),
     }
     (out / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if sheet:
         pixels = before_after_sheet([pair[0] for pair in sheet], [pair[1] for pair in sheet])
         save_sheet(out / SHEET, pixels, "before and after")
     return report
+
+
+def _by_name(reasons: Mapping[Path, str]) -> dict[str, str]:
+    """Return reasons by the names of their files: a line for each, by its path where several are called the same."""
+    count = Counter(source.name for source in reasons)
+    return {source.name if count[source.name] == 1 else str(source): reason for source, reason in reasons.items()}
 
 
 def summary(report: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from artgan.cli import main
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import ConfigError, DataError, StorageError
 from artgan.file_names import distinct_names
@@ -298,6 +299,19 @@ def test_masks_belong_to_pictures_by_name(pictures, materials, tmp_path):
 def test_a_recipe_without_its_materials_is_refused(pictures, tmp_path, recipe, materials, message):
     with pytest.raises(ConfigError, match=message):
         run([pictures], tmp_path / "out", materials, make_recipe(**QUICK | recipe))
+
+
+def test_failures_of_one_name_have_a_line_each(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.png").write_text("bad")
+    draw_work("waves", 1, 1, side_px=16).save(tmp_path / "good.png")
+    words = [str(tmp_path / name) for name in ("a", "b", "good.png")]
+    with pytest.raises(SystemExit) as stop:
+        main(["refine", *words, "--engine", "none", "--out", str(tmp_path / "out"), "--quiet"])
+    assert stop.value.code == 3
+    report = json.loads((tmp_path / "out" / "refine.json").read_text())
+    assert list(report["failed"]) == [str(tmp_path / "a" / "x.png"), str(tmp_path / "b" / "x.png")]
 
 
 def test_the_report_measures_every_picture(pictures, materials, tmp_path):
