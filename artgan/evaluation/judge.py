@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from artgan.backbones import DEFAULT_FEATURES, FEATURE_SPACES, check_features
 from artgan.backbones.backbone import Backbone, load_backbone
@@ -218,7 +219,7 @@ class Judge:
 
     @torch.inference_mode()
     def _run(self, batch: list[np.ndarray], takes: Sequence[str]) -> torch.Tensor:
-        """Return float32 `[BATCH, d]`: pieces are filled up, as kernels may round differently for other sizes."""
+        """Return float32 `[BATCH, d]`, its end zeros; pieces are filled up: kernels may round differently for other sizes."""
         height, width = batch[0].shape[:2] if batch else (self.collection.height, self.collection.width)
         size = self._pieces.size or BATCH
         padded = np.zeros((max(1, -(-len(batch) // size)) * size, height, width, 3), np.uint8)
@@ -227,7 +228,7 @@ class Judge:
         plain = to_float(torch.from_numpy(padded).to(self.device))
         with _full_precision():
             rows = self._pieces(lambda part: torch.cat([self._features(plain[part], take) for take in takes], 1), len(padded))
-        return torch.cat([rows, rows.new_zeros(BATCH - len(rows), rows.shape[1])])
+        return pad(rows[: len(batch)], (0, 0, 0, BATCH - len(batch)))
 
     def _features(self, images: torch.Tensor, take: str) -> torch.Tensor:
         images = images.flip(3) if take == MIRRORED_GLANCE else images
