@@ -7,7 +7,7 @@ from pathlib import Path
 
 from artgan.errors import ConfigError, StorageError
 from artgan.file_names import join_names, quoted
-from artgan.storage import write_whole
+from artgan.storage import write_made
 from artgan.tables import nearest
 
 SIZES_PX = (16, 16_384)  # of a picture's longer side
@@ -99,14 +99,13 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StorageError: it cannot be written.
     """
+    if path.is_file() or not path.exists():
+        write_made(path, text)
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # such as /dev/stdout
-            path.write_text(text, encoding="utf-8")
-            return
+        path.write_text(text, encoding="utf-8")  # such as /dev/stdout
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
-    write_whole(path, text)
 
 
 def class_shares(text: str, classes: Sequence[str]) -> tuple[tuple[str, float], ...]:

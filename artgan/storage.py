@@ -44,6 +44,19 @@ def write_whole(path: Path, content: bytes | str) -> None:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def write_made(path: Path, text: str) -> None:
+    """Write a file that a user asked for in one step, and make the folder that it is in.
+
+    Raises:
+        StorageError: it cannot be written; what was there stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {path.parent} ({error.strerror})") from error
+    write_whole(path, text)
+
+
 def append_whole(file: BinaryIO, record: bytes) -> None:
     """Add a record to a file that was opened to append without a buffer (`"ab"`, `buffering=0`), whole or not at all.
 

@@ -139,9 +139,9 @@ def _likely(judged: Judged, reference: Reference) -> list[_Pair]:
         both = np.stack(np.split(judged.glances[start : start + _AT_ONCE], 2, 1), 1)  # [n, 2, d], plain and mirrored
         squares = np.square(both).sum(2)[:, :, None] + lengths - 2 * both @ views.T
         ratios = _ratios(squares.clip(0).reshape(len(both), -1, len(nearest)), nearest)  # [n, 2 x parts, N]
-        each = ratios.reshape(len(both), -1)
-        for offset, order in enumerate(np.argsort(each, 1, kind="stable")[:, :_CANDIDATES]):
-            for place in order[each[offset, order] < _GLANCED]:
+        for offset, each in enumerate(ratios.reshape(len(both), -1)):
+            near = np.flatnonzero(each < _GLANCED)  # a few of very many: only they are put in order
+            for place in near[np.argsort(each[near], kind="stable")[:_CANDIDATES]]:
                 view, row = divmod(int(place), len(nearest))
                 found.append(_Pair(start + offset, row, view % len(parts), view >= len(parts)))
     return found

@@ -211,10 +211,8 @@ class Reference:
         return arrays, facts
 
     def _extract(self, rows: np.ndarray, task: str, view: View = np.asarray, takes: Sequence[str] = (FULL,)) -> np.ndarray:
-        pictures, work = (
-            _Works(self.judge.collection, rows, view),
-            1.0 if FULL in takes else len(takes) * self.judge.glance_work,
-        )
+        pictures = _Works(self.judge.collection, rows, view)
+        work = 1.0 if FULL in takes else len(takes) * self.judge.glance_work
 
         def heard(event: Progress) -> None:
             self.on_progress(replace(event, done=event.done * work, total=(event.total or 0) * work))

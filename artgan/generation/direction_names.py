@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
-from artgan.generation.favourites import data_dir, lineage_of, write_made
+from artgan.generation.favourites import data_dir, lineage_of
 from artgan.generation.model_folder import Model, run_of
 from artgan.generation.sample import class_label
-from artgan.storage import check_format
+from artgan.storage import check_format, write_made
 from artgan.tables import nearest
 
 NAME = "direction_names.json"

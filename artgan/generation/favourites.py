@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from artgan.errors import CheckpointError, DataError, StorageError
+from artgan.errors import CheckpointError, DataError
 from artgan.generation.model_folder import Model, load_model, run_of
 from artgan.generation.point import Point, point_from
-from artgan.storage import check_format, write_whole
+from artgan.storage import check_format, write_made
 
 NAME = "favourites.json"
 FORMAT_VERSION = 1
@@ -150,19 +150,6 @@ def write_favourites(path: Path, favourites: Sequence[Favourite]) -> None:
         StorageError: it cannot be written; what was there stays.
     """
     write_made(path, favourites_text(favourites))
-
-
-def write_made(path: Path, text: str) -> None:
-    """Write a file of what a user made in one step, and make the folder that it is in.
-
-    Raises:
-        StorageError: it cannot be written; what was there stays.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot make {path.parent} ({error.strerror})") from error
-    write_whole(path, text)
 
 
 def favourites_text(favourites: Sequence[Favourite]) -> str:
