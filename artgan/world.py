@@ -166,6 +166,10 @@ def join_world() -> Iterator[World]:
     missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise ConfigError(f"WORLD_SIZE = {size}, but {', '.join(missing)} not set: start several processes with torchrun")
+    # Its functions have the process group of their import as a default. An optimizer's first step imports it, and the group
+    # with its threads would then outlive its end: one that lets go of a tensor while the interpreter ends aborts the process.
+    import torch.distributed.nn.functional
+
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
     patience = _patience()
     store, rank, size = next(distributed.rendezvous("env://", timeout=patience))
