@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -42,10 +41,9 @@ def refine(
     from artgan.backbones import STYLE_BACKBONES
     from artgan.devices import choose_device
     from artgan.refine.in_memory import materials_of, refine_pictures
-    from artgan.refine.recipe import load_recipe, shipped_looks
+    from artgan.refine.recipe import find_look, load_recipe
 
-    named = None if look is None else shipped_looks().get(os.fspath(look)) or Path(look)
-    recipe = load_recipe(named, settings, backbone=weights.first_found(STYLE_BACKBONES))
+    recipe = load_recipe(None if look is None else find_look(look), settings, backbone=weights.first_found(STYLE_BACKBONES))
     series = [pixels_of(picture) for picture in several(pictures)]
     names = [f"picture {index}" for index in range(len(series))]
     colors = palette if isinstance(palette, str) and palette.startswith("#") else pixels_or_path(palette)

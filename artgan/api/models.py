@@ -15,7 +15,7 @@ from artgan.config import RunConfig, load_config
 from artgan.datasets.collection import Collection
 from artgan.errors import ConfigError
 from artgan.progress import Listener, silent
-from artgan.schema.strict_yaml import shipped_documents
+from artgan.schema.strict_yaml import find_document
 
 if TYPE_CHECKING:
     from artgan.generation.model_folder import Model
@@ -135,5 +135,4 @@ def _config(config: RunConfig | str | os.PathLike[str] | None, overrides: Sequen
         if overrides:
             raise ConfigError("settings go with the name or file of a configuration: this one is open, so put them into it")
         return config
-    shipped = shipped_documents().get(os.fspath(config))
-    return load_config(shipped or Path(config), overrides)
+    return load_config(find_document(config), overrides)

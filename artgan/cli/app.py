@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -25,10 +25,24 @@ _ORDER = tuple(
 
 
 class _InOrder(TyperGroup):
-    """Lists verbs in the order in which a newcomer meets them."""
+    """Lists verbs in the order in which a newcomer meets them, and says of an option to which of them it belongs."""
 
     def list_commands(self, ctx: object) -> list[str]:
         return sorted(self.commands, key=_ORDER.index)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            unknown = getattr(error, "option_name", None)  # of the parser's NoSuchOption, which typer does not export
+            having = [name for name in self.list_commands(ctx) if unknown and _has_option(self.commands[name], unknown)]
+            if having and isinstance(message := getattr(error, "message", None), str):
+                error.message = f"{message} here; {', '.join(having)} {'has' if len(having) == 1 else 'have'} it"  # type: ignore[attr-defined]
+            raise
+
+
+def _has_option(command: Any, name: str) -> bool:
+    return any(name in parameter.opts for parameter in command.params)
 
 
 app = typer.Typer(

@@ -204,11 +204,11 @@ def _look(
 ) -> "Recipe":
     """Return the look that was asked for; `flags` are those that were given, each with the recipe's key and the value."""
     from artgan.refine.recipe import (
+        find_look,
         load_recipe,
         named_backbone,
         overrides_of,
         recipe_from_dict,
-        shipped_looks,
         without_best_backbone,
     )
 
@@ -217,8 +217,7 @@ def _look(
         shown = ",".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else value
         values[key], typed[key] = value, f"{flag} {shown}"
     if recipe_from is None:
-        named = shipped_looks().get(str(recipe)) if recipe and not recipe.exists() else None
-        path, found = named or recipe, weights.first_found(STYLE_BACKBONES)
+        path, found = None if recipe is None else find_look(recipe), weights.first_found(STYLE_BACKBONES)
         look = load_recipe(path, values, typed, backbone=found)
         asked, chosen = named_backbone(path, values), look.style.backbone
         best = LIGHT_BACKBONES[0] if asked == LIGHT else STYLE_BACKBONES[0]

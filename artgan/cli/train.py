@@ -19,7 +19,10 @@ from artgan.errors import ConfigError
 def train(
     context: typer.Context,
     config: Annotated[
-        Path | None, typer.Argument(help="A YAML file; default: the run's own, or a choice that is explained.")
+        Path | None,
+        typer.Argument(
+            help="A YAML file, or the name of one in configs/; default: the run's own, or a choice that is explained."
+        ),
     ] = None,
     collection: Annotated[Path | None, typer.Option(help="A prepared collection.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; training goes on where it stopped.")] = None,
@@ -34,6 +37,7 @@ def train(
 ) -> None:
     """Train, or go on training; Ctrl-C saves and stops."""
     from artgan import config as configuration
+    from artgan.schema.strict_yaml import find_document
 
     if print_schema:
         print(configuration.json_schema())
@@ -49,7 +53,7 @@ def train(
     if run == Path():
         raise ConfigError("--run is empty, or the folder that you are in: give a folder of its own, such as runs/first")
     own = run / "config.yaml" if run else None
-    source = config or (own if own and own.is_file() else None)
+    source = find_document(config) if config else own if own and own.is_file() else None
     overrides = override or []
     configuration.check_overrides(overrides)  # before anything heavy is imported; the rest of a choice comes later
     chosen = configuration.load_config(source, overrides) if source or preview_augment else None

@@ -17,3 +17,6 @@ class Fate:
 
     status: str
     reason: str
+
+
+TOO_SMALL = "too small"  # a reason for a rejection begins so where a smaller size in pixels would take the work

@@ -20,7 +20,7 @@ import numpy as np
 from artgan import object_store, targets
 from artgan.datasets.collection import FORMAT_VERSION
 from artgan.datasets.duplicates import fingerprint
-from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED
+from artgan.datasets.fates import KEPT, PASSED_OVER, REJECTED, TOO_SMALL
 from artgan.datasets.journal import AGAIN, Entry, files_done, open_journal
 from artgan.datasets.labels import with_labels
 from artgan.datasets.recipe import Box, Recipe, cut_tile, fit_pixels, open_work, tile_boxes
@@ -209,7 +209,7 @@ def _prepare_file(file: SourceFile, recipe: Recipe, max_pixels: int) -> list[Ent
         line["notes"].append(f"uniform borders cut: left {cut[0]}, top {cut[1]}, right {cut[2]}, bottom {cut[3]} px")
     height, width, _ = pixels.shape
     if min(width, height) < recipe.min_side_px:
-        return _rejected(line, f"too small: the short side is under {recipe.min_side_px} px")
+        return _rejected(line, f"{TOO_SMALL}: the short side is under {recipe.min_side_px} px")
     if not recipe.min_aspect <= width / height <= recipe.max_aspect:
         return _rejected(line, f"its shape, width / height, is not within {recipe.min_aspect:g} to {recipe.max_aspect:g}")
     twin = fingerprint(pixels)

@@ -14,7 +14,7 @@ from artgan.datasets.collection import FORMAT_VERSION, HOLDOUT, pixel_hash
 from artgan.datasets.contact_sheet import write_contact_sheet
 from artgan.datasets.crops import crop_pairs
 from artgan.datasets.duplicates import PROXY_PX, Fingerprint, Groups, alike_pairs
-from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED
+from artgan.datasets.fates import DROPPED, DUPLICATE, KEPT, PASSED_OVER, REJECTED, TOO_SMALL
 from artgan.datasets.films import film_of
 from artgan.datasets.hold_out import split
 from artgan.datasets.journal import AGAIN, Line, first_of_file, write_header
@@ -235,12 +235,14 @@ def _check_rejects(summary: Summary, num_files: int, recipe: Recipe, final: Path
         return
     kept_index = out.with_name(f"{out.name}.rejected.jsonl")
     move(final / "index.jsonl", kept_index)
-    reasons = "; ".join(f"{count}x {reason}" for reason, count in summary.rejected.most_common(3))
+    common = summary.rejected.most_common(3)
+    reasons = "; ".join(f"{count}x {reason}" for reason, count in common)
+    way_out = " A smaller --resolution takes them, or a smaller --min-size." if common and TOO_SMALL in common[0][0] else ""
     if share > recipe.max_reject:
         problem = f"{rejected} of {num_files} files rejected, more than --max-reject {recipe.max_reject:g}"
     else:
         problem = f"only {summary.count} usable picture(s) in {num_files} files, at least 2 are needed"
-    raise DataError(f"{problem} ({reasons or 'duplicates'}). Every file and its reason: {kept_index}")
+    raise DataError(f"{problem} ({reasons or 'duplicates'}).{way_out} Every file and its reason: {kept_index}")
 
 
 def take_rows(journal_images: Path, target: Path, rows: Sequence[int]) -> None:

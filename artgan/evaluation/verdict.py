@@ -6,7 +6,7 @@ than a tenth from one evaluation to the next.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from artgan.datasets.advice import Advice
@@ -21,6 +21,7 @@ COLLAPSED_DIVERSITY = 0.4  # of the collection's
 KID = label("kid").replace("kid", "KID")  # in a sentence, with its unit
 _MUCH = 0.5  # of what real art covers
 _GO_ON = Advice("Run the same command again to go on.", "Press Train on, under Start, to go on.")
+_WAIT = Advice("It is training: wait for the next sheet.", "It is training: the next sheet comes by itself.")
 
 Kind = Literal["early", "on the way", "settled", "collapsing", "copying", "judged"]
 
@@ -90,6 +91,11 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
         f"On the way: {seen} are seen, and KID still falls{_now(judged)}.",
         _GO_ON,
     )
+
+
+def while_training(standing: Standing) -> Standing:
+    """Return how a run stands that goes on by itself: nobody needs to start it."""
+    return replace(standing, advice=_WAIT) if standing.advice == _GO_ON else standing
 
 
 def standing_of_lines(lines: Sequence[Mapping[str, Any]], images_seen: int) -> Standing:

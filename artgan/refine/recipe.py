@@ -3,6 +3,7 @@
 A recipe is closed and versioned: an unknown key, a wrong type or a value out of range is an error with file and line.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from artgan.refine.steps.enlarge import EnlargeLook, EnlargerFit
 from artgan.refine.steps.step import MIN_SIDE_PX, Size, Step, scaled_size
 from artgan.refine.steps.style import StyleLook
 from artgan.schema.reader import Section, parse_settings, read
-from artgan.schema.strict_yaml import Document, parse_document, shipped_documents
+from artgan.schema.strict_yaml import Document, find_document, parse_document, shipped_documents
 
 _EXAMPLE = "style.patience=10"
 
@@ -115,6 +116,11 @@ def overrides_of(texts: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
 def shipped_looks() -> dict[str, Path]:
     """Return the recipes that come with artgan, by name."""
     return shipped_documents("refine")
+
+
+def find_look(given: str | os.PathLike[str]) -> Path:
+    """Return the file of a recipe, given as a path, or by name where it comes with artgan; see `find_document`."""
+    return find_document(given, "refine")
 
 
 def recipe_from_dict(

@@ -1,5 +1,6 @@
 """YAML that says what it means: no tags, no aliases, no duplicate keys, `2e-3` is a number, every key knows its line."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 
 import artgan
 from artgan.errors import ConfigError
+from artgan.tables import nearest
 
 _LIMIT_BYTES = 1 << 20
 _EXPONENT_FLOAT = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
@@ -44,6 +46,21 @@ def shipped_documents(folder: str = "") -> dict[str, Path]:
     return {path.stem: path for place in folders for path in sorted(place.glob("*.yaml"))}
 
 
+def find_document(given: str | os.PathLike[str], folder: str = "") -> Path:
+    """Return the file that is meant: one that exists, or by its name one of `configs/` or of a folder in it.
+
+    Raises:
+        ConfigError: neither; the message names those that come with artgan.
+    """
+    path, shipped = Path(given), shipped_documents(folder)
+    if path.exists():
+        return path
+    if (name := os.fspath(given)) in shipped:
+        return shipped[name]
+    names = ", ".join(shipped)
+    raise ConfigError(f"{path}: no such file{nearest(path.stem, shipped)}; by name there are those of artgan: {names}")
+
+
 def parse_document(path: Path) -> Document:
     """Read a YAML file that holds one mapping.
 
@@ -55,7 +72,7 @@ def parse_document(path: Path) -> Document:
             raise ConfigError(f"{path}: larger than 1 MB, this is not a configuration")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; configurations that come with artgan are in configs/") from None
+        raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as text ({error})") from error
     return parse_text(text, str(path))

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from artgan.errors import DataError
-from artgan.evaluation.verdict import standing_of_lines
+from artgan.evaluation.verdict import standing_of_lines, while_training
 from artgan.metrics import in_unit, label
 from artgan.overview import sample_sheets
-from artgan.training.status import read_status
+from artgan.training.status import TRAINING, read_status
 
 _ENTRY = ("value", "low", "high")
 _MAX_POINTS = 400
@@ -34,7 +34,7 @@ class Watch:
         return {
             "name": self.name,
             "status": status,
-            "standing": _standing(lines, status.get("images_seen")),
+            "standing": _standing(lines, status),
             "curves": _curves(training),
             "evaluations": [_evaluation(line) for line in lines if line.get("kind") == "metrics"],
             "notes": [_note(line) for line in lines if line.get("kind") not in ("train", "metrics")][-50:],
@@ -77,14 +77,17 @@ class Watch:
         return lines
 
 
-def _standing(lines: list[dict[str, Any]], images_seen: Any) -> dict[str, str] | None:
+def _standing(lines: list[dict[str, Any]], status: dict[str, Any]) -> dict[str, str] | None:
     """Return how the run stands and what to do next; None where its files do not say."""
+    images_seen = status.get("images_seen")
     if not isinstance(images_seen, int) or not images_seen:
         return None
     try:
         stands = standing_of_lines([line for line in lines if "kind" in line], images_seen)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):  # a run folder may hold anything
         return None
+    if status.get("state") == TRAINING:
+        stands = while_training(stands)
     return {"kind": stands.kind, "sentence": stands.sentence, "typed": stands.advice.typed, "pressed": stands.advice.pressed}
 
 

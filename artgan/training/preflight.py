@@ -97,8 +97,8 @@ def _try_steps(session: Session, say: Say) -> tuple[int, float, int]:
     return context.micro_batch, mean, _peak_bytes(session.device) - copied_bytes
 
 
-def describe(session: Session, found: Preflight) -> list[str]:
-    """Return a preflight as lines for people."""
+def describe(session: Session, found: Preflight, minutes: float | None = None) -> list[str]:
+    """Return a preflight as lines for people; with `minutes`, also what so many bring of what is left."""
     training = session.config.training
     left_kimg = max(0.0, training.total_kimg - session.state.images_seen / 1000)
     pieces = -(-training.batch_size // session.world.size // found.micro_batch)
@@ -107,12 +107,14 @@ def describe(session: Session, found: Preflight) -> list[str]:
         together += ", but at once in the generator, whose batch norm couples its images"
     plain = " before compiling" if training.compile else ""
     processes = f" on {session.world.size} processes" if session.world.size > 1 else ""
+    reached_kimg = None if minutes is None else 60 * minutes / found.seconds_per_kimg
+    brought = f", about {reached_kimg:,.2g} of them in {minutes:g} minutes" if reached_kimg and reached_kimg < left_kimg else ""
     tight = ", which will not do to the end" if found.free_gb < found.disk_gb else ""
     if training.max_disk_gb is not None and training.max_disk_gb < found.disk_gb:
         tight += f"; to stay within training.max_disk_gb = {training.max_disk_gb:g}, older checkpoints and sheets will go"
     return [
         f"preflight: {found.seconds_per_kimg:.3g} s per kimg{plain}, {format_seconds(left_kimg * found.seconds_per_kimg)} for "
-        f"{left_kimg:,g} kimg without evaluations; batch {training.batch_size}{processes} {together}",
+        f"{left_kimg:,g} kimg without evaluations{brought}; batch {training.batch_size}{processes} {together}",
         f"preflight: {found.memory_gb:.2g} GB of memory; about {found.disk_gb:.2g} GB of disk, {found.free_gb:,.3g} GB are free"
         f"{tight}",
     ]

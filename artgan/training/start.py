@@ -133,7 +133,7 @@ def _open(order: Order, world: World, say: Say, on_progress: Listener) -> tuple[
     for transfer in transfers:
         say(f"--init {order.init}: {transfer}")
     found = preflight(session, say)
-    for line in describe(session, found):
+    for line in describe(session, found, order.minutes):
         say(line)
     if transfers and world.is_first and not order.dry:
         content = {"format": 1, "source": str(order.init), **{x.network: x.as_dict() for x in transfers}}

@@ -41,6 +41,10 @@ def test_a_preflight_changes_nothing_and_finds_the_pieces_that_fit(collection, t
     assert found.micro_batch == 4  # 6 is no multiple of what the discriminator judges together
     assert [re.search(r"going on with (\d+)", line)[1] for line in said] == ["4"]
     assert "in 3 pieces of 4 whose gradients add up, but at once in the generator" in describe(session, found)[0]
+    kimg = 6 / found.seconds_per_kimg
+    assert (f", about {kimg:,.2g} of them in 0.1 minutes;" in describe(session, found, 0.1)[0]) == (
+        kimg < session.config.training.total_kimg
+    )
 
 
 def test_a_forecast_weighs_each_kind_of_step_and_leaves_out_its_own_copy(collection, tmp_path, monkeypatch):

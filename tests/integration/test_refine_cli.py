@@ -133,7 +133,15 @@ def test_wrong_words_are_one_clear_line(picture, style, tmp_path, capsys):
     base = ("refine", picture, "--out", tmp_path / "out")
     refused(capsys, 2, "give --recipe or --recipe-from, not both", *base, "--recipe", "a.yaml", "--recipe-from", picture)
     refused(capsys, 3, "carries no recipe of artgan refine", *base, "--recipe-from", style)
-    refused(capsys, 2, "no such file; configurations that come with artgan are in configs/", *base, "--recipe", "a.yaml")
+    refused(
+        capsys,
+        2,
+        "a.yaml: no such file; by name there are those of artgan: bold_strokes, ",
+        *base,
+        "--recipe",
+        "a.yaml",
+    )
+    refused(capsys, 2, "painter: no such file (did you mean 'painterly'?)", *base, "--recipe", "painter")
     refused(capsys, 2, "--shard 3/2: expected i/n", *base, "--style", style, "--shard", "3/2")
     refused(capsys, 2, "--jobs -1: expected", *base, "--style", style, "--jobs", "-1", *QUICK)
     refused(capsys, 2, "--style-weights 1,2: expected 1 numbers", *base, "--style", style, "--style-weights", "1,2")

@@ -32,6 +32,26 @@ def test_missing_options(capsys, tmp_path):
     refused(capsys, 2, "--minutes -1: expected", "train", "--collection", tmp_path, "--run", tmp_path, "--minutes", "-1")
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("train", "--resolution", "128"), "No such option: --resolution here; prepare has it"),
+        (("prepare", "--truncation", "1"), "No such option: --truncation here; evaluate, sample, video"),
+        (("train", "--zzz"), "No such option: --zzz"),
+    ],
+)
+def test_an_option_of_another_verb_says_whose_it_is(words, line, capsys):
+    assert artgan(*words) == 2
+    assert line in capsys.readouterr().err
+
+
+def test_a_configuration_by_a_wrong_name(collection_folder, tmp_path, capsys):
+    words = ("train", "kaokore", "--collection", collection_folder, "--run", tmp_path / "run")
+    refused(
+        capsys, 2, r"kaokore: no such file \(did you mean 'kaokore_cpu_64'\?\); by name there are those of artgan: ", *words
+    )
+
+
 def test_missing_collection(tmp_path, capsys):
     words = ("train", "--collection", tmp_path / "missing", "--run", tmp_path / "run")
     refused(capsys, 3, "collection .*missing does not exist. Make one with: artgan prepare", *words)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from artgan.evaluation.verdict import standing_of_line, standing_of_run
+from artgan.evaluation.verdict import standing_of_line, standing_of_run, while_training
 
 # KaoKore at 64 px, docs/results.md: KID x 1000 after 3.6, 10.7, 18.8 and 30 minutes of training.
 KAOKORE = [1.27, 0.70, 0.62, 0.44]
@@ -88,3 +88,14 @@ def test_the_works_themselves_are_called_copies():
 def test_a_run_that_has_learned_nothing_yet_is_early_and_one_that_has_lost_it_collapses():
     assert standing_of_run([], 64, 0.02).kind == "early"
     assert standing_of_run([], 9_000, 0.02).kind == "collapsing"
+
+
+def test_a_run_that_trains_is_not_to_be_started_again():
+    early = standing_of_run([], 4_000, None)
+    assert "again" in early.advice.typed
+    running = while_training(early)
+    assert running.sentence == early.sentence
+    assert "again" not in running.advice.typed
+    assert "Train on" not in running.advice.pressed
+    collapsed = standing_of_run([], 10_000, 0.1)
+    assert while_training(collapsed) == collapsed
