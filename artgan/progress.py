@@ -13,6 +13,8 @@ from typing import TextIO, TypeVar
 Item = TypeVar("Item")
 _PLAIN_LINE_EVERY_SECONDS = 5.0
 _QUIET_BEFORE_SECONDS = 2.0
+# The first steps of a task are the slowest: told from them, the time left is many times too long.
+_TELLS_AFTER_SECONDS, _TELLS_AFTER_SHARE = 60.0, 0.02
 
 
 MINUTES = "min"
@@ -70,12 +72,17 @@ class PlainListener:
 
 
 def describe(event: Progress, elapsed_seconds: float, first_done: float = 0.0) -> str:
-    """Return one line with counts, rate and time left; the rate is that since `first_done`, where a resumed task began."""
-    rate = (event.done - first_done) / elapsed_seconds if elapsed_seconds > 0 else 0.0
+    """Return one line with counts, rate and, once it can be told, time left.
+
+    The rate is that since `first_done`, where a resumed task began.
+    """
+    done = event.done - first_done
+    rate = done / elapsed_seconds if elapsed_seconds > 0 else 0.0
     line = f"{event.task}: {counts(event)}"
     if rate > 0 and event.unit != MINUTES:
         line += f", {format_rate(rate)} {event.unit}/s"
-    if event.total and rate > 0:
+    tells = event.total and (elapsed_seconds >= _TELLS_AFTER_SECONDS or done >= _TELLS_AFTER_SHARE * event.total)
+    if event.total and rate > 0 and tells:
         line += f", {format_seconds(max(0, event.total - event.done) / rate)} left"
     return line + (f", {event.note}" if event.note else "")
 

@@ -16,7 +16,15 @@ from artgan.metrics.memorization import nearest_rows
 from artgan.progress import Listener, silent
 from artgan.refine.oklab import oklab_from_srgb
 
-MEASURES = ("look", "realism", "variety", "color", "novelty", "diversity")  # the last is an older name of variety
+# Each with what its number says.
+MEASURES = {
+    "look": "the distance to the work that a picture stands for: less is nearer",
+    "realism": "how deep among the works: above 1 is as real as they are",
+    "variety": "the distance to those chosen before: more is more varied",
+    "color": "mean chroma in Oklab: more is more vivid",
+    "novelty": "the distance to the nearest training picture: more is newer",
+}
+MEASURES["diversity"] = MEASURES["variety"]  # its older name
 _BRIGHTNESS_WEIGHT = 3.0  # in deviations of the collection, beside distances of features in those between works
 
 

@@ -172,7 +172,7 @@ def refine(
     if fit is not None:
         fit_a_network(context.obj, inputs, fit, look, materials, device, fit_minutes)
         return
-    if out is None:
+    if out is None and not dry_run:
         raise ConfigError("refine needs --out FOLDER")
     if sign is not None and cluster is not None:
         raise ConfigError("--sign keeps its key on this machine, and --cluster would send it to others: leave one of them out")
@@ -254,7 +254,7 @@ def _materials(
 def _run(
     options: Any,
     inputs: list[Path],
-    out: Path,
+    out: Path | None,
     look: "Recipe",
     materials: "Materials",
     share: tuple[int, int],
@@ -291,7 +291,7 @@ def _run(
         options.say(forecast(stills, look, materials, device, workers.jobs, share))
     if moving:
         options.say(f"{len(moving)} films, frame by frame: {', '.join(path.name for path in moving)}")
-    if dry_run:
+    if dry_run or out is None:
         return
     if cube is not None:
         targets.output_file("--cube", cube, (".cube",), inputs)

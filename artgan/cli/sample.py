@@ -278,12 +278,14 @@ def _selected(
     from artgan.backbones import check_features
     from artgan.datasets.collection import open_collection
     from artgan.evaluation import Judge
+    from artgan.selection import MEASURES as meanings
     from artgan.selection import select
 
     check_features(features)
     arguments.number("--select", count, 1, len(points))
     judge = Judge(features, open_collection(collection), model.space.device)
     chosen = select(model.space, points, count, by, judge, listen)
+    context.obj.say(f"the best first; {by} is {meanings[by]}")
     for point, score in chosen:
         context.obj.say(f"seed {point.seed}: {by} {score:.4g}")
     return [point for point, _ in chosen]

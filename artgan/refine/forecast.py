@@ -34,10 +34,11 @@ class Forecast:
     jobs: int
 
     def __str__(self) -> str:
+        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
         sizes = "" if self.sizes == 1 else f" of {self.sizes} sizes"
         processes = "" if self.jobs == 1 else f" in each of {self.jobs} processes"
         return (
-            f"{self.pictures} pictures{sizes} on {self.device}: about {format_seconds(self.seconds)}, "
+            f"{pictures}{sizes} on {self.device}: about {format_seconds(self.seconds)}, "
             f"{self.memory_bytes / 1e9:.2f} GB of memory{processes}, {max(1, round(self.disk_bytes / 1e6)):,} MB of disk"
         )
 

@@ -119,7 +119,7 @@ def test_failures_are_listed_and_the_rest_is_done(picture, style, tmp_path, caps
 
 def test_a_dry_run_forecasts_and_writes_nothing(picture, style, tmp_path, capsys):
     assert artgan("refine", picture, "--style", style, *QUICK, "--out", tmp_path / "out", "--dry-run") == 0
-    assert "1 pictures on CPU" in capsys.readouterr().out
+    assert "1 picture on CPU" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
 
 

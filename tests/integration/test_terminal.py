@@ -137,3 +137,10 @@ def test_what_is_shown_escapes_what_the_console_lacks():
 def test_what_took_longer_than_it_was_given_has_no_time_left():
     """A step that began in time ends after it."""
     assert describe(Progress("training", 15.02, 15.0, MINUTES), 901.0) == "training: 15.0/15.0 min, 0 s left"
+
+
+def test_time_left_is_told_only_once_it_can_be():
+    """The first fiftieth of the work tells nothing, unless it took a minute."""
+    assert "left" not in describe(Progress("style", 0.0005, 1.0, "pictures"), 5.0)
+    assert describe(Progress("style", 0.02, 1.0, "pictures"), 5.0).endswith(", 4 min 05 s left")
+    assert describe(Progress("training", 1.0, 400.0, "kimg"), 60.0).endswith(", 6 h 39 min left")

@@ -15,7 +15,7 @@ from artgan.selection import MEASURES
     [
         (evaluate._RESIZES, RESIZES),
         (sample.FORMATS, tuple(SUFFIX_OF)),
-        (sample.MEASURES, MEASURES),
+        (sample.MEASURES, tuple(MEASURES)),
         (sample.MIX_BANDS, BANDS),
         (video.EASINGS, tuple(EASINGS)),
         (video.FORMATS, tuple(MEDIA_TYPES)),
