@@ -1,5 +1,6 @@
 """Feature networks as style transfer wants them: no frame around the picture, pooling by choice."""
 
+import math
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from artgan.backbones.backbone import Backbone
 from artgan.errors import ConfigError
 
+_TRIAL_PX = 128
 _AVERAGE_GAIN = 2.0  # average pooling gives smaller activations than max pooling; later biases expect the size of the latter
 
 
@@ -82,6 +84,57 @@ def pad_by_replication(backbone: Backbone) -> Backbone:
                 backbone.get_submodule(parent).add_module(leaf, nn.Sequential(Replicate(rows, columns), first))
             return backbone
     return backbone
+
+
+class Surrounded(Backbone):
+    """A network that sees pictures continued by their mirror images, and gives the features of the pictures alone.
+
+    Inner convolutions frame their maps in zeros. Where a style is smaller than the picture, that border is a larger part of
+    it, and as much of it was painted: a margin of colored noise. Replication in every convolution is no way out: the outermost
+    pixels then count for all that lies beyond, which draws a frame (docs/decisions.md).
+
+    Args:
+        backbone: each of its layers has one stride.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        nn.Module.__init__(self)
+        self.inner = backbone
+        self.name, self.layers, self.weights_sha256 = backbone.name, backbone.layers, backbone.weights_sha256
+        for name in ("mean", "std"):
+            self.register_buffer(name, getattr(backbone, name), persistent=False)
+        with torch.no_grad():
+            maps = backbone(torch.zeros(1, 3, _TRIAL_PX, _TRIAL_PX))
+        self.strides = {layer: round(_TRIAL_PX / x.shape[3]) for layer, x in maps.items()}
+        self.margin_px = math.lcm(*self.strides.values())
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the features of each asked layer; see `Backbone.forward`."""
+        features = self.inner(_mirrored(_mirrored(images, 2, self.margin_px), 3, self.margin_px))
+        return {layer: _inner(x, self.margin_px // self.strides[layer]) for layer, x in features.items()}
+
+
+def _mirrored(x: Tensor, dim: int, amount: int) -> Tensor:
+    """Continue maps by mirroring, or by their edge where they are smaller than that.
+
+    By copies: the gradient of torch's own padding adds up in no fixed order on a GPU.
+    """
+    length = x.shape[dim]
+    if length > amount:
+        before, after = x.narrow(dim, 1, amount).flip(dim), x.narrow(dim, length - 1 - amount, amount).flip(dim)
+    else:
+        before, after = (x.narrow(dim, place, 1).repeat_interleave(amount, dim) for place in (0, length - 1))
+    return torch.cat([before, x, after], dim)
+
+
+def _inner(x: Tensor, amount: int) -> Tensor:
+    return x[:, :, amount : x.shape[2] - amount, amount : x.shape[3] - amount]
+
+
+def without_frame(backbone: Backbone) -> Backbone:
+    """Let a network see pictures without a border: `pad_by_replication`, and `Surrounded` where it takes any size."""
+    padded = pad_by_replication(backbone)
+    return Surrounded(padded) if padded.takes_any_size else padded
 
 
 def pool_by_average(backbone: Backbone) -> Backbone:

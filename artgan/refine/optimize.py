@@ -1,8 +1,8 @@
 """Style transfer by optimisation, from coarse to fine (Gatys et al. 2016).
 
 Departures from the paper: several scales, each starting from the content plus the change that the coarser scale made, so
-that the content's fine detail is never blurred away; the first convolution pads by replication, which keeps the frame free of
-border artefacts; losses relative to their targets; a strength that moves the target statistics, not the weights.
+that the content's fine detail is never blurred away; pictures are continued beyond their borders (`networks`), which keeps
+them free of a frame; losses relative to their targets; a strength that moves the target statistics, not the weights.
 """
 
 from collections.abc import Callable, Sequence

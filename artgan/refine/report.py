@@ -25,7 +25,7 @@ from artgan.refine.color import statistics_of
 from artgan.refine.files import Result
 from artgan.refine.grading import sample_pixels
 from artgan.refine.materials import Materials
-from artgan.refine.networks import pad_by_replication
+from artgan.refine.networks import without_frame
 from artgan.refine.plan import REPORT, SHEET
 from artgan.refine.recipe import Recipe
 from artgan.refine.style_card import reduced_picture, spread_works
@@ -168,7 +168,7 @@ def _tile(pixels: np.ndarray) -> np.ndarray:
 
 def _judge(recipe: Recipe, materials: Materials, device: torch.device) -> _Judge:
     look = recipe.style
-    backbone = place(pad_by_replication(load_backbone(look.backbone, [*look.style_layers, *look.content_layers])), device)
+    backbone = place(without_frame(load_backbone(look.backbone, [*look.style_layers, *look.content_layers])), device)
     grams: dict[str, np.ndarray] = {}
     total = sum(materials.weights)
     for style, weight in zip(materials.styles, materials.weights, strict=True):

@@ -29,7 +29,7 @@ from artgan.storage import building
 from artgan.weights import cache_dir
 
 _log = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2  # 2: pictures are continued beyond their borders
 _DESCRIBED_AT_PX = 96
 _SPREAD = 16
 _HELD_WORKS = 64  # cards of single works, which neighbouring pictures often share

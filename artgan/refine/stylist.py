@@ -15,7 +15,7 @@ from artgan.progress import Listener, silent
 from artgan.refine.bounds import Look, bounded, empty_octaves, look_of
 from artgan.refine.canvas import image_tensor
 from artgan.refine.losses import Statistics, mixture
-from artgan.refine.networks import pad_by_replication, pool_by_average
+from artgan.refine.networks import pool_by_average, without_frame
 from artgan.refine.objective import Region, Weights
 from artgan.refine.optimize import Iterate, Settings, Size, noise, resize, scales, stylize
 from artgan.refine.steps.step import MIN_SIDE_PX
@@ -64,7 +64,7 @@ class Stylist:
         backbone = load_backbone(look.backbone, [*look.style_layers, *look.content_layers])
         if look.pooling == "average":
             pool_by_average(backbone)
-        self.backbone = place(pad_by_replication(backbone), device)
+        self.backbone = place(without_frame(backbone), device)
         assert isinstance(self.backbone, Backbone)
         self.cards = [Cards(style, self.backbone, look.style_layers, look.loss, look.pooling, look.tile_px) for style in styles]
         self._looks: dict[int, Look] = {}

@@ -37,5 +37,5 @@ def test_no_look_makes_a_frame(name):
 
 def test_a_frame_would_be_seen(monkeypatch):
     """With zeros around the picture, as feature networks come, there is one."""
-    monkeypatch.setattr(stylist, "pad_by_replication", lambda backbone: backbone)
+    monkeypatch.setattr(stylist, "without_frame", lambda backbone: backbone)
     assert ratio_of(refined("soft_touch")) > 1.3 * ratio_of(pictures())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from artgan.backbones import BACKBONES
 from artgan.backbones.backbone import load_backbone
 from artgan.backbones.timm_nets import TimmBackbone
 from artgan.datasets.synthetic import draw_work
@@ -15,13 +16,14 @@ from artgan.refine import style_card
 from artgan.refine.descent import adam, lbfgs
 from artgan.refine.in_memory import Series, refine
 from artgan.refine.losses import statistics
-from artgan.refine.networks import Replicate, pad_by_replication, pool_by_average
+from artgan.refine.networks import Replicate, _mirrored, pad_by_replication, pool_by_average, without_frame
 from artgan.refine.objective import Objective, Region, Weights
 from artgan.refine.optimize import Settings, noise, scales, stylize
 from artgan.refine.recipe import make_recipe
 from artgan.refine.style_card import Cards, StyleSource, source_of_picture
 from artgan.refine.stylist import Stylist
 from artgan.refine.tiles import TiledObjective, spans
+from tests.conftest import needs_weights
 
 CPU = torch.device("cpu")
 LAYERS = ("stage1", "stage2")
@@ -230,6 +232,32 @@ def test_replication_continues_the_picture_at_its_border():
     assert pad_by_replication(backbone)(images)["stage1"].std((2, 3)).max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["drawn", pytest.param("squeezenet1_1", marks=needs_weights("squeezenet1_1"))])
+@pytest.mark.parametrize("size", [(64, 72), (65, 95)])
+def test_a_surrounded_network_gives_the_features_of_the_picture_alone(name, size):
+    """As many as it gives of the plain picture; of one that is flat they are flat but for what comes from far beyond it."""
+    row = BACKBONES.row(name)
+    layers = [*row.style_layers, *row.content_layers]
+    plain, surrounded = pad_by_replication(load_backbone(name, layers)), without_frame(load_backbone(name, layers))
+    flat = torch.full((1, 3, *size), 0.3)
+    for layer, features in surrounded(flat).items():
+        framed = plain(flat)[layer]
+        assert features.shape == framed.shape
+        assert features.std((2, 3)).max() < 0.6 * framed.std((2, 3)).max() + 1e-5
+
+
+def test_mirrors_are_those_of_torch_and_have_its_gradient():
+    picture = torch.rand(2, 3, 9, 11, dtype=torch.float64, requires_grad=True)
+    mirrored = _mirrored(_mirrored(picture, 2, 8), 3, 8)
+    reference = torch.nn.functional.pad(picture, (8, 8, 8, 8), mode="reflect")
+    assert torch.equal(mirrored, reference)
+    slope = torch.rand_like(reference)
+    (own,), (theirs,) = (torch.autograd.grad((x * slope).sum(), picture) for x in (mirrored, reference))
+    assert torch.allclose(own, theirs, rtol=1e-12)
+    edge = torch.nn.functional.pad(picture, (0, 0, 9, 9), mode="replicate")
+    assert torch.equal(_mirrored(picture, 2, 9), edge)  # too small to be mirrored
+
+
 @pytest.mark.parametrize("size", [(8, 8), (9, 8), (9, 9)])
 def test_every_pixel_is_seen_by_a_strided_first_convolution(size):
     """Without a frame, 3x3 with stride 2 misses the last row and column of even sizes: they would keep the old picture."""
@@ -268,7 +296,7 @@ def test_tiles_give_the_gradient_of_the_whole_picture_on_what_ships():
 
 
 def check_tiles(name, layers, loss, size):
-    backbone = pad_by_replication(load_backbone(name, layers)).double()
+    backbone = without_frame(load_backbone(name, layers)).double()
     rng = torch.Generator().manual_seed(0)
     draw = lambda: torch.rand(2, 3, *size, generator=rng, dtype=torch.float64) * 2 - 1  # noqa: E731
     content, images, style = draw(), draw(), draw()[:1] * 0.5
