@@ -297,7 +297,7 @@ def _run(
         targets.output_file("--cube", cube, (".cube",), inputs)
     going_on = (out / WORK_FOLDER).is_dir()
     targets.output_folder(out, force, targets.REFINED, inputs, going_on=going_on)
-    stands = f"finished pictures are in {out}, and the same command goes on from there"
+    stands = f"what is finished is in {out}, and the same command goes on from there"
     with hearing(quiet=options.quiet, if_stopped=stands) as listen:
         films, failed = refine_films(moving, out, look, materials, device, signature, listen)
         for film in films:

@@ -27,7 +27,10 @@ def train(
     collection: Annotated[Path | None, typer.Option(help="A prepared collection.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; training goes on where it stopped.")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="Override one value: key=value.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop cleanly after this much training; resumable.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Stop cleanly after so much training in this session; the same line goes on, for as long again."),
+    ] = None,
     init: Annotated[
         Path | None, typer.Option(help="Start from this model, run or checkpoint; from one of 1/2, 1/4, ... the size it grows.")
     ] = None,

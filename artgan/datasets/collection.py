@@ -77,7 +77,7 @@ def open_collection(folder: Path) -> Collection:
     """
     if not is_collection(folder):
         state = "is not a prepared collection" if folder.exists() else "does not exist"
-        raise DataError(f"collection {folder} {state}. Make one with: artgan prepare SOURCE --out {folder} --resolution 256")
+        raise DataError(f"collection {folder} {state}. Make one with: artgan prepare SOURCE --out {folder} --resolution 64")
     summary = _read_json(folder / SUMMARY)
     try:
         check_format(summary, FORMAT_VERSION, f"collection {folder}", DataError)

@@ -1,13 +1,13 @@
 """The contact sheet: what a collection looks like, at one glance."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from artgan.decode import WHITE
+from artgan.images import captioned_grid
 from artgan.overview import save_sheet
 
 _MAX_PICTURES = 100
@@ -15,24 +15,21 @@ _TILE_PX = 96
 
 
 def write_contact_sheet(path: Path, images: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw up to 100 pictures, evenly spread and ordered by class.
+    """Draw up to 100 pictures, evenly spread and ordered by class, each over its name: by that it can be left out.
 
     Args:
         path: of the PNG.
         images: the collection's `images.npy`.
-        rows: kept index lines; each has `row` and `label`.
+        rows: kept index lines; each has `row`, `name` and `label`.
     """
     ordered = sorted(rows, key=lambda line: (line["label"] or "", line["row"]))
     count = min(len(ordered), _MAX_PICTURES)
     shown = [ordered[i * len(ordered) // count] for i in range(count)]
     pixels = _read_rows(images, [line["row"] for line in shown])
-    columns = int(np.ceil(np.sqrt(count)))
     tile = (_TILE_PX, max(1, round(_TILE_PX * pixels.shape[1] / pixels.shape[2])))
-    sheet = Image.new("RGB", (columns * tile[0], -(-count // columns) * tile[1]), WHITE)
-    for place in range(count):
-        picture = Image.fromarray(pixels[place]).resize(tile, Image.Resampling.LANCZOS)
-        sheet.paste(picture, (place % columns * tile[0], place // columns * tile[1]))
-    save_sheet(path, np.asarray(sheet), "collection")
+    tiles = [np.asarray(Image.fromarray(picture).resize(tile, Image.Resampling.LANCZOS)) for picture in pixels]
+    names = [PurePosixPath(line["name"]).name for line in shown]
+    save_sheet(path, captioned_grid(np.stack(tiles), names), "collection")
 
 
 def _read_rows(path: Path, rows: Sequence[int]) -> np.ndarray:

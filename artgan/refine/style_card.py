@@ -145,7 +145,9 @@ class Cards:
     ) -> Card:
         """Stream over pictures: every picture counts the same, whatever its size."""
         sums: Card = {}
-        for done, index in enumerate(track(indices, f"style at {long_side_px} px", len(indices), "pictures", on_progress)):
+        for done, index in enumerate(
+            track(indices, f"measuring the style at {long_side_px} px", len(indices), "works", on_progress)
+        ):
             measured = measure(index, long_side_px)
             sums = {layer: mixture([sums[layer], measured[layer]], [done, 1]) for layer in self.layers} if sums else measured
         return sums
