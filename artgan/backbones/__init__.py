@@ -24,6 +24,7 @@ class BackboneRow(Row):
             VGG's weight faces dissolve.
         projection_layers: whose distance a projection makes small.
         least_px: side that the projected discriminator enlarges smaller pictures to.
+        rate: how fast its weights change within that discriminator, as a share of the learning rate.
     """
 
     taps: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class BackboneRow(Row):
     content_weight: float = 0.01
     projection_layers: tuple[str, ...] = ()
     least_px: int = 128
+    rate: float = 0.0
 
 
 _VGG_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -46,6 +48,7 @@ BACKBONES = Table(
             content_weight=0.06,
             projection_layers=("relu1_1", "relu2_1", "relu3_2", "relu4_2"),
             least_px=64,
+            rate=0.1,
         ),
         "inception_fid_2015": BackboneRow("artgan.backbones.inception:build", taps=("64", "192", "768", "2048")),
         "random": BackboneRow(

@@ -23,6 +23,7 @@ class ResolvedModel(ModelConfig):
 
     padding: Padding
     style_mixing: Share
+    backbone_rate: Share
 
 
 class ResolvedObjective(ObjectiveConfig):

@@ -14,6 +14,7 @@ from artgan.schema.reader import Section
 FORMER_DEFAULTS: dict[str, Any] = {
     "augment.policies": ("color", "translation", "cutout"),
     "model.backbone": "squeezenet1_1",
+    "model.backbone_rate": 0.0,
     "model.padding": "zeros",
     "objective.terms": {},
 }
@@ -51,8 +52,8 @@ def _impossible(
         )
     if training.freeze_stages > 0 and not discriminator.freezable:
         yield (
-            f"training.freeze_stages = {training.freeze_stages}: the features of the {model.discriminator} discriminator are "
-            f"frozen already; leave it out"
+            f"training.freeze_stages = {training.freeze_stages}: the {model.discriminator} discriminator has no stages to "
+            f"freeze; leave it out"
         )
     for name in objective.terms or {}:
         if TERMS.row(name).backbone and not discriminator.backbone:
@@ -81,6 +82,7 @@ def _without_effect(model: ModelConfig, augment: AugmentConfig) -> list[str]:
     read: list[tuple[Section, str, bool, str]] = [
         (model, "model.backbone", backbone, f"the {model.discriminator} discriminator has none"),
         (model, "model.backbone_input_px", backbone, f"the {model.discriminator} discriminator has no backbone"),
+        (model, "model.backbone_rate", backbone, f"the {model.discriminator} discriminator has no backbone"),
         (model, "model.mapping_layers", mapping, f"the {model.generator} generator has none"),
     ]
     reads = f"{augment.name} reads {', '.join(options)}"

@@ -77,6 +77,7 @@ class DiscriminatorSpec:
         num_classes: 0 for unconditional.
         backbone: name of the pretrained network to see through; None for architectures without one.
         input_px: shorter side at which it sees pictures; None likewise.
+        backbone_rate: how fast the backbone's own weights change, as a share of the learning rate.
         pictures: gives so many training pictures, or all if there are fewer, `[N, 3, H, W]` in [-1, 1].
     """
 
@@ -86,6 +87,7 @@ class DiscriminatorSpec:
     num_classes: int
     backbone: str | None
     input_px: int | None
+    backbone_rate: float
     pictures: Callable[[int], Tensor]
 
 
@@ -95,10 +97,12 @@ class DiscriminatorNetwork(nn.Module, ABC):
     Attributes:
         batch_multiple: images that are judged together; pieces of a batch must be multiples of it.
         weights_sha256: identity of the pretrained weights that it sees through, which no state dict holds; None for none.
+        learns_features: what it makes of a picture changes while it learns.
     """
 
     batch_multiple: int = 1
     weights_sha256: str | None = None
+    learns_features: bool = True
 
     @classmethod
     def from_spec(cls, spec: DiscriminatorSpec) -> Self:

@@ -4,7 +4,7 @@ Sauer et al. 2021, "Projected GANs converge faster" (2111.01007): features of se
 random 1x1 convolutions (CCM) and across scales by random 1x1 convolutions and upsampling (CSM, section 3.2), one
 spectral-norm head for each scale. Departures: features are standardised, with statistics of the training pictures taken
 once, instead of batch norm in the heads, so that an image's logits do not depend on its neighbours; a light backbone
-(SqueezeNet 1.1) with its own normalisation.
+(SqueezeNet 1.1) with its own normalisation; a backbone that knows little of art may learn, slowly (`models.adaptation`).
 """
 
 import math
@@ -19,6 +19,7 @@ from artgan.backbones import BACKBONES, timm_nets
 from artgan.backbones.backbone import Backbone, load_backbone
 from artgan.devices import is_out_of_memory
 from artgan.errors import ConfigError
+from artgan.models.adaptation import adapt
 from artgan.models.contract import DiscriminatorNetwork, DiscriminatorSpec, Features
 from artgan.models.layers import LEAKY_SLOPE, LogitConv, spectral_conv
 
@@ -51,6 +52,7 @@ class Discriminator(DiscriminatorNetwork):
 
     Args:
         backbone: returns the layers of `taps`.
+        backbone_rate: how fast its weights change, as a share of the learning rate; 0 keeps them as they came.
         input_px: shorter side that images are resized to for the backbone; rectangles stay rectangles.
         width: channels within the heads.
         num_classes: 0 for unconditional.
@@ -59,12 +61,15 @@ class Discriminator(DiscriminatorNetwork):
         ConfigError: the backbone shrinks pictures of that size to nothing.
     """
 
-    def __init__(self, *, backbone: Backbone, input_px: int, width: int, num_classes: int) -> None:
+    def __init__(self, *, backbone: Backbone, input_px: int, width: int, num_classes: int, backbone_rate: float = 0.0) -> None:
         super().__init__()
         self.backbone = backbone
         self.weights_sha256 = backbone.weights_sha256
         self.input_px = input_px
         maps = _maps_of(backbone, input_px)
+        self.learns_features = backbone_rate > 0
+        if self.learns_features:
+            adapt(backbone, backbone_rate, torch.zeros(1, 3, input_px, input_px))
         widths = _MIXED_CHANNELS[-len(maps) :]
         self.across_channels = nn.ModuleList(
             _random_mix(f"channels/{i}", x.shape[1], c) for i, (x, c) in enumerate(zip(maps, widths, strict=True))
@@ -78,7 +83,13 @@ class Discriminator(DiscriminatorNetwork):
         assert spec.backbone is not None
         assert spec.input_px is not None
         backbone = load_backbone(spec.backbone, cls.taps(spec.backbone))
-        network = cls(backbone=backbone, input_px=spec.input_px, width=spec.width, num_classes=spec.num_classes)
+        network = cls(
+            backbone=backbone,
+            input_px=spec.input_px,
+            width=spec.width,
+            num_classes=spec.num_classes,
+            backbone_rate=spec.backbone_rate,
+        )
         network.calibrate(spec.pictures(_CALIBRATION_PICTURES))
         return network
 
@@ -109,7 +120,7 @@ class Discriminator(DiscriminatorNetwork):
             standardize.take(torch.stack(moments).sum(0))
 
     def features(self, images: Tensor) -> Features:
-        """Map images `[N, 3, H, W]` in [-1, 1] to standardised mixed features, from fine to coarse; nothing here learns."""
+        """Map images `[N, 3, H, W]` in [-1, 1] to standardised mixed features, from fine to coarse."""
         return tuple(scale(x) for scale, x in zip(self.standardize, self._mixed(images), strict=True))
 
     def logits(self, features: Features, labels: Tensor | None = None) -> Tensor:

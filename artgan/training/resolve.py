@@ -35,6 +35,7 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> Resolved
         "augment.policies": (config.augment.policies, policies),
         "model.backbone": (model.backbone, backbone),
         "model.backbone_input_px": (model.backbone_input_px, input_px),
+        "model.backbone_rate": (model.backbone_rate, BACKBONES.row(backbone).rate if backbone else 0.0),
         "model.padding": (model.padding, generator.paddings[0]),
         "model.style_mixing": (model.style_mixing, generator.style_mixing),
         "objective.r1_gamma": (objective.r1_gamma, gamma),

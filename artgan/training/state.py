@@ -140,7 +140,12 @@ def build_state(config: ResolvedConfig, collection: Collection, device: torch.de
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
         torch.manual_seed(seeding.stream_key(config.seed, "init/terms") % 2**63)
-        terms = nn.ModuleDict({name: TERMS.load(name)(share) for name, share in sorted(config.objective.terms.items())})
+        terms = nn.ModuleDict(
+            {
+                name: TERMS.load(name)(share, discriminator.learns_features)
+                for name, share in sorted(config.objective.terms.items())
+            }
+        )
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
     generator, discriminator = place(generator.to(dtype), device), place(discriminator.to(dtype), device)
     for term in terms.values():
@@ -186,6 +191,7 @@ def _build_discriminator(config: ResolvedConfig, collection: Collection) -> Disc
         num_classes=num_classes(config, collection),
         backbone=config.model.backbone,
         input_px=config.model.backbone_input_px,
+        backbone_rate=config.model.backbone_rate,
         pictures=training_pictures(config, collection),
     )
     return DISCRIMINATORS.load(config.model.discriminator).from_spec(spec)

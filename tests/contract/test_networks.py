@@ -33,10 +33,10 @@ def make_generator(name, height=32, width=32, num_classes=0, mapping_layers=2):
     return build(**sizes, num_classes=num_classes)
 
 
-def make_discriminator(name, height=32, width=32, num_classes=0, input_px=64):
+def make_discriminator(name, height=32, width=32, num_classes=0, input_px=64, rate=0.0):
     torch.manual_seed(0)
     pictures = torch.rand(8, 3, height, width) * 2 - 1
-    spec = DiscriminatorSpec(height, width, 8, num_classes, "random", input_px, lambda count: pictures)
+    spec = DiscriminatorSpec(height, width, 8, num_classes, "random", input_px, rate, lambda count: pictures)
     return DISCRIMINATORS.load(name).from_spec(spec).eval()
 
 

@@ -47,9 +47,10 @@ def test_slopes_on_any_backbone_can_be_penalised(models, name):
 
 @pytest.mark.parametrize("name", [LITE, VIT, "random", "drawn"])
 @pytest.mark.parametrize("size", [(64, 64), (64, 96)])
-def test_it_judges_and_learns_on_any_backbone(models, name, size):
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_it_judges_and_learns_on_any_backbone(models, name, size, rate):
     backbone = load_backbone(name, Discriminator.taps(name))
-    network = Discriminator(backbone=backbone, input_px=128, width=8, num_classes=2).eval()
+    network = Discriminator(backbone=backbone, input_px=128, width=8, num_classes=2, backbone_rate=rate).eval()
     images = (torch.rand(2, 3, *size) * 2 - 1).requires_grad_()
     network.calibrate(images.detach())
     logits = network(images, torch.tensor([0, 1]))
@@ -57,4 +58,5 @@ def test_it_judges_and_learns_on_any_backbone(models, name, size):
     logits.square().sum().backward()
     assert images.grad.abs().sum() > 0
     assert all(parameter.grad is not None for parameter in network.parameters())
-    assert not any("backbone" in key for key in network.state_dict())
+    assert any("backbone" in key for key in network.state_dict()) == (rate > 0)
+    assert not any("original" in key for key in network.state_dict() if "backbone" in key)

@@ -254,7 +254,7 @@ def test_what_does_not_go_together_is_refused_with_the_reason():
     assert "has one style for all" in reason(model__style_mixing=0.5, model__generator="r3gan")
     assert "set augment.probability, for example 0.3" in reason(augment__name="ada", objective__name="relativistic")
     assert "nothing else holds the slopes" in reason(model__discriminator="r3gan", objective__r1_gamma=0)
-    assert "are frozen already" in reason(training__freeze_stages=2)
+    assert "has no stages to freeze" in reason(training__freeze_stages=2)
     assert "is larger than training.batch_size" in reason(training__micro_batch=32)
     assert "must be multiples of 4" in reason(model__discriminator="stylegan2", training__micro_batch=6)
     assert "model.backbone = random has no effect: the fastgan discriminator has none" in reason(

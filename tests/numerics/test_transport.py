@@ -40,8 +40,8 @@ def judged(features):
     return Judged(images, images, (maps[:, :1], maps[:, 1:]), torch.zeros(len(values), dtype=torch.long))
 
 
-def term_of(dim):
-    term = GaussianTransport(0.3)
+def term_of(dim, moving=False):
+    term = GaussianTransport(0.3, moving)
     term.prepare(lambda images: judged(np.zeros((len(images), dim))).features, lambda count: torch.zeros(count, 3, 4, 4))
     return term.double()
 
@@ -150,3 +150,12 @@ def test_features_are_spatial_means_of_every_map():
     maps = (torch.randn(2, 3, 4, 4), torch.randn(2, 5, 2, 2))
     expected = torch.cat([x.flatten(2).mean(2) for x in maps], 1)
     torch.testing.assert_close(pooled(maps), expected)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_moments_of_real_pictures_forget_only_where_features_move(moving):
+    """The mean of a stream that changes from 0 to 1: over all of it one half, over the last ones nearly 1."""
+    term = term_of(4, moving)
+    for value in np.repeat([0.0, 1.0], 100):
+        observe(term, "real", np.full((100, 4), value))
+    assert term.mean_real.numpy() == pytest.approx(np.full(4, 1 - 0.95**100 if moving else 0.5), abs=1e-6)

@@ -45,6 +45,7 @@ class GeneratorTerm(nn.Module, ABC):
 
     Args:
         share: of the adversarial gradient's length.
+        moving: the discriminator's features of a picture change as it learns.
 
     Attributes:
         weights_sha256: identity of pretrained weights that the term sees through beside the discriminator's; None for none.
@@ -54,9 +55,10 @@ class GeneratorTerm(nn.Module, ABC):
     weights_sha256: str | None = None
     squares: Tensor
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, moving: bool = False) -> None:
         super().__init__()
         self.share = share
+        self.moving = moving
         self.register_buffer("squares", torch.zeros(2))
 
     def prepare(self, judge: Callable[[Tensor], tuple[Tensor, ...]], pictures: Callable[[int], Tensor]) -> None:

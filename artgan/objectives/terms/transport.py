@@ -25,7 +25,7 @@ from torch import Tensor
 
 from artgan.objectives.terms.contract import GeneratorTerm, Judged, Side, Sums
 
-_WINDOW = 2000  # generated pictures that the moments reach back over
+_WINDOW = 2000  # pictures that moments reach back over where they change
 _FEWEST = 1000  # pictures seen before there is a map
 _REFRESH_EVERY = 16  # steps from one map to the next
 _RIDGE = 1e-3  # of the mean variance: added to both covariances, so that what real pictures hardly vary in is not amplified
@@ -35,11 +35,11 @@ _SMALLEST = 1e-12
 class GaussianTransport(GeneratorTerm):
     """The term; its moments are those of the pictures of its own run.
 
-    Real pictures never change, so their moments are over all that were seen, in all their augmentations; generated ones change,
-    so theirs decay.
+    Real pictures never change, so their moments are over all that were seen, in all their augmentations, unless the features
+    themselves move; generated ones change, so theirs decay.
 
     Args:
-        share: as for every term.
+        share, moving: as for every term.
 
     Attributes:
         counts: real and generated pictures in the moments.
@@ -87,7 +87,8 @@ class GaussianTransport(GeneratorTerm):
         index = 0 if side == "real" else 1
         mean, square = (self.mean_real, self.square_real) if side == "real" else (self.mean_fake, self.square_fake)
         seen = self.counts[index] + count
-        rate = count / seen if side == "real" else count / seen.clamp(max=_WINDOW)
+        forgets = side == "fake" or self.moving
+        rate = count / (seen.clamp(max=_WINDOW) if forgets else seen)
         finite = sums["features"].isfinite().all() & sums["outer"].isfinite().all()
         for moment, total in ((mean, sums["features"]), (square, sums["outer"])):
             moment.copy_(torch.where(finite, moment + rate * (total / count - moment), moment))
