@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _OWN_FOLDERS = (
     ("manifest.json", "model.safetensors"),
 )  # whole: nothing is written into them
 
+_made: list[Path] = []  # by this process, inner ones first
 _PAGE_FACTS = "window.artganFacts"
 _PICTURES = (".png", ".jpg", ".webp", ".tif")
 
@@ -132,11 +134,19 @@ def output_folder(path: Path, force: bool, kind: Kind, sources: Iterable[Path] =
         raise ConfigError(f"--out {path}: the folder is not empty; choose another, or add --force to write into it")
     if not going_on:
         check_former(path, kind)
+    _made.extend(place for place in (path, *path.parents) if not place.exists())
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"--out {path}: cannot be made ({error.strerror})") from error
     return path
+
+
+def leave_nothing_empty() -> None:
+    """Remove the folders that `output_folder` made in this process, as far as nothing is in them: a verb was refused."""
+    while _made:
+        with suppress(OSError):
+            _made.pop(0).rmdir()
 
 
 def check_replaceable(paths: Iterable[Path], option: str = "--out", kind: Kind | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from artgan import targets
 from artgan.cli.terminal import Interrupted, enduring_streams, noted_interrupts
 from artgan.errors import ArtganError, ConfigError, StorageError
 
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 )
             raise
         except (Exception, Interrupted) as error:
+            targets.leave_nothing_empty()
             if was_interrupted():
                 _interrupted(words)
             _report(error, words)

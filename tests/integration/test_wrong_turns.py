@@ -45,6 +45,13 @@ def test_an_option_of_another_verb_says_whose_it_is(words, line, capsys):
     assert line in capsys.readouterr().err
 
 
+def test_a_refused_verb_leaves_no_empty_folder(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    for out in (tmp_path / "new" / "samples", tmp_path / "mine"):
+        refused(capsys, 4, "no such folder", "sample", tmp_path / "frist", "--out", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_a_configuration_by_a_wrong_name(collection_folder, tmp_path, capsys):
     words = ("train", "kaokore", "--collection", collection_folder, "--run", tmp_path / "run")
     refused(
