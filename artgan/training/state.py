@@ -140,16 +140,12 @@ def build_state(config: ResolvedConfig, collection: Collection, device: torch.de
         torch.manual_seed(seeding.stream_key(config.seed, "init/discriminator") % 2**63)
         discriminator = _build_discriminator(config, collection)
         torch.manual_seed(seeding.stream_key(config.seed, "init/terms") % 2**63)
-        terms = nn.ModuleDict(
-            {
-                name: TERMS.load(name)(share, discriminator.learns_features)
-                for name, share in sorted(config.objective.terms.items())
-            }
-        )
+        terms = nn.ModuleDict({name: TERMS.load(name)(share) for name, share in sorted(config.objective.terms.items())})
     dtype = torch.float64 if config.training.precision == "float64" else torch.float32
     generator, discriminator = place(generator.to(dtype), device), place(discriminator.to(dtype), device)
     for term in terms.values():
         assert isinstance(term, GeneratorTerm)
+        term.moving = discriminator.learns_features
         term.prepare(lambda images: discriminator.features(images.to(device, dtype)), training_pictures(config, collection))
     _freeze(discriminator, config)
     ema = copy.deepcopy(generator).eval().requires_grad_(False)

@@ -8,6 +8,8 @@ from artgan.config import RunConfig, with_values
 from artgan.errors import ConfigError
 from artgan.models.projected import Discriminator
 from artgan.training.resolve import resolve_config
+from artgan.training.session import open_session
+from tests.integration.test_resume import tiny
 
 RATE, LEARNING_RATE = 0.1, 1e-3
 
@@ -73,3 +75,10 @@ def test_a_rate_is_settled_by_the_backbone_and_needs_one():
         with_values(RunConfig(), {"model.discriminator": "r3gan", "model.backbone_rate": 0.1})
     with pytest.raises(ConfigError, match=r"model\.backbone_rate"):
         with_values(RunConfig(), {"model.backbone_rate": 1.5})
+
+
+@pytest.mark.parametrize("rate", [0.0, RATE])
+def test_terms_know_whether_features_move(collection, tmp_path, rate):
+    values = {"model.backbone": "drawn", "model.backbone_rate": rate, "objective.terms": {"transport": 0.3}}
+    session = open_session(with_values(tiny(), values), collection, tmp_path / "run")
+    assert session.state.terms["transport"].moving == (rate > 0)

@@ -22,8 +22,8 @@ from tests.integration.test_resume import assert_same, run, stop_after, tiny
 class MeanFeature(GeneratorTerm):
     """Pulls the mean of the coarsest features to the running mean of the real ones."""
 
-    def __init__(self, share, moving):
-        super().__init__(share, moving)
+    def __init__(self, share):
+        super().__init__(share)
         self.register_buffer("real", torch.zeros(()))
         self.register_buffer("updates", torch.zeros(()))
 
@@ -111,7 +111,7 @@ def test_pieces_change_nothing_of_shipped_terms_but_rounding(collection, tmp_pat
 
 
 def test_the_weight_gives_the_terms_gradient_its_share():
-    term = MeanFeature(0.5, False).double()
+    term = MeanFeature(0.5).double()
     images = torch.randn(4, 3, 8, 8, dtype=torch.float64, requires_grad=True)
     scale = torch.randn(3, 8, 8, dtype=torch.float64)
 

@@ -41,7 +41,8 @@ def judged(features):
 
 
 def term_of(dim, moving=False):
-    term = GaussianTransport(0.3, moving)
+    term = GaussianTransport(0.3)
+    term.moving = moving
     term.prepare(lambda images: judged(np.zeros((len(images), dim))).features, lambda count: torch.zeros(count, 3, 4, 4))
     return term.double()
 

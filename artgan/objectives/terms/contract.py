@@ -45,20 +45,20 @@ class GeneratorTerm(nn.Module, ABC):
 
     Args:
         share: of the adversarial gradient's length.
-        moving: the discriminator's features of a picture change as it learns.
 
     Attributes:
         weights_sha256: identity of pretrained weights that the term sees through beside the discriminator's; None for none.
+        moving: the discriminator's features of a picture change as it learns; set before `prepare`.
         squares: running means of the squared gradients at the images: the adversarial one's, and the term's.
     """
 
     weights_sha256: str | None = None
+    moving: bool = False
     squares: Tensor
 
-    def __init__(self, share: float, moving: bool = False) -> None:
+    def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.moving = moving
         self.register_buffer("squares", torch.zeros(2))
 
     def prepare(self, judge: Callable[[Tensor], tuple[Tensor, ...]], pictures: Callable[[int], Tensor]) -> None:

@@ -39,7 +39,7 @@ class GaussianTransport(GeneratorTerm):
     themselves move; generated ones change, so theirs decay.
 
     Args:
-        share, moving: as for every term.
+        share: as for every term.
 
     Attributes:
         counts: real and generated pictures in the moments.
