@@ -49,12 +49,15 @@ def shipped_documents(folder: str = "") -> dict[str, Path]:
 def find_document(given: str | os.PathLike[str], folder: str = "") -> Path:
     """Return the file that is meant: one that exists, or by its name one of `configs/` or of a folder in it.
 
+    A folder of that name, such as the results of a look, is not meant.
+
     Raises:
         ConfigError: neither; the message names those that come with artgan.
     """
-    path, shipped = Path(given), shipped_documents(folder)
-    if path.exists():
+    path = Path(given)
+    if path.exists() and not path.is_dir():
         return path
+    shipped = shipped_documents(folder)
     if (name := os.fspath(given)) in shipped:
         return shipped[name]
     names = ", ".join(shipped)

@@ -7,6 +7,7 @@ import yaml
 from artgan.config import ResolvedConfig, RunConfig, config_from_dict, dump_config, json_schema, load_config, with_values
 from artgan.errors import ConfigError
 from artgan.models import GENERATORS
+from artgan.schema.strict_yaml import find_document
 from artgan.training.resolve import resolve_config
 
 
@@ -120,3 +121,13 @@ def test_every_shipped_config_loads_and_promises(path):
     for promise in ("Command:", "Hardware:", "Time:", "Expect:"):
         assert any(promise in line for line in header), f"{path.name} has no '{promise}' in its header"
     assert yaml.safe_load(path.read_text())
+
+
+def test_a_document_is_found_by_path_or_name_and_a_folder_of_that_name_is_not_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "painterly").mkdir()
+    assert find_document("painterly", "refine").name == "painterly.yaml"
+    own = write(tmp_path, "seed: 1\n")
+    assert find_document(own) == own
+    with pytest.raises(ConfigError, match=r"kaokore: no such file \(did you mean 'kaokore_cpu_64'\?\)"):
+        find_document("kaokore")

@@ -11,6 +11,7 @@ from PIL import Image
 
 from artgan.cli import main
 from artgan.datasets.collection import read_index
+from artgan.datasets.contact_sheet import write_contact_sheet
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe
 from artgan.errors import StorageError
@@ -134,3 +135,17 @@ def test_what_the_user_put_beside_a_runs_sheets_is_none_of_them_and_stays(tmp_pa
     stay = {"images-000000000002.png", "images-000000001000.png", "images-000000000064.png"}
     mine = {"images-mine.png", "images-000000000008 copy.png", "images-000000000032.jpg"}
     assert {file.name for file in path.parent.iterdir()} == stay | mine
+
+
+def test_a_contact_sheet_shows_the_names_of_its_works(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((2, 8, 8, 3), np.uint8))
+
+    def sheet(*names):
+        rows = [{"row": row, "name": name, "label": None} for row, name in enumerate(names)]
+        write_contact_sheet(tmp_path / "sheet.png", tmp_path / "images.npy", rows)
+        return np.asarray(Image.open(tmp_path / "sheet.png"))
+
+    named = sheet("monet/sea.jpg", "hay.jpg")
+    assert named.shape[0] > named.shape[1] // 2  # a line below the two works
+    assert np.array_equal(named, sheet("other/sea.jpg", "hay.jpg"))
+    assert not np.array_equal(named, sheet("monet/sky.jpg", "hay.jpg"))

@@ -190,3 +190,13 @@ def test_a_drive_without_hard_links_makes_the_same_collection(sources, collectio
     monkeypatch.undo()
     prepare([sources / "waves"], tmp_path / "linked", Recipe(32, 32, **options))
     assert (tmp_path / "copied" / "images.npy").read_bytes() == (tmp_path / "linked" / "images.npy").read_bytes()
+
+
+def test_works_that_are_all_too_small_say_what_would_take_them(tmp_path):
+    for index in range(2):
+        draw_work("waves", 0, index).resize((20, 20)).save(tmp_path / f"{index}.png")
+    out = tmp_path.parent / "out_small"
+    with pytest.raises(
+        DataError, match=r"2 of 2 files rejected.*under 32 px\)\. A smaller --resolution takes them, or a smaller"
+    ):
+        prepare([tmp_path], out, Recipe(64, 64, min_side_px=32))
