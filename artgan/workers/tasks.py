@@ -157,7 +157,8 @@ def _outcomes(crew: Crew, tasks: Sequence[Any], single: Callable[[], Crew]) -> I
                 if lost_in_vain == _MAX_LOST_IN_VAIN:
                     raise ConfigError(
                         "processes are ended from outside before they have done anything, most likely for want of memory: "
-                        "give fewer processes or smaller pictures; the same command goes on with what is done"
+                        "give fewer processes or smaller pictures; the same command goes on with what is done "
+                        '(a script of your own must make its calls under `if __name__ == "__main__":`; each process reads it)'
                     )
                 finished_any |= not isinstance(result, Lost)
                 yield index, result

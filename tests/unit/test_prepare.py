@@ -14,6 +14,14 @@ from artgan.datasets.synthetic import MANNERS, draw_work
 from artgan.errors import DataError
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Return an empty folder for works, in a folder of its own, where their collection can stand beside it."""
+    works = tmp_path / "works"
+    works.mkdir()
+    return works
+
+
 def test_every_file_has_a_line_and_a_fate(sources, collection_folder):
     lines = read_index(collection_folder)
     files = [path for path in sources.rglob("*") if path.is_file()]
@@ -70,10 +78,10 @@ def test_rectangles_are_made_as_asked(sources, tmp_path):
     assert open_collection(tmp_path / "wide").images.shape[1:] == (32, 48, 3)
 
 
-def test_small_files_are_rejected_by_their_short_side(tmp_path):
+def test_small_files_are_rejected_by_their_short_side(folder):
     for size in ((100, 100), (100, 20), (90, 100)):
-        Image.new("RGB", size, (size[0], size[1], 9)).save(tmp_path / f"{size[0]}x{size[1]}.png")
-    summary = prepare([tmp_path], tmp_path.parent / "out_small", Recipe(32, 32, min_side_px=32))
+        Image.new("RGB", size, (size[0], size[1], 9)).save(folder / f"{size[0]}x{size[1]}.png")
+    summary = prepare([folder], folder.parent / "out", Recipe(32, 32, min_side_px=32))
     assert summary.count == 2
     assert list(summary.rejected) == ["too small: the short side is under 32 px"]
 
@@ -87,15 +95,15 @@ def test_files_beside_folders_mean_no_classes(sources, tmp_path):
     assert open_collection(tmp_path / "out").classes == ()
 
 
-def test_too_many_rejects_fail_and_leave_the_reasons(tmp_path):
+def test_too_many_rejects_fail_and_leave_the_reasons(folder):
     for index in range(3):
-        (tmp_path / f"{index}.png").write_bytes(b"junk")
-    draw_work("waves", 0, 0).save(tmp_path / "good.png")
-    out = tmp_path.parent / "out_rejects"
+        (folder / f"{index}.png").write_bytes(b"junk")
+    draw_work("waves", 0, 0).save(folder / "good.png")
+    out = folder.parent / "out"
     with pytest.raises(DataError, match=r"3 of 4 files rejected, more than --max-reject 0.5 .*not a picture"):
-        prepare([tmp_path], out, Recipe(32, 32))
+        prepare([folder], out, Recipe(32, 32))
     assert not out.exists()
-    lines = (tmp_path.parent / "out_rejects.rejected.jsonl").read_text().splitlines()
+    lines = (folder.parent / "out.rejected.jsonl").read_text().splitlines()
     reasons = [json.loads(line)["reason"] for line in lines]
     assert reasons.count(None) == 1
     assert len(reasons) == 4
@@ -151,14 +159,14 @@ def test_a_folder_that_is_no_collection_says_how_to_make_one(tmp_path):
         open_collection(tmp_path / "missing")
 
 
-def test_likeness_is_to_the_work_that_stays(tmp_path):
+def test_likeness_is_to_the_work_that_stays(folder):
     """A fade of 16 steps: each is like the next, the first is not like the last. Several stay, on one side of the hold-out."""
     ends = [np.asarray(draw_work(manner, 0, 0, side_px=64)).astype(float) for manner in ("waves", "circles")]
     for step in range(16):
         pixels = ends[0] + (ends[1] - ends[0]) * step / 15
-        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(tmp_path / f"{step:02d}.png")
-    summary = prepare([tmp_path], tmp_path.parent / "out_fade", Recipe(32, 32, holdout=0.3))
-    lines = read_index(tmp_path.parent / "out_fade")
+        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(folder / f"{step:02d}.png")
+    summary = prepare([folder], folder.parent / "out", Recipe(32, 32, holdout=0.3))
+    lines = read_index(folder.parent / "out")
     assert summary.count >= 3
     assert {"00.png", "15.png"} <= {line["name"] for line in lines if line["status"] == "kept"}
     groups = {}
@@ -166,18 +174,18 @@ def test_likeness_is_to_the_work_that_stays(tmp_path):
         if line["status"] == "kept" and "group" in line:
             groups.setdefault(line["group"], set()).add(line["split"])
     assert all(len(splits) == 1 for splits in groups.values())
-    prints = {line["name"]: fingerprint(np.asarray(Image.open(tmp_path / line["name"]))) for line in lines}
+    prints = {line["name"]: fingerprint(np.asarray(Image.open(folder / line["name"]))) for line in lines}
     for line in lines:
         if line["status"] == "duplicate":
             stays = line["reason"].rpartition(" ")[2]
             assert list(alike_pairs([prints[line["name"]], prints[stays]])), f"{line['name']} is not like {stays} itself"
 
 
-def test_many_equal_files_are_one_work(drawn_files, tmp_path):
+def test_many_equal_files_are_one_work(drawn_files, folder):
     for index in range(6):
-        (tmp_path / f"{index}.png").write_bytes(drawn_files["waves/0.png"])
-    (tmp_path / "other.png").write_bytes(drawn_files["circles/0.png"])
-    assert prepare([tmp_path], tmp_path.parent / "out_equal", Recipe(32, 32)).count == 2
+        (folder / f"{index}.png").write_bytes(drawn_files["waves/0.png"])
+    (folder / "other.png").write_bytes(drawn_files["circles/0.png"])
+    assert prepare([folder], folder.parent / "out", Recipe(32, 32)).count == 2
 
 
 def test_a_drive_without_hard_links_makes_the_same_collection(sources, collection_folder, tmp_path, monkeypatch):
@@ -192,11 +200,11 @@ def test_a_drive_without_hard_links_makes_the_same_collection(sources, collectio
     assert (tmp_path / "copied" / "images.npy").read_bytes() == (tmp_path / "linked" / "images.npy").read_bytes()
 
 
-def test_works_that_are_all_too_small_say_what_would_take_them(tmp_path):
+def test_works_that_are_all_too_small_say_what_would_take_them(folder):
     for index in range(2):
-        draw_work("waves", 0, index).resize((20, 20)).save(tmp_path / f"{index}.png")
-    out = tmp_path.parent / "out_small"
+        draw_work("waves", 0, index).resize((20, 20)).save(folder / f"{index}.png")
+    out = folder.parent / "out"
     with pytest.raises(
         DataError, match=r"2 of 2 files rejected.*under 32 px\)\. A smaller --resolution takes them, or a smaller"
     ):
-        prepare([tmp_path], out, Recipe(64, 64, min_side_px=32))
+        prepare([folder], out, Recipe(64, 64, min_side_px=32))
