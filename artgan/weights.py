@@ -51,7 +51,7 @@ class Weights:
 WEIGHTS = {
     "drawn": Weights(
         url=None,
-        sha256="d17654d30937107864d92a0994b3a68233ca4e16d99ae5d5f6af8d1a3e5e7fca",
+        sha256="69dfea61762c0a8f33fbde1fed64f5039154eab5b10f707524975fb6a5d0246e",
         megabytes=2.3,
         keep=(),
         license="Apache-2.0; trained by artgan on pictures drawn by code, and on nothing else",

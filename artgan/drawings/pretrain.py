@@ -42,7 +42,7 @@ class Recipe:
         groups: such batches in a step, each with batch statistics of its own.
     """
 
-    steps: int = 6000
+    steps: int = 4500
     drawings: int = 24576
     batch: int = 128
     groups: int = 1

@@ -21,9 +21,9 @@ def test_the_demo_needs_no_weights_and_no_network_and_says_how_to_go_on(tmp_path
     said: list[str] = []
     page = demo.run_demo(tmp_path, 0.001, say=said.append, on_progress=silent)
     text = "\n".join(said)
-    assert "8 thousand images are trained, in 0.001 minutes at most" in text
+    assert "7 thousand images are trained, in 0.001 minutes at most" in text
     assert "the discriminator looks through drawn" in text
-    assert "0.001 minutes ended before 8 thousand images were trained" in text
+    assert "0.001 minutes ended before 7 thousand images were trained" in text
     assert f"artgan train --collection {tmp_path / 'collection'} --run {tmp_path / 'run'}" in text
-    assert "of 8 thousand images in" in page.read_text(encoding="utf-8")
+    assert "of 7 thousand images in" in page.read_text(encoding="utf-8")
     assert len(list((tmp_path / "refined").glob("seed-*.png"))) == 1

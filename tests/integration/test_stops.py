@@ -24,11 +24,8 @@ from tests.integration.test_resume import TINY, assert_same, run, tiny
 def test_sigkill_at_random_moments_never_loses_the_run(kills, collection_folder, tmp_path):
     """Kill the command line's trainer again and again; the same command always goes on, and ends where a calm run ends."""
     options = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | {"training.checkpoint_every_kimg": 0.024}).items()]
-    options += [
-        f"--set=training.total_kimg={0.24 + 0.12 * kills}",
-        f"--set=training.evaluate_every_kimg={0.24 + 0.12 * kills}",
-        "--set=training.sample_every_kimg=0.24",
-    ]
+    total = 0.096 + 0.096 * kills
+    options += [f"--set=training.{name}_kimg={total}" for name in ("total", "evaluate_every", "sample_every")]
 
     def command(folder):
         verb = ["train", "--collection", str(collection_folder), "--run", str(folder), "--quiet"]
