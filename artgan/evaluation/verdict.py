@@ -58,7 +58,8 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
             "collapsing",
             f"Collapsing: after {seen} the samples are {diversity:.0%} as varied as the collection.",
             Advice(
-                "Start again in another --run, with a larger training.batch_size or half the training.generator_lr.",
+                "Start again in another --run, with --set objective.name=relativistic --set objective.penalty_every=4 "
+                "(gradient penalties mended it in our demo) or a larger training.batch_size.",
                 "Stop it: on these works the usual settings collapse. Prepare more or more alike works, under Start.",
             ),
         )

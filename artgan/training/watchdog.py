@@ -96,7 +96,7 @@ def warnings(relative: float, overfit: float | None, history: Sequence[tuple[int
     if relative < _COLLAPSED and (not history or history[-1][0] >= LEARNED_IMAGES):
         found["collapse"] = (
             f"samples are {relative:.0%} as varied as the collection: the generator is collapsing. If it does not recover, "
-            f"start again with a projected discriminator, a larger batch, or a smaller generator_lr"
+            f"start again with gradient penalties (objective.name=relativistic, objective.penalty_every=4) or a larger batch"
         )
     if overfit is not None and overfit > _OVERFITTED:
         found["overfitting"] = (
