@@ -235,7 +235,10 @@ def test_replication_continues_the_picture_at_its_border():
 @pytest.mark.parametrize("name", ["drawn", pytest.param("squeezenet1_1", marks=needs_weights("squeezenet1_1"))])
 @pytest.mark.parametrize("size", [(64, 72), (65, 95)])
 def test_a_surrounded_network_gives_the_features_of_the_picture_alone(name, size):
-    """As many as it gives of the plain picture; of one that is flat they are flat but for what comes from far beyond it."""
+    """As many as it gives of the plain picture; of one that is flat they are flat but for what comes from far beyond it.
+
+    Over all channels together: the loudest one of a layer says how its weights are, not how far its border reaches.
+    """
     row = BACKBONES.row(name)
     layers = [*row.style_layers, *row.content_layers]
     plain, surrounded = pad_by_replication(load_backbone(name, layers)), without_frame(load_backbone(name, layers))
@@ -243,7 +246,7 @@ def test_a_surrounded_network_gives_the_features_of_the_picture_alone(name, size
     for layer, features in surrounded(flat).items():
         framed = plain(flat)[layer]
         assert features.shape == framed.shape
-        assert features.std((2, 3)).max() < 0.6 * framed.std((2, 3)).max() + 1e-5
+        assert features.std((2, 3)).mean() < 0.6 * framed.std((2, 3)).mean() + 1e-5
 
 
 def test_mirrors_are_those_of_torch_and_have_its_gradient():
