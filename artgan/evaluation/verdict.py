@@ -19,6 +19,7 @@ SETTLED_SHARE = 0.1
 COPYING_C_T = -3.0
 COLLAPSED_DIVERSITY = 0.4  # of the collection's
 KID = label("kid").replace("kid", "KID")  # in a sentence, with its unit
+HELD_SLOPES = ("objective.name=relativistic", "objective.penalty_every=4")  # mended the demo's collapse (docs/decisions.md)
 _MUCH = 0.5  # of what real art covers
 _GO_ON = Advice("Run the same command again to go on.", "Press Train on, under Start, to go on.")
 _WAIT = Advice("It is training: wait for the next sheet.", "It is training: the next sheet comes by itself.")
@@ -58,8 +59,8 @@ def standing_of_run(judged: Sequence[Mapping[str, Any]], images_seen: int, diver
             "collapsing",
             f"Collapsing: after {seen} the samples are {diversity:.0%} as varied as the collection.",
             Advice(
-                "Start again in another --run, with --set objective.name=relativistic --set objective.penalty_every=4 "
-                "(gradient penalties mended it in our demo) or a larger training.batch_size.",
+                f"Start again in another --run, with {' '.join(f'--set {value}' for value in HELD_SLOPES)} (gradient "
+                "penalties mended it in our demo) or a larger training.batch_size.",
                 "Stop it: on these works the usual settings collapse. Prepare more or more alike works, under Start.",
             ),
         )

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from artgan.datasets.collection import Collection
-from artgan.evaluation.verdict import LEARNED_IMAGES
+from artgan.evaluation.verdict import HELD_SLOPES, LEARNED_IMAGES
 from artgan.images import to_float
 
 _THUMB_PX = 8
@@ -96,7 +96,7 @@ def warnings(relative: float, overfit: float | None, history: Sequence[tuple[int
     if relative < _COLLAPSED and (not history or history[-1][0] >= LEARNED_IMAGES):
         found["collapse"] = (
             f"samples are {relative:.0%} as varied as the collection: the generator is collapsing. If it does not recover, "
-            f"start again with gradient penalties (objective.name=relativistic, objective.penalty_every=4) or a larger batch"
+            f"start again with gradient penalties ({', '.join(HELD_SLOPES)}) or a larger batch"
         )
     if overfit is not None and overfit > _OVERFITTED:
         found["overfitting"] = (

@@ -237,7 +237,8 @@ def test_replication_continues_the_picture_at_its_border():
 def test_a_surrounded_network_gives_the_features_of_the_picture_alone(name, size):
     """As many as it gives of the plain picture; of one that is flat they are flat but for what comes from far beyond it.
 
-    Over all channels together: the loudest one of a layer says how its weights are, not how far its border reaches.
+    Over a layer's channels together. Its loudest one alone may keep most of its border where it sees farther than the margin
+    (drawn's relu4_1: 0.77 of what replication leaves).
     """
     row = BACKBONES.row(name)
     layers = [*row.style_layers, *row.content_layers]
@@ -247,6 +248,7 @@ def test_a_surrounded_network_gives_the_features_of_the_picture_alone(name, size
         framed = plain(flat)[layer]
         assert features.shape == framed.shape
         assert features.std((2, 3)).mean() < 0.6 * framed.std((2, 3)).mean() + 1e-5
+        assert features.std((2, 3)).max() < 0.8 * framed.std((2, 3)).max() + 1e-5
 
 
 def test_mirrors_are_those_of_torch_and_have_its_gradient():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from artgan.evaluation.verdict import standing_of_line, standing_of_run, while_training
+from artgan.config import load_config
+from artgan.evaluation.verdict import HELD_SLOPES, standing_of_line, standing_of_run, while_training
 
 # KaoKore at 64 px, docs/results.md: KID x 1000 after 3.6, 10.7, 18.8 and 30 minutes of training.
 KAOKORE = [1.27, 0.70, 0.62, 0.44]
@@ -99,3 +100,9 @@ def test_a_run_that_trains_is_not_to_be_started_again():
     assert "Train on" not in running.advice.pressed
     collapsed = standing_of_run([], 10_000, 0.1)
     assert while_training(collapsed) == collapsed
+
+
+def test_what_a_collapse_is_advised_is_a_configuration():
+    objective = load_config(None, HELD_SLOPES).objective
+    assert (objective.name, objective.penalty_every) == ("relativistic", 4)
+    assert all(f"--set {value}" in str(standing_of_run([], 10_000, 0.1)) for value in HELD_SLOPES)
