@@ -6,6 +6,9 @@ originals, whose hold-out is judged, or works that it was not fitted to; opencv 
 
     ./scripts/benchmark enlarge ENLARGER COLLECTION --sources FOLDER [--sheet SHEET.png]
     ./scripts/benchmark enlarge ENLARGER FOLDER|PICTURE... [--textures 0,0.5,1] [--side PX] [--features inception-768]
+
+`--samples FOLDER` enlarges a model's samples instead. They have no work to be near to, so that patches alone are compared, with
+those of the works, which should have the samples' size after enlarging.
 """
 
 import argparse
@@ -46,8 +49,21 @@ def works_of(options, factor):
         values = make_recipe().enlarger
         works = gather_works(options.works, options.sources, factor, values, 0, print, lambda _: None).held_out
     else:
-        works = [decode_file(path).pixels for path in find_pictures(options.works)]
+        works = pictures_of(options.works)
     return [middle(work, options.side) for work in works]
+
+
+def pictures_of(paths):
+    return [decode_file(path).pixels for path in find_pictures(paths)]
+
+
+def nearness(made, works):
+    """Return how near enlargements are to their works."""
+    pairs = list(zip(works, made, strict=True))
+    return {
+        "psnr_db": round(float(np.mean([peak_signal_noise_ratio(a, b) for a, b in pairs])), 3),
+        "ssim": round(float(np.mean([structural_similarity(a, b, channel_axis=2) for a, b in pairs])), 4),
+    }
 
 
 def middle(work, side):
@@ -84,12 +100,12 @@ def features_of(pictures, options):
 
 
 def sheet_of(works, small, made, path):
-    """Write a sheet at 100 %: a row for each work, with the small picture in large pixels, every way, and the work."""
+    """Write a sheet at 100 %: a row for each small picture, in large pixels, by every way, and with its work if it has one."""
     rows = []
-    for place in np.linspace(0, len(works) - 1, min(SHEET_WORKS, len(works))).round().astype(int):
-        factor = works[place].shape[0] // small[place].shape[0]
-        blocks = small[place].repeat(factor, 0).repeat(factor, 1)
-        tiles = [blocks, *(pictures[place] for pictures in made.values()), works[place]]
+    for place in np.linspace(0, len(small) - 1, min(SHEET_WORKS, len(small))).round().astype(int):
+        ways = [pictures[place] for pictures in made.values()]
+        factor = ways[0].shape[0] // small[place].shape[0]
+        tiles = [small[place].repeat(factor, 0).repeat(factor, 1), *ways, *works[place : place + 1]]
         rows.append(np.concatenate([middle(tile, SHEET_PX) for tile in tiles], 1))
     width = min(row.shape[1] for row in rows)
     save_png(path, np.concatenate([row[:, :width] for row in rows]), {"kind": "sheet"}, "")
@@ -100,6 +116,7 @@ def main():
     parser.add_argument("enlarger", type=Path)
     parser.add_argument("works", type=Path, nargs="+")
     parser.add_argument("--sources", type=Path, nargs="*", default=[])
+    parser.add_argument("--samples", type=Path, nargs="*", default=[])
     parser.add_argument("--textures", default="0,0.5,1")
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--features", default="inception-768", choices=list(FEATURE_SPACES))
@@ -108,22 +125,21 @@ def main():
     options = parser.parse_args()
     factor = read_enlarger(options.enlarger).factor
     works = works_of(options, factor)
-    small = [reduced(work, factor) for work in works]
+    small = pictures_of(options.samples) if options.samples else [reduced(work, factor) for work in works]
     real = features_of(works, options)
     made = {}
     for name, enlarge in ways_of(options, factor).items():
         made[name] = [enlarge(picture) for picture in small]
         found = features_of(made[name], options)
-        pairs = list(zip(made[name], works, strict=True))
-        line = {"way": name, "works": len(works), "patches": len(real), "features": options.features} | {
-            "psnr_db": round(float(np.mean([peak_signal_noise_ratio(b, a) for a, b in pairs])), 3),
-            "ssim": round(float(np.mean([structural_similarity(b, a, channel_axis=2) for a, b in pairs])), 4),
+        line = {"way": name, "pictures": len(small), "patches": len(real), "features": options.features}
+        line |= {} if options.samples else nearness(made[name], works)
+        line |= {
             "patch_fd": round(frechet_distance(fit_gaussian(found), fit_gaussian(real)), 4),
             "patch_kid": round(kernel_distance(found, real).value, 6),
         }
         print(json.dumps(line), flush=True)
     if options.sheet is not None:
-        sheet_of(works, small, made, options.sheet)
+        sheet_of([] if options.samples else works, small, made, options.sheet)
 
 
 if __name__ == "__main__":
