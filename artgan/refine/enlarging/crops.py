@@ -37,11 +37,6 @@ class Crops:
     values: EnlargerFit
     seed: int
 
-    @property
-    def shift_px(self) -> int:
-        """By how much the discriminator's view of a crop may move."""
-        return 2 * self.factor
-
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return a step's small and large crops, and small ones of samples: uint8 `[B, h, w, 3]`, the last perhaps empty."""
         size = self.values.batch_size

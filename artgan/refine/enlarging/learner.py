@@ -29,7 +29,7 @@ from artgan.models.projected import Discriminator
 from artgan.objectives.hinge import Hinge
 from artgan.progress import Listener, Progress
 from artgan.refine.enlarging.crops import Crops
-from artgan.refine.enlarging.measure import Score, Trial
+from artgan.refine.enlarging.measure import ZOOM, Score, Trial
 from artgan.refine.enlarging.network import NOISE_CHANNELS, EnlargingNetwork, lanczos, still_noise
 from artgan.refine.fit_state import STATE_FILE, HeldFit, save_fit, seed_weights
 from artgan.refine.steps.enlarge import EnlargerFit
@@ -109,7 +109,7 @@ class EnlargerFitting:
             if len(unpaired):
                 again = F.avg_pool2d(made[len(small) :], self.network.factor)
                 losses["pixel"] = losses["pixel"] + F.l1_loss(again, unpaired)
-            losses |= self._seen(self._shifted(made), self._shifted(large))
+            losses |= self._seen(self._window(made), self._window(large))
             loss = (
                 values.pixel_weight * losses["pixel"]
                 + values.feature_weight * losses["feature"]
@@ -126,13 +126,12 @@ class EnlargerFitting:
         values = seeding.normal(self.seed, f"{_FITS}noise", self.reached.step * count, count, NOISE_CHANNELS * height * width)
         return send(torch.from_numpy(values).view(count, NOISE_CHANNELS, height, width), self.device)
 
-    def _shifted(self, images: Tensor) -> Tensor:
-        """Return images but for a few rows and columns, others in each step: strides of the backbone would print a grid."""
-        most = self.crops.shift_px
-        draws = seeding.uniform(self.seed, f"{_FITS}shift", self.reached.step, 1, 2)[0]
-        down, across = (int(draw * (most + 1)) for draw in draws)
-        height, width = (side - most for side in images.shape[-2:])
-        return images[:, :, down : down + height, across : across + width]
+    def _window(self, images: Tensor) -> Tensor:
+        """Return a window of images, elsewhere in each step: strides of the backbone would print a grid at a fixed place."""
+        side = self.crops.crop_px // ZOOM
+        draws = seeding.uniform(self.seed, f"{_FITS}window", self.reached.step, 1, 2)[0]
+        down, across = (int(draw * (length - side + 1)) for draw, length in zip(draws, images.shape[-2:], strict=True))
+        return images[:, :, down : down + side, across : across + side]
 
     def _seen(self, made: Tensor, large: Tensor) -> dict[str, Tensor]:
         """Update the discriminator, and return what it says of what was made."""
@@ -292,9 +291,10 @@ def _discriminator(crops: Crops, values: EnlargerFit, seed: int) -> Discriminato
     backbone = load_backbone(values.backbone, Discriminator.taps(values.backbone))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.stream_key(seed, f"{_FITS}discriminator") % 2**63)
-        input_px = max(crops.crop_px - crops.shift_px, min(_LEAST_INPUT_PX, BACKBONES.row(values.backbone).least_px))
+        input_px = max(crops.crop_px, min(_LEAST_INPUT_PX, BACKBONES.row(values.backbone).least_px))
         network = Discriminator(backbone=backbone, input_px=input_px, width=_HEAD_WIDTH, num_classes=0)
-    network.calibrate(to_float(crops.large(_CALIBRATION_CROPS)))
+    side = crops.crop_px // ZOOM
+    network.calibrate(to_float(crops.large(_CALIBRATION_CROPS))[:, :, -side:, -side:])
     return network.eval()
 
 
