@@ -3,8 +3,8 @@
 Two passes. The first gives each picture its style and keeps the result, named by a hash of all that it depends on, in
 `OUT/.unfinished`. The second knows the whole series: it fits the color map to all pictures and writes the files. A run that
 was stopped begins again with what is there; a picture's bytes depend on the picture, the look and (for color) the series,
-not on order, processes or stops. They may depend on the threads that a process has: SqueezeNet's do (its 1x1 convolutions),
-VGG's do not.
+not on order, processes or stops. They may depend on the threads that a process has, by the library's products alone:
+SqueezeNet's 1x1 convolutions do, and on some processors (an Intel Xeon) those of any network and Gram matrices.
 """
 
 import hashlib
