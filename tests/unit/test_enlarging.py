@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+from artgan.backbones.backbone import load_backbone
 from artgan.cli import main
 from artgan.datasets.prepare import prepare
 from artgan.datasets.recipe import Recipe as Framing
@@ -20,9 +21,11 @@ from artgan.images import to_float
 from artgan.metadata import read_metadata
 from artgan.refine.enlarging.apply import Enlarge, classical, load_enlarge
 from artgan.refine.enlarging.classical import WAYS
+from artgan.refine.enlarging.crops import Crops
 from artgan.refine.enlarging.fitting import FitRequest, _best_texture, _scores, fit_enlarger
 from artgan.refine.enlarging.folder import ABOUT_FILE, WEIGHTS_FILE, read_enlarger
-from artgan.refine.enlarging.measure import Score, patches_of, psnr_db
+from artgan.refine.enlarging.learner import EnlargerFitting
+from artgan.refine.enlarging.measure import Score, Trial, patches_of, psnr_db
 from artgan.refine.enlarging.network import EnlargingNetwork, lanczos
 from artgan.refine.files import refine_files
 from artgan.refine.fit_state import seed_weights
@@ -141,6 +144,25 @@ def test_decibels_are_those_of_scikit_image_and_patches_lie_side_by_side():
     assert cut.shape == (12, 1, 2, 2)
     assert torch.equal(cut[1], numbers[0, :, :2, 2:4])
     assert torch.equal(cut[6], numbers[1, :, :2, :2])
+
+
+def test_networks_see_enlargements_at_twice_their_size_and_windows_move():
+    values = FITS.enlarger.model_copy(update={"crop_px": 64})
+    works, sides = [work(index, 96) for index in range(3)], []
+    fitting = EnlargerFitting(Crops(works, [], 2, 64, 64, values, 0), 2, values, 0, CPU)
+    images = torch.arange(64 * 64.0).view(1, 1, 64, 64)
+    windows = []
+    for fitting.reached.step in range(8):
+        windows.append(fitting._window(images))
+        assert torch.equal(windows[-1], fitting._window(images))  # of what was made and of the work alike
+        assert windows[-1].shape[-2:] == (32, 32)
+    assert len({window.min().item() for window in windows}) > 4
+    fitting.discriminator.backbone.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
+    fitting.step()
+    judge = load_backbone("drawn", ("relu2_1",))
+    judge.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
+    Trial(works, 2, 64, 32, judge, CPU)
+    assert set(sides) == {64}
 
 
 def test_a_fit_goes_on_exactly_and_keeps_both_ends(works, enlarger, tmp_path, trained_model):

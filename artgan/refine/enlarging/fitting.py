@@ -20,7 +20,7 @@ from artgan.progress import Listener, Progress, silent
 from artgan.refine.enlarging.crops import Crops
 from artgan.refine.enlarging.folder import save_enlarger, verdict
 from artgan.refine.enlarging.learner import EnlargerFitting, fit_steps, judge_of, trial_of, with_still_noise
-from artgan.refine.enlarging.measure import Score, Trial
+from artgan.refine.enlarging.measure import ZOOM, Score, Trial
 from artgan.refine.enlarging.network import EnlargingNetwork
 from artgan.refine.enlarging.works import Works, gather_works
 from artgan.refine.fit_state import STATE_FILE
@@ -203,5 +203,6 @@ def _identity(request: FitRequest, works: Works, fitting: EnlargerFitting) -> st
         "works": works.identities,
         "samples": request.samples_sha256,
         "backbone": fitting.discriminator.weights_sha256,
+        "zoom": ZOOM,  # patch distances at another one do not compare
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

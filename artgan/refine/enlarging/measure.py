@@ -15,9 +15,9 @@ from artgan.metrics.frechet import fit_gaussian, frechet_distance
 from artgan.refine.enlarging.degrade import reduced
 
 Enlarge = Callable[[Tensor], Tensor]
-_PATCHES_AT_ONCE = 16
 ZOOM = 2
 """Small networks see enlargements at so many times their size: their first stride passes over the grain of paint."""
+_PATCHES_AT_ONCE = 16
 _LEAST_DEVIATION = 1e-3  # of the mean one: features that say less are left out
 
 
