@@ -110,6 +110,7 @@ def _config() -> RunConfig:
         {
             "model.discriminator": "projected",
             "model.backbone": _BACKBONE,
+            "model.backbone_input_px": _SIDE_PX,  # larger would see more, for fewer images in the same minutes
             "model.width": _WIDTH,
             # Against small networks in small batches a discriminator wins at once, unless its slopes are held (decisions.md).
             "objective.name": "relativistic",

@@ -23,7 +23,6 @@ class BackboneRow(Row):
         content_weight: where a look leaves it open. The content layers of some networks say less about form than VGG's: at
             VGG's weight faces dissolve.
         projection_layers: whose distance a projection makes small.
-        least_px: side that the projected discriminator enlarges smaller pictures to.
         rate: how fast its weights change within that discriminator, as a share of the learning rate.
     """
 
@@ -32,7 +31,6 @@ class BackboneRow(Row):
     content_layers: tuple[str, ...] = ()
     content_weight: float = 0.01
     projection_layers: tuple[str, ...] = ()
-    least_px: int = 128
     rate: float = 0.0
 
 
@@ -47,7 +45,6 @@ BACKBONES = Table(
             content_layers=("relu4_2",),
             content_weight=0.06,
             projection_layers=("relu1_1", "relu2_1", "relu3_2", "relu4_2"),
-            least_px=64,
             rate=0.1,
         ),
         "inception_fid_2015": BackboneRow("artgan.backbones.inception:build", taps=("64", "192", "768", "2048")),

@@ -49,7 +49,7 @@ class ModelConfig(Section):
     backbone: str | None = None
     """Feature network of the `projected` discriminator; by default `squeezenet1_1` where it is on this machine, or `drawn`."""
     backbone_input_px: PositiveInt | None = None
-    """Shorter side at which the backbone sees pictures; by default theirs, and at least 128 (64 for `drawn`)."""
+    """Shorter side at which the backbone sees pictures; by default theirs, and at least 128."""
     backbone_rate: Share | None = None
     """How fast the backbone's own weights change, as a share of the discriminator's learning rate; 0 keeps them as they came.
     By default 0.1 for `drawn` and 0 for all others."""

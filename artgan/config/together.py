@@ -14,6 +14,7 @@ from artgan.schema.reader import Section
 FORMER_DEFAULTS: dict[str, Any] = {
     "augment.policies": ("color", "translation", "cutout"),
     "model.backbone": "squeezenet1_1",
+    "model.backbone_input_px": None,  # no file lacks it; for `drawn` it was 64
     "model.backbone_rate": 0.0,
     "model.padding": "zeros",
     "objective.terms": {},

@@ -12,6 +12,9 @@ from artgan.schema.reader import read
 from artgan.schema.strict_yaml import Document
 
 _GAMMA = 0.0002
+# Shorter side that the projected discriminator enlarges smaller pictures to. As in the paper they are only ever enlarged: it
+# would not see, and so not punish, what reducing takes away.
+_LEAST_INPUT_PX = 128
 
 
 def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
@@ -28,8 +31,7 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> Resolved
     gamma = default_gamma(height_px, width_px, training.batch_size) if needed else 0.0
     r1_gamma = gamma if objective.r1_gamma is None else objective.r1_gamma
     backbone = (model.backbone or weights.first_found(LIGHT_BACKBONES)) if discriminator.backbone else None
-    # As in the paper, only ever enlarged: the discriminator would not see, and so not punish, what reducing takes away.
-    input_px = max(BACKBONES.row(backbone).least_px, min(height_px, width_px)) if backbone else None
+    input_px = max(_LEAST_INPUT_PX, min(height_px, width_px)) if backbone else None
     policies = discriminator.policies if "policies" in AUGMENTATIONS.row(config.augment.name).options else None
     defaults: dict[str, tuple[Any, Any]] = {
         "augment.policies": (config.augment.policies, policies),

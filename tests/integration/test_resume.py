@@ -349,6 +349,13 @@ def test_a_run_keeps_its_backbone_when_others_come_to_the_machine(collection, tm
         open_session(tiny(model__backbone="squeezenet1_1"), collection, tmp_path / "run")
 
 
+def test_a_run_keeps_the_input_that_was_its_backbones_default(collection, tmp_path):
+    former, open_ = (tiny(model__backbone="drawn", model__backbone_input_px=side) for side in (64, None))
+    run(former, collection, tmp_path / "run", stop_requested=stop_after(1))
+    assert open_session(open_, collection, tmp_path / "run").config.model.backbone_input_px == 64
+    assert open_session(open_, collection, tmp_path / "another").config.model.backbone_input_px == 128
+
+
 def test_what_former_versions_wrote_for_every_discriminator_is_no_error(collection, tmp_path):
     """They named squeezenet1_1 beside discriminators that have no backbone, too."""
     former = with_values(tiny(model__discriminator="fastgan"), {"model.backbone": "squeezenet1_1"})

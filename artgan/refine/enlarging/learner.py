@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artgan import seeding
-from artgan.backbones import BACKBONES
 from artgan.backbones.backbone import load_backbone
 from artgan.devices import autocast, choose_precision, place, send
 from artgan.errors import ConfigError
@@ -291,7 +290,7 @@ def _discriminator(crops: Crops, values: EnlargerFit, seed: int) -> Discriminato
     backbone = load_backbone(values.backbone, Discriminator.taps(values.backbone))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.stream_key(seed, f"{_FITS}discriminator") % 2**63)
-        input_px = max(crops.crop_px, min(_LEAST_INPUT_PX, BACKBONES.row(values.backbone).least_px))
+        input_px = max(crops.crop_px, _LEAST_INPUT_PX)
         network = Discriminator(backbone=backbone, input_px=input_px, width=_HEAD_WIDTH, num_classes=0)
     side = crops.crop_px // ZOOM
     network.calibrate(to_float(crops.large(_CALIBRATION_CROPS))[:, :, -side:, -side:])
