@@ -78,7 +78,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
         )
         collection = open_collection(out / "collection")
     config = _config()
-    with timed("train"):
+    with timed("train"), _one_thread():
         say(f"{_TRAINED_KIMG:g} thousand images are trained, in {minutes:g} minutes at most")
         outcome = train_run(Order(collection, out / "run", config, minutes=minutes), say=say, on_progress=on_progress)
     if outcome is not Outcome.FINISHED:
@@ -101,6 +101,19 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
     context = _page(out, collection, summary, num_files, config, line, timings, device)
     page.write_text(render("demo.html.j2", context), encoding="utf-8")
     return page
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: such small networks gain nothing by two, and beside other busy programs threads that wait for
+    each other took six times as long (docs/decisions.md).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _config() -> RunConfig:
