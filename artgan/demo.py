@@ -105,9 +105,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread: such small networks gain nothing by two, and beside other busy programs threads that wait for
-    each other took six times as long (docs/decisions.md).
-    """
+    """Compute on one thread: so small networks gain nothing by two, which wait for each other beside busy programs."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
