@@ -50,6 +50,18 @@ _BACKBONE = "drawn"
 _WIDTH, _BATCH, _TRAINED_KIMG = 8, 8, 7.0
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: so small networks gain nothing by two, which wait for each other beside busy programs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> Path:
     """Run the demo and return its HTML page.
 
@@ -78,7 +90,7 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
         )
         collection = open_collection(out / "collection")
     config = _config()
-    with timed("train"), _one_thread():
+    with timed("train"):
         say(f"{_TRAINED_KIMG:g} thousand images are trained, in {minutes:g} minutes at most")
         outcome = train_run(Order(collection, out / "run", config, minutes=minutes), say=say, on_progress=on_progress)
     if outcome is not Outcome.FINISHED:
@@ -101,17 +113,6 @@ def run_demo(out: Path, minutes: float, *, say: Say, on_progress: Listener) -> P
     context = _page(out, collection, summary, num_files, config, line, timings, device)
     page.write_text(render("demo.html.j2", context), encoding="utf-8")
     return page
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread: so small networks gain nothing by two, which wait for each other beside busy programs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _config() -> RunConfig:
