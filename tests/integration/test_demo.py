@@ -2,6 +2,8 @@
 
 import socket
 
+import torch
+
 from artgan import demo
 from artgan.progress import silent
 
@@ -19,10 +21,13 @@ def test_the_demo_needs_no_weights_and_no_network_and_says_how_to_go_on(tmp_path
 
     monkeypatch.setattr(socket.socket, "connect", at_home)
     said: list[str] = []
+    before = torch.get_num_threads()
     page = demo.run_demo(tmp_path, 0.001, say=said.append, on_progress=silent)
     text = "\n".join(said)
     assert "7 thousand images are trained, in 0.001 minutes at most" in text
     assert "the discriminator looks through drawn" in text
+    assert "CPU, 1 threads" in text
+    assert torch.get_num_threads() == before
     assert "0.001 minutes ended before 7 thousand images were trained" in text
     assert f"artgan train --collection {tmp_path / 'collection'} --run {tmp_path / 'run'}" in text
     assert "of 7 thousand images in" in page.read_text(encoding="utf-8")
