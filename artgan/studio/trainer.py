@@ -169,6 +169,8 @@ def _train(run: Path) -> int:
         order = read_order(run)
         if order is None:
             raise DataError(f"{run / ORDER_FILE} is missing or damaged")
+        # A studio that a script began in the background ignores SIGINT, which is a terminal's, and so would this process.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_watch_for_stop, args=(run / _STOP,), daemon=True).start()
         print(f"--- {order.minutes:g} minutes, {time.strftime('%Y-%m-%d %H:%M')}", flush=True)
         overrides = ["augment.horizontal_flip=true"] if order.mirror else []

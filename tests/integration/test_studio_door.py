@@ -110,8 +110,7 @@ def watch_and_explore(page, saved_as: Path) -> None:
     saved.value.save_as(saved_as)
 
 
-def test_from_an_empty_folder_to_a_saved_picture(paintings, tmp_path, no_weights, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the training's: beside other tests two threads wait for each other for minutes
+def test_from_an_empty_folder_to_a_saved_picture(paintings, tmp_path, no_weights):
     root = tmp_path / "work"
     first, second = Door(open_workspace(root)), Door(open_workspace(root))
     with playwright.sync_playwright() as started:

@@ -1,6 +1,7 @@
 """The front door among strangers: names, limits, paths, and files in the workspace that nobody of ours wrote."""
 
 import json
+import signal
 import socket
 import time
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import httpx
 import pytest
 import torch
 
+from artgan.config import dump_config
 from artgan.datasets.collection import open_collection
 from artgan.datasets.synthetic import draw_work
 from artgan.errors import CheckpointError, ConfigError, DataError
@@ -19,6 +21,7 @@ from artgan.studio.door import Door
 from artgan.studio.session import Session
 from artgan.studio.workspace import default_workspace, open_workspace
 from tests.integration.studio_server import address, bomb, finished, request, status, studio
+from tests.integration.test_resume import tiny
 
 pytest.importorskip("starlette")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -228,6 +231,30 @@ def test_a_run_folder_of_strangers_is_shown_and_believed_nothing(door, name, con
     assert shown["busy"] is False
     with pytest.raises((DataError, ConfigError)):
         door.train({"run": 0, "minutes": 5})
+
+
+def test_a_training_of_a_studio_in_the_background_of_a_script_can_be_stopped(door, collection_folder):
+    """Such a studio ignores SIGINT, and what it starts inherits that."""
+    door.workspace.collections.mkdir(parents=True)
+    (door.workspace.collections / "drawn").symlink_to(collection_folder)
+    run = door.workspace.runs / "first"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(dump_config(tiny(training__total_kimg=1000.0)))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        child = trainer.start(run, trainer.TrainingOrder("drawn", 5.0))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        deadline = time.monotonic() + 120
+        while door.describe()["runs"][0]["state"] != "training" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        door.stop(0)
+        assert child.wait(60) == 0
+    finally:
+        child.kill()
+    assert door.describe()["runs"][0]["state"] == "stopped"
+    assert any(line.startswith("stopped at") for line in door.describe()["runs"][0]["log"])
 
 
 def test_a_training_that_cannot_begin_says_why_where_the_studio_finds_it(door, tmp_path):
