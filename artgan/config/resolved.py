@@ -19,7 +19,7 @@ from artgan.config.sections import (
 
 
 class ResolvedModel(ModelConfig):
-    """The networks; a backbone and its input stay None where the discriminator has none."""
+    """The networks; a backbone, its input and its time stay None where the discriminator has none."""
 
     padding: Padding
     style_mixing: Share

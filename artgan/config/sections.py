@@ -53,6 +53,8 @@ class ModelConfig(Section):
     backbone_rate: Share | None = None
     """How fast the backbone's own weights change, as a share of the discriminator's learning rate; 0 keeps them as they came.
     By default 0.1 for `drawn` and 0 for all others."""
+    backbone_kimg: NotNegative | None = None
+    """Thousand images of a run for which those weights change; after that they stay as they are then. By default 10."""
 
     @field_validator("generator")
     @classmethod

@@ -15,6 +15,7 @@ FORMER_DEFAULTS: dict[str, Any] = {
     "augment.policies": ("color", "translation", "cutout"),
     "model.backbone": "squeezenet1_1",
     "model.backbone_input_px": None,  # no file lacks it; for `drawn` it was 64
+    "model.backbone_kimg": 1e9,  # the weights of `drawn` learnt as long as a run
     "model.backbone_rate": 0.0,
     "model.padding": "zeros",
     "objective.terms": {},
@@ -84,6 +85,7 @@ def _without_effect(model: ModelConfig, augment: AugmentConfig) -> list[str]:
         (model, "model.backbone", backbone, f"the {model.discriminator} discriminator has none"),
         (model, "model.backbone_input_px", backbone, f"the {model.discriminator} discriminator has no backbone"),
         (model, "model.backbone_rate", backbone, f"the {model.discriminator} discriminator has no backbone"),
+        (model, "model.backbone_kimg", backbone, f"the {model.discriminator} discriminator has no backbone"),
         (model, "model.mapping_layers", mapping, f"the {model.generator} generator has none"),
     ]
     reads = f"{augment.name} reads {', '.join(options)}"

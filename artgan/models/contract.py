@@ -135,6 +135,9 @@ class DiscriminatorNetwork(nn.Module, ABC):
         """Return a loss on real images beside the adversarial one; zero unless the discriminator is self-supervised."""
         return torch.zeros((), device=images.device)
 
+    def hold_features(self) -> None:
+        """Keep what it makes of a picture as it is from now on, where that changes by weights of a pretrained network."""
+
     def stages(self) -> Sequence[nn.Module]:
         """Return the parts that `training.freeze_stages` counts, from the image side on; none where nothing can be frozen."""
         return ()

@@ -110,6 +110,10 @@ class Discriminator(DiscriminatorNetwork):
             maps[i] = maps[i] + F.interpolate(coarse, maps[i].shape[-2:], mode="bilinear", align_corners=False)
         return maps
 
+    def hold_features(self) -> None:
+        """Let the backbone's weights stay as they are; nothing is undone."""
+        self.backbone.requires_grad_(False)
+
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
         """Take the statistics of the mixed features from training pictures `[N, 3, H, W]` in [-1, 1]."""

@@ -38,6 +38,7 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> Resolved
         "model.backbone": (model.backbone, backbone),
         "model.backbone_input_px": (model.backbone_input_px, input_px),
         "model.backbone_rate": (model.backbone_rate, BACKBONES.row(backbone).rate if backbone else 0.0),
+        "model.backbone_kimg": (model.backbone_kimg, BACKBONES.row(backbone).kimg if backbone else None),
         "model.padding": (model.padding, generator.paddings[0]),
         "model.style_mixing": (model.style_mixing, generator.style_mixing),
         "objective.r1_gamma": (objective.r1_gamma, gamma),

@@ -187,7 +187,7 @@ def _build_discriminator(config: ResolvedConfig, collection: Collection) -> Disc
         num_classes=num_classes(config, collection),
         backbone=config.model.backbone,
         input_px=config.model.backbone_input_px,
-        backbone_rate=config.model.backbone_rate,
+        backbone_rate=config.model.backbone_rate if config.model.backbone_kimg else 0.0,
         pictures=training_pictures(config, collection),
     )
     return DISCRIMINATORS.load(config.model.discriminator).from_spec(spec)

@@ -73,6 +73,8 @@ def discriminator_step(state: TrainState, context: StepContext, images: Tensor, 
         Scalars, detached; over all processes they add up to means over the batch.
     """
     step_power_iterations(state.discriminator)
+    if (kimg := context.config.model.backbone_kimg) is not None and state.images_seen >= 1000 * kimg:
+        state.discriminator.hold_features()
     state.optimizer_discriminator.zero_grad()
     inputs = _inputs(state, context, "discriminator")
     with torch.no_grad():

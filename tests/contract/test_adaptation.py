@@ -1,14 +1,18 @@
 """A backbone whose weights may move: what it starts as, how far a step goes, what a checkpoint holds of it."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
 from artgan.backbones.backbone import load_backbone
-from artgan.config import RunConfig, with_values
+from artgan.config import RunConfig, config_from_dict, with_values
 from artgan.errors import ConfigError
 from artgan.models.projected import Discriminator
+from artgan.training.context import build_context
 from artgan.training.resolve import resolve_config
 from artgan.training.session import open_session
+from artgan.training.steps import discriminator_step
 from tests.integration.test_resume import tiny
 
 RATE, LEARNING_RATE = 0.1, 1e-3
@@ -75,6 +79,36 @@ def test_a_rate_is_settled_by_the_backbone_and_needs_one():
         with_values(RunConfig(), {"model.discriminator": "r3gan", "model.backbone_rate": 0.1})
     with pytest.raises(ConfigError, match=r"model\.backbone_rate"):
         with_values(RunConfig(), {"model.backbone_rate": 1.5})
+
+
+def test_its_weights_stay_from_an_image_on_while_the_heads_learn(collection, tmp_path):
+    values = {"model.backbone": "drawn", "training.batch_size": 4, "model.backbone_kimg": 0.008}
+    session = open_session(with_values(tiny(), values), collection, tmp_path / "run")
+    context, images, labels = build_context(session), pictures(), torch.zeros(4, dtype=torch.int64)
+    seen = []
+    for _ in range(4):
+        discriminator_step(session.state, context, images, labels)
+        session.state.images_seen += 4
+        with torch.no_grad():
+            features = session.state.discriminator.features(pictures())
+            seen.append((features[-1].clone(), session.state.discriminator.logits(features)))
+    assert [torch.equal(one[0], other[0]) for one, other in pairwise(seen)] == [False, True, True]
+    assert not any(torch.equal(one[1], other[1]) for one, other in pairwise(seen))
+
+
+def test_how_long_they_learn_is_settled_and_former_runs_have_no_end():
+    drawn = with_values(RunConfig(), {"model.backbone": "drawn"})
+    assert resolve_config(drawn, 64, 64).model.backbone_kimg == 10
+    written = drawn.model_dump(mode="json")
+    del written["model"]["backbone_kimg"]
+    assert config_from_dict(written, "a former run").model.backbone_kimg == 1e9
+
+
+@pytest.mark.parametrize("values", [{"model.backbone_rate": 0.0}, {"model.backbone_rate": RATE, "model.backbone_kimg": 0.0}])
+def test_none_learn_without_a_rate_or_time(collection, tmp_path, values):
+    session = open_session(with_values(tiny(model__backbone="drawn"), values), collection, tmp_path / "run")
+    assert not session.state.discriminator.learns_features
+    assert not [name for name, _ in session.state.discriminator.named_parameters() if name.startswith("backbone")]
 
 
 @pytest.mark.parametrize("rate", [0.0, RATE])

@@ -112,7 +112,7 @@ COMBINATIONS = [
     {
         "model.generator": "stylegan2", "model.discriminator": "projected", "objective.name": "hinge",
         "augment.name": "ada", "augment.pipe": "bgc", "training.precision": "bfloat16", "model.conditional": True,
-        "model.backbone_rate": 0.1,
+        "model.backbone_rate": 0.1, "model.backbone_kimg": 0.04,
     },
     {
         "model.generator": "fastgan", "model.discriminator": "fastgan", "objective.name": "relativistic",
