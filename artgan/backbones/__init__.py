@@ -24,7 +24,6 @@ class BackboneRow(Row):
             VGG's weight faces dissolve.
         projection_layers: whose distance a projection makes small.
         rate: how fast its weights change within that discriminator, as a share of the learning rate.
-        kimg: for how long they do, in thousand images of a run.
     """
 
     taps: tuple[str, ...] = ()
@@ -33,7 +32,6 @@ class BackboneRow(Row):
     content_weight: float = 0.01
     projection_layers: tuple[str, ...] = ()
     rate: float = 0.0
-    kimg: float = 10.0
 
 
 _VGG_STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -54,7 +54,7 @@ class ModelConfig(Section):
     """How fast the backbone's own weights change, as a share of the discriminator's learning rate; 0 keeps them as they came.
     By default 0.1 for `drawn` and 0 for all others."""
     backbone_kimg: NotNegative | None = None
-    """Thousand images of a run for which those weights change; after that they stay as they are then. By default 10."""
+    """Thousand images of a run for which the backbone's own weights change; then they stay as they are. By default 10."""
 
     @field_validator("generator")
     @classmethod

@@ -15,6 +15,8 @@ _GAMMA = 0.0002
 # Shorter side that the projected discriminator enlarges smaller pictures to. As in the paper they are only ever enlarged: it
 # would not see, and so not punish, what reducing takes away.
 _LEAST_INPUT_PX = 128
+# Thousand images for which a backbone's weights learn: where those of `drawn` went on, a generator lost its range after 30.
+_LEARNING_KIMG = 10.0
 
 
 def default_gamma(height_px: int, width_px: int, batch_size: int) -> float:
@@ -38,7 +40,7 @@ def resolve_config(config: RunConfig, height_px: int, width_px: int) -> Resolved
         "model.backbone": (model.backbone, backbone),
         "model.backbone_input_px": (model.backbone_input_px, input_px),
         "model.backbone_rate": (model.backbone_rate, BACKBONES.row(backbone).rate if backbone else 0.0),
-        "model.backbone_kimg": (model.backbone_kimg, BACKBONES.row(backbone).kimg if backbone else None),
+        "model.backbone_kimg": (model.backbone_kimg, _LEARNING_KIMG if backbone else None),
         "model.padding": (model.padding, generator.paddings[0]),
         "model.style_mixing": (model.style_mixing, generator.style_mixing),
         "objective.r1_gamma": (objective.r1_gamma, gamma),

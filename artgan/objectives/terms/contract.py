@@ -48,7 +48,7 @@ class GeneratorTerm(nn.Module, ABC):
 
     Attributes:
         weights_sha256: identity of pretrained weights that the term sees through beside the discriminator's; None for none.
-        moving: the discriminator's features of a picture change as it learns; set before `prepare`.
+        moving: the discriminator's features of a picture change as it learns, if only at first; set before `prepare`.
         squares: running means of the squared gradients at the images: the adversarial one's, and the term's.
     """
 
